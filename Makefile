@@ -1,0 +1,36 @@
+# Each target sets up .venv by itself. Another interpreter: make PYTHON=python3.12
+# The maintained forks of the OpenMMLab stack: make STACK=onedl
+PYTHON ?= python3
+STACK ?= official
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready-$(STACK)
+
+.PHONY: demo test test-all lint benchmark clean
+
+demo: $(READY)
+	$(BIN)/python tools/demo.py
+
+test: $(READY)
+	$(BIN)/python -m pytest tests -m "not slow"
+
+test-all: $(READY)
+	$(BIN)/python -m pytest tests
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/codespell --skip '*.json,.venv*,work_dirs' .
+
+benchmark: $(READY)
+	$(BIN)/python benchmarks/transport.py
+	$(BIN)/python benchmarks/step.py
+
+$(READY): setup.py requirements/runtime.txt requirements/$(STACK).txt requirements/tests.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; ok = (3, 10) <= v <= (3, 13); ok or sys.exit("alignmix_mm needs Python 3.10 to 3.13, but $(PYTHON) is %d.%d: make PYTHON=python3.12" % v)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -e ".[$(STACK),tests]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) work_dirs build *.egg-info

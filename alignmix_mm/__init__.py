@@ -1,0 +1,49 @@
+"""AlignMix for MMPretrain: mix feature maps after aligning them.
+
+Importing this package registers its classes in MMPretrain's registries.
+``alignmix_mm.ops`` works without MMPretrain, with torch alone.
+"""
+import importlib.util
+import warnings
+
+from .version import __version__
+
+_MISSING = [
+    name for name in ('mmengine', 'mmcv', 'mmpretrain')
+    if importlib.util.find_spec(name) is None
+]
+
+if not _MISSING:
+    from . import compat
+    compat.apply()
+
+    with warnings.catch_warnings():
+        # mmcv-lite says so at every import, and nothing here needs it
+        warnings.filterwarnings('ignore', 'Fail to import ``MultiScaleDeform')
+        from .datasets import Digits
+        from .mixing import AlignMix, MixBatch, MixPlan
+        from .models import (
+            AlignMixClassifier,
+            AlignMixNeck,
+            LinearEmbedding,
+            PreActResNet_CIFAR,
+        )
+else:
+    _ADVICE = (
+        f'alignmix_mm did not find {", ".join(_MISSING)}, so only '
+        'alignmix_mm.ops works. Install the OpenMMLab stack with `pip install '
+        '"alignmix_mm[official]"` or its maintained forks with `pip install '
+        '"alignmix_mm[onedl]"`.')
+    warnings.warn(_ADVICE, stacklevel=2)
+
+    def __getattr__(name: str):
+        if name in __all__:
+            raise ImportError(_ADVICE)
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+
+
+__all__ = [
+    'AlignMix', 'AlignMixClassifier', 'AlignMixNeck', 'Digits',
+    'LinearEmbedding', 'MixBatch', 'MixPlan', 'PreActResNet_CIFAR',
+    '__version__'
+]

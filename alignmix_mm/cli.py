@@ -1,0 +1,128 @@
+"""What tools/train.py and tools/test.py share: options and their meaning."""
+import argparse
+import os
+import sys
+import warnings
+from pathlib import Path
+
+import torch
+from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+# Warnings that a user cannot do anything about: of MMEngine's own calls.
+_NOISE = (
+    '.*FileClient.*',
+    '.*HardDiskBackend.*',
+    '.*pkg_resources is deprecated.*',
+    '.*The `local_rank` argument.*',
+)
+
+
+def add_common_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that training and testing share.
+
+    Args:
+        parser (ArgumentParser): The parser to extend.
+    """
+    parser.add_argument('--work-dir', help='folder for logs and results')
+    parser.add_argument(
+        '--amp', action='store_true', help='use automatic mixed precision')
+    parser.add_argument(
+        '--no-pin-memory',
+        action='store_true',
+        help='do not pin the memory of data loaders')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='override settings of the config, e.g. train_cfg.max_epochs=2; '
+        'lists as key="[a,b]" or key=a,b, without white space')
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='job launcher')
+    # torchrun sets LOCAL_RANK; older launchers pass it as an option
+    parser.add_argument(
+        '--local_rank', '--local-rank', type=int, default=0,
+        help=argparse.SUPPRESS)
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    """Read the config and apply the options that training and testing share.
+
+    Args:
+        args (Namespace): Parsed options.
+
+    Returns:
+        Config: The config, with loaders that work on this machine.
+    """
+    for message in _NOISE:
+        warnings.filterwarnings('ignore', message)
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    cfg = Config.fromfile(args.config)
+    if args.cfg_options is not None:
+        cfg.merge_from_dict(args.cfg_options)
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = str(Path('work_dirs') / Path(args.config).stem)
+    for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        _complete_loader(cfg, name, args)
+    if args.amp and not torch.cuda.is_available():
+        sys.exit('--amp needs a GPU: MMEngine\'s AmpOptimWrapper does not run '
+                 'on a CPU, and torch sees no CUDA device here. Leave it out.')
+    _prepare_launcher(cfg, args.launcher)
+    return cfg
+
+
+def build_runner(cfg: Config) -> Runner:
+    """Build the runner that the config asks for.
+
+    Args:
+        cfg (Config): Complete config.
+
+    Returns:
+        Runner: MMEngine's ``Runner``, or the one of ``runner_type``.
+    """
+    if 'runner_type' in cfg:
+        return RUNNERS.build(cfg)
+    return Runner.from_cfg(cfg)
+
+
+def _complete_loader(cfg: Config, name: str, args: argparse.Namespace) -> None:
+    if cfg.get(name) is None:
+        return
+    given = cfg[name]
+    loader = ConfigDict(
+        pin_memory=torch.cuda.is_available(),
+        persistent_workers=True,
+        collate_fn=dict(type='default_collate'))
+    loader.update(given)
+    if args.no_pin_memory:
+        loader.pin_memory = False
+    if getattr(args, 'no_persistent_workers', False) or not loader.get(
+            'num_workers', 0):
+        loader.persistent_workers = False  # torch refuses it without workers
+    cfg[name] = loader
+
+
+def _prepare_launcher(cfg: Config, launcher: str) -> None:
+    """Let ``--launcher pytorch`` work without a GPU, which MMEngine assumes.
+
+    The process group is initialised here, with gloo, so that MMEngine does
+    not, and the model is wrapped without a device.
+    """
+    cfg.launcher = launcher
+    if launcher != 'pytorch' or torch.cuda.is_available():
+        return
+    if not torch.distributed.is_initialized():
+        torch.distributed.init_process_group('gloo')
+    wrapper = dict(
+        type='MMDistributedDataParallel',
+        device_ids=None,
+        broadcast_buffers=False,
+        find_unused_parameters=cfg.get('find_unused_parameters', False))
+    cfg.model_wrapper_cfg = {**wrapper, **(cfg.get('model_wrapper_cfg') or {})}

@@ -1,0 +1,53 @@
+"""Pairwise cost between the positions of two feature maps, eq. (7)."""
+import torch
+from torch import Tensor
+
+from ._precision import full_precision
+
+
+def pairwise_cost(a: Tensor, b: Tensor) -> Tensor:
+    r"""Squared Euclidean distance between all positions of two maps.
+
+    .. math::
+        m_{ij} = \|a_i - b_j\|^2
+
+    is eq. (7) of AlignMix. It is computed as a Gram matrix, so no tensor of
+    ``B * r * s * c`` elements exists. Both maps are first moved by the mean
+    of ``b``: distances do not change, but a common offset (any ReLU network
+    has one) no longer costs digits.
+
+    Args:
+        a (Tensor): Features of the first maps, ``(B, c, r)``, any floating
+            dtype.
+        b (Tensor): Features of the second maps, ``(B, c, s)``.
+
+    Returns:
+        Tensor: Non-negative costs, ``(B, r, s)``, float32 also under
+        autocast.
+
+    Raises:
+        ValueError: If the shapes do not fit.
+
+    Example:
+        >>> a = torch.tensor([[[0., 1.]]])
+        >>> pairwise_cost(a, a)
+        tensor([[[0., 1.],
+                 [1., 0.]]])
+    """
+    _check_maps(a, b)
+    with full_precision(a.device):
+        a, b = a.float(), b.float()
+        center = b.mean(dim=2, keepdim=True)
+        a, b = a - center, b - center
+        squares = (a.square().sum(dim=1).unsqueeze(2) +
+                   b.square().sum(dim=1).unsqueeze(1))
+        cost = torch.baddbmm(squares, a.transpose(1, 2), b, alpha=-2)
+        return cost.clamp_(min=0)
+
+
+def _check_maps(a: Tensor, b: Tensor) -> None:
+    if a.ndim != 3 or b.ndim != 3 or a.shape[:2] != b.shape[:2]:
+        raise ValueError(
+            'Expected `a` of shape (B, c, r) and `b` of shape (B, c, s), but '
+            f'got {tuple(a.shape)} and {tuple(b.shape)}. Flatten the spatial '
+            'dimensions of feature maps first: `x.flatten(2)`.')

@@ -1,0 +1,91 @@
+#!/usr/bin/env python
+"""Evaluate a checkpoint: `python tools/test.py CONFIG CKPT [options]`."""
+import argparse
+import copy
+import sys
+
+import mmengine
+from mmengine.config import Config, ConfigDict
+from mmengine.evaluator import DumpResults
+
+from alignmix_mm.cli import add_common_options, build_runner, load_config
+
+
+def parse_args() -> argparse.Namespace:
+    """Parse the command line; the options are those of MMPretrain."""
+    parser = argparse.ArgumentParser(description='Evaluate a checkpoint')
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    add_common_options(parser)
+    parser.add_argument('--out', help='file to write results to (.json, .pkl)')
+    parser.add_argument(
+        '--out-item',
+        choices=['metrics', 'pred'],
+        help='what --out holds; default: predictions')
+    parser.add_argument(
+        '--show-dir', help='folder for images with their predictions')
+    parser.add_argument(
+        '--show', action='store_true', help='show predictions in a window')
+    parser.add_argument(
+        '--interval', type=int, default=1, help='show every n-th sample')
+    parser.add_argument(
+        '--wait-time', type=float, default=2, help='seconds to show a window')
+    parser.add_argument(
+        '--tta',
+        action='store_true',
+        help='augment at test time: the config\'s `tta_model`, else flip')
+    args = parser.parse_args()
+    if args.out_item and not args.out:
+        parser.error('--out-item says what --out holds: give --out FILE too')
+    return args
+
+
+def show_predictions(cfg: Config, args: argparse.Namespace) -> None:
+    """Switch the visualization hook on."""
+    if 'visualization' not in cfg.get('default_hooks', {}):
+        sys.exit("--show and --show-dir need default_hooks.visualization="
+                 "dict(type='VisualizationHook') in the config.")
+    cfg.default_hooks.visualization.update(
+        enable=True,
+        show=args.show,
+        out_dir=args.show_dir,
+        interval=args.interval,
+        wait_time=args.wait_time)
+
+
+def augment_at_test_time(cfg: Config) -> None:
+    """Average the predictions over augmentations, by default over a flip."""
+    dataset = cfg.test_dataloader.dataset
+    if 'tta_pipeline' not in cfg:
+        flips = [dict(type='RandomFlip', prob=prob) for prob in (1., 0.)]
+        *first, last = copy.deepcopy(dataset.pipeline)
+        cfg.tta_pipeline = [
+            *first, dict(type='TestTimeAug', transforms=[flips, [last]])
+        ]
+    average = dict(type='mmpretrain.AverageClsScoreTTA')
+    cfg.model = ConfigDict(
+        **cfg.get('tta_model', average), module=cfg.model)
+    dataset.pipeline = cfg.tta_pipeline
+
+
+def main() -> None:
+    """Evaluate."""
+    args = parse_args()
+    cfg = load_config(args)
+    cfg.load_from = args.checkpoint
+    if args.amp:
+        cfg.test_cfg.fp16 = True
+    if args.show or args.show_dir:
+        show_predictions(cfg, args)
+    if args.tta:
+        augment_at_test_time(cfg)
+    runner = build_runner(cfg)
+    if args.out and args.out_item != 'metrics':
+        runner.test_evaluator.metrics.append(DumpResults(args.out))
+    metrics = runner.test()
+    if args.out and args.out_item == 'metrics':
+        mmengine.dump(metrics, args.out)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,52 @@
+#!/usr/bin/env python
+"""Train a model: `python tools/train.py CONFIG [options]`."""
+import argparse
+
+from alignmix_mm.cli import add_common_options, build_runner, load_config
+
+
+def parse_args() -> argparse.Namespace:
+    """Parse the command line; the options are those of MMPretrain."""
+    parser = argparse.ArgumentParser(description='Train a model')
+    parser.add_argument('config', help='config file')
+    add_common_options(parser)
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        help='checkpoint to resume from; without a path, the latest one of '
+        'the work directory')
+    parser.add_argument(
+        '--no-validate',
+        action='store_true',
+        help='do not evaluate during training')
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate with the actual batch size')
+    parser.add_argument(
+        '--no-persistent-workers',
+        action='store_true',
+        help='start the workers of data loaders anew in each epoch')
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Train."""
+    args = parse_args()
+    cfg = load_config(args)
+    if args.no_validate:
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    if args.amp:
+        cfg.optim_wrapper.type = 'AmpOptimWrapper'
+        cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+    if args.resume is not None:
+        cfg.resume = True
+        cfg.load_from = None if args.resume == 'auto' else args.resume
+    if args.auto_scale_lr:
+        cfg.auto_scale_lr.enable = True
+    build_runner(cfg).train()
+
+
+if __name__ == '__main__':
+    main()
