@@ -32,7 +32,6 @@ setup(
         for name in ('official', 'onedl', 'demo', 'tests')
     },
     classifiers=[
-        'License :: OSI Approved :: Apache Software License',
         'Programming Language :: Python :: 3',
         'Topic :: Scientific/Engineering :: Artificial Intelligence',
     ],

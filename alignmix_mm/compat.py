@@ -142,11 +142,12 @@ def _allowed_globals() -> list:
             raise pickle.UnpicklingError(f'getattr({owner!r}, {name!r})')
         return getattr(owner, name)
 
-    multiarray = getattr(np, '_core', None) or np.core
-    multiarray = multiarray.multiarray
-    numpy_names = [(getattr(multiarray, name), f'numpy.{core}.multiarray.{name}')
-                   for name in ('_reconstruct', 'scalar')
-                   for core in ('core', '_core')]
+    multiarray = (getattr(np, '_core', None) or np.core).multiarray
+    numpy_names = [
+        (getattr(multiarray, name), f'numpy.{core}.multiarray.{name}')
+        for name in ('_reconstruct', 'scalar')
+        for core in ('core', '_core')  # numpy 1 and numpy 2
+    ]
     dtypes = {type(np.dtype(t)) for t in ('f2', 'f4', 'f8', 'i4', 'i8', 'u1',
                                           'u4', 'u8', '?')}
     return [HistoryBuffer, (statistic, 'builtins.getattr'), np.ndarray,

@@ -46,7 +46,7 @@ class Digits(BaseDataset):
         super().__init__(ann_file='', metainfo=metainfo, **kwargs)
 
     def load_data_list(self) -> list[dict]:
-        """Return ``dict(img=(H, W, 3) uint8, gt_label=int)`` for each image."""
+        """Return ``img``, ``(H, W, 3)`` uint8, and ``gt_label`` of each."""
         try:
             from sklearn.datasets import load_digits
         except ImportError as error:

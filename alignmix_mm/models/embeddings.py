@@ -12,6 +12,11 @@ class LinearEmbedding(BaseModule):
     and alignment changes the embedding. Behind global average pooling it
     would not.
 
+    The flattened map is divided by the square root of the number of
+    positions. Its norm is then that of the features of one position, as
+    behind pooling, and learning rates that suit a pooled network do not
+    diverge here. What functions the layer can express does not change.
+
     Args:
         in_channels (int): ``C * H * W`` of the map.
         out_channels (int): Dimensions of the embedding.
@@ -50,4 +55,5 @@ class LinearEmbedding(BaseModule):
                 f'{tuple(x.shape)}, i.e. {flat.shape[1]} features for each '
                 'image. Set `neck.embed.in_channels` to C * H * W, or '
                 '`neck.align_size` so that the map is pooled to a fixed size.')
-        return (self.fc(flat), )
+        positions = x.shape[2:].numel()
+        return (self.fc(flat * positions**-0.5), )

@@ -4,7 +4,6 @@ from collections.abc import Callable
 import torch.nn.functional as F
 from mmengine.logging import print_log
 from mmengine.model import BaseModule
-from mmpretrain.models.necks import GlobalAveragePooling, LinearNeck
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
@@ -176,8 +175,9 @@ def note_pooling(embed: nn.Module | None, mixer: MapMixer) -> None:
         embed (nn.Module, optional): The module behind the mix.
         mixer (MapMixer): The module that mixes.
     """
-    if (isinstance(embed, (GlobalAveragePooling, LinearNeck)) and mixer.align
-            and mixer.transport['solver'] == 'annealed'):
+    # GlobalAveragePooling and LinearNeck keep their pooling as `gap`
+    pools = isinstance(getattr(embed, 'gap', None), nn.AdaptiveAvgPool2d)
+    if pools and mixer.align and mixer.transport['solver'] == 'annealed':
         print_log(
             'AlignMix mixes right before global average pooling: there a '
             'converged alignment changes nothing, modes feat and feat_swap '

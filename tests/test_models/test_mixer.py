@@ -1,0 +1,128 @@
+"""T1 to T4 of the plan and feature arithmetic, at the level of MapMixer."""
+import pytest
+import torch
+from mmpretrain.models.necks import GlobalAveragePooling
+
+from alignmix_mm.mixing import AlignMix, MixPlan
+from alignmix_mm.models import LinearEmbedding
+from alignmix_mm.models.necks import MapMixer
+from alignmix_mm.ops import assignment, pairwise_cost
+
+LAM = torch.tensor([0.15, 0.4, 0.75, 0.95])
+PERM = torch.tensor([2, 0, 3, 1])  # not its own inverse
+FEATURES = ['feat', 'feat_swap']
+
+
+def gap(x):
+    return GlobalAveragePooling()((x, ))[0]
+
+
+@pytest.mark.parametrize('mode', ['input', 'embed', *FEATURES])
+def test_features_and_labels_get_the_same_weights(mode):  # T1
+    """Maps that say nothing but the class: pooled, they are the label."""
+    labels = torch.eye(5)[[0, 3, 1, 4]]
+    images = labels.view(4, 5, 1, 1).expand(-1, -1, 3, 3).contiguous()
+    augment = AlignMix(modes=mode)
+    augment.draw = lambda size, device: MixPlan(mode, LAM, PERM)
+    batch, targets = augment(images, labels)
+    pooled = MapMixer()((batch.images, ), batch.plan,
+                        GlobalAveragePooling())[0]
+    # convex combinations of 0 and 1 by plans exact to 2e-6
+    torch.testing.assert_close(pooled, targets, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize('mode', FEATURES)
+def test_a_shifted_copy_is_moved_back(mode):  # T2
+    a = torch.randn(1, 8, 4, 4) * 5
+    shifted = a.flatten(2).roll(3, dims=2).view_as(a)
+    batch = torch.cat([a, shifted, a + 100])  # sample 0 is paired with 1
+    plan = MixPlan(mode, torch.zeros(3), torch.tensor([1, 2, 0]))
+    mixed = MapMixer().mix_map(batch, plan)[0:1]
+    expected = a if mode == 'feat' else shifted  # geometry of the anchor
+    torch.testing.assert_close(mixed, expected, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize('align', [True, False])
+@pytest.mark.parametrize('mode', FEATURES)
+def test_lambda_one_leaves_the_anchor(mode, align):  # T2b
+    x = torch.randn(4, 6, 3, 5)
+    mixed = MapMixer(align).mix_map(x, MixPlan(mode, torch.ones(4), PERM))
+    assert torch.equal(mixed, x if mode == 'feat' else x[PERM])
+
+
+@pytest.mark.parametrize('mode', FEATURES)
+def test_gradients_of_both_branches(mode):  # T3
+    x = torch.randn(4, 6, 3, 3, dtype=torch.float64, requires_grad=True)
+    lam = LAM.double()
+    weights = torch.randn_like(x)
+    plan = MixPlan(mode, lam, PERM)
+    (MapMixer().mix_map(x, plan) * weights).sum().backward()
+
+    anchors = torch.arange(4) if mode == 'feat' else PERM
+    partners = PERM if mode == 'feat' else torch.arange(4)
+    maps, w = x.detach().flatten(2), weights.flatten(2)
+    expected = torch.zeros_like(maps)
+    R = assignment(pairwise_cost(maps[anchors], maps[partners])).double()
+    for i in range(4):
+        expected[anchors[i]] += lam[i] * w[i]
+        expected[partners[i]] += (1 - lam[i]) * w[i] @ R[i]
+    torch.testing.assert_close(
+        x.grad.flatten(2), expected, atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize('mode', FEATURES)
+def test_behind_pooling_a_converged_alignment_is_a_no_op(mode):  # T4
+    x = torch.randn(4, 16, 4, 4) * 3
+    plan = MixPlan(mode, LAM, PERM)
+    aligned = MapMixer().mix_map(x, plan)
+    plain = MapMixer(align=False).mix_map(x, plan)
+    assert (aligned - plain).abs().mean() > 0.5  # the maps differ
+    torch.testing.assert_close(gap(aligned), gap(plain), atol=2e-5, rtol=0)
+
+
+def test_behind_a_linear_embedding_alignment_matters():  # T4
+    x = torch.randn(4, 16, 4, 4) * 3
+    plan = MixPlan('feat', LAM, PERM)
+    f = LinearEmbedding(256, 32)
+    aligned, = MapMixer()((x, ), plan, f)
+    plain, = MapMixer(align=False)((x, ), plan, f)
+    assert (aligned - plain).norm() > 0.3 * plain.norm()
+
+
+def test_before_convergence_pooling_sees_the_plan():
+    """The finding about the plain iteration: its marginals are far off."""
+    x = torch.randn(4, 64, 4, 4) * 3
+    plan = MixPlan('feat', LAM, PERM)
+    paper = MapMixer(solver='log').mix_map(x, plan)
+    plain = MapMixer(align=False).mix_map(x, plan)
+    assert (gap(paper) - gap(plain)).abs().max() > 1e-2
+
+
+def test_unaligned_modes_are_manifold_mixup():
+    x = torch.randn(4, 6, 3, 3)
+    plan = MixPlan('feat', LAM, PERM)
+    lam = LAM.view(4, 1, 1, 1)
+    torch.testing.assert_close(
+        MapMixer(align=False).mix_map(x, plan), lam * x + (1 - lam) * x[PERM])
+
+
+def test_only_one_thing_is_mixed():
+    x = torch.randn(4, 6, 3, 3)
+    embed = GlobalAveragePooling()
+    clean, = embed((x, ))
+    for mode in 'input', 'clean':
+        out, = MapMixer()((x, ), MixPlan(mode, LAM, PERM), embed)
+        assert torch.equal(out, clean)
+    plan = MixPlan('embed', LAM, PERM)
+    out, = MapMixer()((x, ), plan, embed)
+    torch.testing.assert_close(out, plan.mix(clean))
+
+
+@pytest.mark.parametrize('feats, message', [
+    ((torch.zeros(4, 8), ), r'returned \(4, 8\).*gap_before_final_norm'),
+    ((torch.zeros(4, 8, 4, 4), torch.zeros(4, 8, 2, 2)), 'returned 2.*out_ind'),
+    (([torch.zeros(4, 8, 2, 2)], ), 'returned list'),
+])
+def test_what_is_no_map_is_named(feats, message):
+    with pytest.raises(ValueError, match=message):
+        MapMixer()(feats, MixPlan('feat', LAM, PERM), GlobalAveragePooling())
