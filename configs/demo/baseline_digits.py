@@ -39,7 +39,7 @@ val_evaluator = dict(type='Accuracy', topk=(1, ))
 test_dataloader = val_dataloader
 test_evaluator = val_evaluator
 optim_wrapper = dict(
-    optimizer=dict(type='SGD', lr=0.03, momentum=0.9, weight_decay=1e-4))
+    optimizer=dict(type='SGD', lr=0.1, momentum=0.9, weight_decay=1e-4))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=30),
     dict(type='CosineAnnealingLR', by_epoch=False, begin=30, eta_min=0.),

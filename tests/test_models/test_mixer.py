@@ -120,7 +120,7 @@ def test_only_one_thing_is_mixed():
 
 @pytest.mark.parametrize('feats, message', [
     ((torch.zeros(4, 8), ), r'returned \(4, 8\).*gap_before_final_norm'),
-    ((torch.zeros(4, 8, 4, 4), torch.zeros(4, 8, 2, 2)), 'returned 2.*out_ind'),
+    ((torch.zeros(4, 8, 4, 4), ) * 2, 'returned 2.*out_indices'),
     (([torch.zeros(4, 8, 2, 2)], ), 'returned list'),
 ])
 def test_what_is_no_map_is_named(feats, message):

@@ -32,7 +32,7 @@ def test_mixing_is_alignment_and_interpolation():
         align_and_mix(a, b, lam), weight * a + (1 - weight) * aligned)
 
 
-@pytest.mark.parametrize('lam', [0.3, torch.tensor(0.3), torch.full((3, ), .3)])
+@pytest.mark.parametrize('lam', [.3, torch.tensor(.3), torch.full((3, ), .3)])
 def test_lambda_for_the_batch_or_for_each_sample(lam):
     a, b = torch.randn(3, 6, 4, 4), torch.randn(3, 6, 4, 4)
     expected = align_and_mix(a, b, torch.full((3, ), 0.3))

@@ -206,16 +206,16 @@ def authors_iteration(cost, eps, num_iters, tol):
     """The published loop: u, then v, stop on the mean change of u."""
     u = v = torch.zeros(1)
     log_mu = -torch.tensor(cost.shape[1]).log()
-    for n in range(num_iters):
+    n, change = 0, float('inf')
+    while n < num_iters and change >= tol:
+        n += 1
         scores = (-cost + u + v) / eps
         new_u = eps * (log_mu - scores.logsumexp(2, keepdim=True)) + u
         scores = (-cost + new_u + v) / eps
         v = eps * (log_mu - scores.logsumexp(1, keepdim=True)) + v
         change = (new_u - u).abs().sum(1).mean()
         u = new_u
-        if change < tol:
-            break
-    return cost.shape[1] * torch.exp((-cost + u + v) / eps), n + 1
+    return cost.shape[1] * torch.exp((-cost + u + v) / eps), n
 
 
 @pytest.mark.parametrize('scale, stops', [(.2, True), (5., False)])

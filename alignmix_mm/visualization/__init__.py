@@ -1,0 +1,4 @@
+"""Figures from arrays; no global state of pyplot."""
+from .alignment import move_cells, plot_alignment, plot_mixed_batch, save
+
+__all__ = ['move_cells', 'plot_alignment', 'plot_mixed_batch', 'save']

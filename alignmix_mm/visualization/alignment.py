@@ -1,0 +1,140 @@
+"""Pictures of what AlignMix does, from plain arrays."""
+from pathlib import Path
+
+import numpy as np
+from matplotlib.colors import hsv_to_rgb
+from matplotlib.figure import Figure
+from matplotlib.patches import ConnectionPatch
+
+
+def plot_mixed_batch(anchors: np.ndarray,
+                     partners: np.ndarray,
+                     mixed: np.ndarray,
+                     lam: np.ndarray,
+                     titles: list[str] | None = None) -> Figure:
+    """Show pairs of images and what became of them.
+
+    Args:
+        anchors (np.ndarray): Images, ``(N, H, W, 3)``, uint8.
+        partners (np.ndarray): Their partners, ``(N, H, W, 3)``, uint8.
+        mixed (np.ndarray): The mixed images, ``(N, H, W, 3)``, uint8.
+        lam (np.ndarray): Weight of the anchor, ``(N, )``.
+        titles (list[str], optional): Label of each pair. Defaults to None.
+
+    Returns:
+        Figure: Three rows, a column for each pair.
+    """
+    count = len(anchors)
+    figure = Figure(figsize=(1.3 * count + 1, 4.6), layout='constrained')
+    axes = figure.subplots(3, count, squeeze=False)
+    rows = (('anchor', anchors), ('partner', partners), ('mixed', mixed))
+    for row, (name, images) in enumerate(rows):
+        for n in range(count):
+            axis = axes[row, n]
+            axis.imshow(images[n], interpolation='nearest')
+            axis.set(xticks=[], yticks=[])
+            if n == 0:
+                axis.set_ylabel(name)
+    for n in range(count):
+        axes[2, n].set_xlabel(f'λ = {lam[n]:.2f}')
+        if titles is not None:
+            axes[0, n].set_title(titles[n], fontsize='small')
+    return figure
+
+
+def plot_alignment(anchor: np.ndarray,
+                   partner: np.ndarray,
+                   plan: np.ndarray,
+                   grid: tuple[int, int],
+                   title: str = '') -> Figure:
+    """Draw an arrow from each position of the anchor to its match.
+
+    Position ``i`` of the anchor's map is matched to the position ``j`` with
+    the largest ``plan[i, j]``. The same colour marks a position and its
+    match; the right panel shows the partner's cells moved to where they are
+    needed, i.e. its pixels in the geometry of the anchor.
+
+    Args:
+        anchor (np.ndarray): Image, ``(H, W, 3)``, uint8.
+        partner (np.ndarray): Image, ``(H, W, 3)``, uint8.
+        plan (np.ndarray): Assignment, ``(h * w, h * w)``.
+        grid (tuple[int, int]): Rows and columns of the feature map, (h, w).
+        title (str): Title of the figure. Defaults to ``''``.
+
+    Returns:
+        Figure: Anchor, partner, and the partner rearranged.
+    """
+    rows, cols = grid
+    match = plan.argmax(axis=1)
+    moved = move_cells(partner, match, grid)
+    figure = Figure(figsize=(9.6, 3.9), layout='constrained')
+    left, middle, right = figure.subplots(1, 3)
+    panels = ((left, anchor, 'anchor'), (middle, partner, 'partner'),
+              (right, moved, 'partner, cells moved to their matches'))
+    height, width = anchor.shape[:2]
+    for axis, image, name in panels:
+        axis.imshow(image, interpolation='nearest')
+        axis.set_xticks(np.arange(1, cols) * width / cols - .5, [])
+        axis.set_yticks(np.arange(1, rows) * height / rows - .5, [])
+        axis.grid(color='white', alpha=.35, linewidth=.7)
+        axis.tick_params(length=0)
+        axis.set_title(name, fontsize='medium')
+    hues = np.linspace(0, 1, len(match), endpoint=False)
+    for i, j in enumerate(match):
+        color = _color(hues[i])
+        start, stop = (_center(k, grid, (height, width)) for k in (i, j))
+        left.plot(*start, 'o', color=color, markersize=5)
+        middle.plot(*stop, 'o', color=color, markersize=5)
+        figure.add_artist(
+            ConnectionPatch(
+                start, stop, 'data', 'data', axesA=left, axesB=middle,
+                arrowstyle='-|>', mutation_scale=8, color=color,
+                connectionstyle='arc3,rad=-.12', linewidth=1.1, alpha=.85))
+    if title:
+        figure.suptitle(title)
+    return figure
+
+
+def move_cells(image: np.ndarray, match: np.ndarray,
+               grid: tuple[int, int]) -> np.ndarray:
+    """Put cell ``match[i]`` of an image where cell ``i`` is.
+
+    Args:
+        image (np.ndarray): ``(H, W, 3)``; H and W are multiples of the grid.
+        match (np.ndarray): Index of a cell for each cell, ``(h * w, )``.
+        grid (tuple[int, int]): Rows and columns of cells, (h, w).
+
+    Returns:
+        np.ndarray: The rearranged image, ``(H, W, 3)``.
+    """
+    rows, cols = grid
+    height, width = image.shape[0] // rows, image.shape[1] // cols
+    out = np.empty_like(image)
+    for i, j in enumerate(match):
+        (y, x), (v, u) = divmod(i, cols), divmod(int(j), cols)
+        out[y * height:(y + 1) * height, x * width:(x + 1) * width] = image[
+            v * height:(v + 1) * height, u * width:(u + 1) * width]
+    return out
+
+
+def save(figure: Figure, path: Path | str) -> None:
+    """Write a figure, making its folder.
+
+    Args:
+        figure (Figure): The figure.
+        path (Path | str): File; the suffix decides the format.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150)
+
+
+def _center(cell: int, grid: tuple[int, int],
+            size: tuple[int, int]) -> tuple[float, float]:
+    y, x = divmod(int(cell), grid[1])
+    return ((x + .5) * size[1] / grid[1] - .5, (y + .5) * size[0] / grid[0] -
+            .5)
+
+
+def _color(hue: float) -> tuple[float, float, float]:
+    return tuple(hsv_to_rgb((hue, .75, .95)))
