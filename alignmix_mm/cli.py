@@ -1,8 +1,8 @@
 """What tools/train.py and tools/test.py share: options and their meaning."""
 import argparse
+import logging
 import os
 import sys
-import warnings
 from pathlib import Path
 
 import torch
@@ -10,13 +10,8 @@ from mmengine.config import Config, ConfigDict, DictAction
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-# Warnings that a user cannot do anything about: of MMEngine's own calls.
-_NOISE = (
-    '.*FileClient.*',
-    '.*HardDiskBackend.*',
-    '.*pkg_resources is deprecated.*',
-    '.*The `local_rank` argument.*',
-)
+# MMEngine warns of its own calls, which a user cannot do anything about.
+_NOISE = ('"FileClient" will be deprecated', '"HardDiskBackend" is the alias')
 
 
 def add_common_options(parser: argparse.ArgumentParser) -> None:
@@ -59,8 +54,6 @@ def load_config(args: argparse.Namespace) -> Config:
     Returns:
         Config: The config, with loaders that work on this machine.
     """
-    for message in _NOISE:
-        warnings.filterwarnings('ignore', message)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = Config.fromfile(args.config)
     if args.cfg_options is not None:
@@ -87,9 +80,14 @@ def build_runner(cfg: Config) -> Runner:
     Returns:
         Runner: MMEngine's ``Runner``, or the one of ``runner_type``.
     """
-    if 'runner_type' in cfg:
-        return RUNNERS.build(cfg)
-    return Runner.from_cfg(cfg)
+    runner = (RUNNERS.build(cfg) if 'runner_type' in cfg else
+              Runner.from_cfg(cfg))
+    runner.logger.addFilter(_is_no_noise)
+    return runner
+
+
+def _is_no_noise(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith(_NOISE)
 
 
 def _complete_loader(cfg: Config, name: str, args: argparse.Namespace) -> None:

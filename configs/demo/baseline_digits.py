@@ -42,7 +42,7 @@ optim_wrapper = dict(
     optimizer=dict(type='SGD', lr=0.1, momentum=0.9, weight_decay=1e-4))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=30),
-    dict(type='CosineAnnealingLR', by_epoch=False, begin=30, eta_min=0.),
+    dict(type='CosineAnnealingLR', by_epoch=False, eta_min=0.),
 ]
 train_cfg = dict(by_epoch=True, max_epochs=150, val_interval=150)
 val_cfg = dict()

@@ -1,0 +1,117 @@
+"""Every config of the repository builds and does a step."""
+import copy
+
+import pytest
+import torch
+from conftest import ROOT
+from mmengine.config import Config
+from mmengine.optim import OptimWrapper
+from mmengine.registry import init_default_scope
+from mmpretrain.registry import MODELS, PARAM_SCHEDULERS
+from mmpretrain.structures import DataSample
+
+import alignmix_mm
+
+CONFIGS = sorted(
+    path for path in (ROOT / 'configs').rglob('*.py')
+    if '_base_' not in path.parts)
+
+
+def build(path):
+    cfg = Config.fromfile(path)
+    init_default_scope(cfg.default_scope)
+    model = copy.deepcopy(cfg.model)
+    model.data_preprocessor = cfg.data_preprocessor
+    return cfg, MODELS.build(model)
+
+
+def num_parameters(module):
+    return sum(p.numel() for p in module.parameters())
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
+def test_builds_and_does_a_step(path):
+    cfg, model = build(path)
+    size = 224 if 'imagenet' in path.stem else 32
+    model.train()
+    data = dict(
+        inputs=torch.randint(0, 255, (3, 3, size, size), dtype=torch.uint8),
+        data_samples=[DataSample().set_gt_label(n) for n in range(3)])
+    optimizer = torch.optim.SGD(model.parameters(), 1e-4)
+    loss = model.train_step(data, OptimWrapper(optimizer))['loss']
+    assert torch.isfinite(loss)
+    data['data_samples'] = [DataSample().set_gt_label(n) for n in range(3)]
+    model.eval()
+    samples = model.val_step(data)
+    assert samples[0].pred_score.shape == (cfg.data_preprocessor.num_classes, )
+    assert cfg.train_dataloader.drop_last  # a batch of one spoils BatchNorm
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
+def test_alignmix_and_baselines_have_their_classes(path):
+    _, model = build(path)
+    expected = path.stem.startswith('alignmix')
+    assert isinstance(model, alignmix_mm.AlignMixClassifier) == expected
+    augments = model.data_preprocessor.batch_augments
+    if expected:
+        augment, = augments.augments
+        assert augment.alpha == 2.0 and len(augment.modes) == 4
+    else:
+        assert augments is None
+
+
+@pytest.mark.parametrize('name, parameters', [
+    # trunk + f + g, from the paper's sizes: A 512x4x4, e in R^512
+    ('alignmix_r18_cifar10', 11166144 + 8192 * 512 + 512 + 513 * 10),
+    ('alignmix_r18_cifar100', 11166144 + 8192 * 512 + 512 + 513 * 100),
+    ('baselines/baseline_r18_cifar10', 11166144 + 513 * 10),
+    # the paper says 28M: 2048x4x4, e in R^128
+    ('alignmix_r50_imagenet', 23508032 + 32768 * 128 + 128 + 129 * 1000),
+    ('baselines/baseline_r50_imagenet', 25557032),
+])
+def test_parameter_counts(name, parameters):
+    _, model = build(ROOT / 'configs' / f'{name}.py')
+    assert num_parameters(model) == parameters
+
+
+def test_imagenet_schedule_is_appendix_b():
+    cfg, model = build(ROOT / 'configs' / 'alignmix_r50_imagenet.py')
+    from mmengine.optim import build_optim_wrapper
+    optimizer = build_optim_wrapper(model, cfg.optim_wrapper).optimizer
+    rates = {group['lr'] for group in optimizer.param_groups}
+    assert rates == {0.01, 0.1}
+    fast = [p for group in optimizer.param_groups if group['lr'] == 0.1
+            for p in group['params']]
+    assert {id(p) for p in fast} == {id(p) for p in model.head.parameters()}
+    assert optimizer.defaults['momentum'] == 0.9
+    assert optimizer.defaults['weight_decay'] == 1e-4
+    assert cfg.train_cfg.max_epochs == 300
+    assert cfg.param_scheduler.milestones == [100, 200]
+    assert cfg.param_scheduler.gamma == 0.1
+    assert cfg.train_dataloader.batch_size == 100
+    assert cfg.auto_scale_lr.base_batch_size == 4 * 100
+
+
+@pytest.mark.parametrize('name', ['alignmix_r18_cifar10',
+                                  'alignmix_r18_cifar100'])
+def test_cifar_schedule_is_appendix_b(name):
+    cfg, model = build(ROOT / 'configs' / f'{name}.py')
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    schedulers = []
+    for options in copy.deepcopy(cfg.param_scheduler):
+        if options.pop('convert_to_iter_based', False):
+            options.pop('end'), options.update(end=5)
+        schedulers.append(PARAM_SCHEDULERS.build(
+            dict(optimizer=optimizer, **options)))
+    rates = []
+    for _ in range(2000):
+        rates.append(optimizer.param_groups[0]['lr'])
+        optimizer.step()
+        for scheduler in schedulers:
+            scheduler.step()
+    assert rates[0] == pytest.approx(1e-3)  # the warm-up, not in the paper
+    for epoch, rate in ((5, .1), (499, .1), (500, .01), (999, .01),
+                        (1000, 1e-3), (1500, 1e-4), (1999, 1e-4)):
+        assert rates[epoch] == pytest.approx(rate), epoch
+    assert cfg.train_cfg.max_epochs == 2000
+    assert cfg.train_dataloader.batch_size == 128
