@@ -21,6 +21,7 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/codespell --skip '*.json,.venv*,work_dirs' .
 
+# needs work_dirs/features.npz, see benchmarks/README.md
 benchmark: $(READY)
 	$(BIN)/python benchmarks/transport.py
 	$(BIN)/python benchmarks/step.py

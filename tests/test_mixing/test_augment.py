@@ -84,13 +84,15 @@ def test_draws_follow_the_seed_and_continue_after_resume():
     hub = MessageHub.get_current_instance()
     first = draws(AlignMix(), 6)
     state = hub.state_dict()  # what a checkpoint holds
-    rest = draws(AlignMix(), 6)
+    rest = draws(AlignMix(), 6)  # another instance continues
+    assert not any(map(same, rest, first))
     hub.update_info(STEP_KEY, 0)
     torch.randn(10)  # others may draw from torch: it does not matter
     assert all(map(same, draws(AlignMix(), 6), first))
-    hub.update_info(STEP_KEY, 1234)
+    augment = AlignMix()
+    augment.draw(8, 'cpu')  # resuming happens after building
     hub.load_state_dict(state)
-    assert all(map(same, draws(AlignMix(), 6), rest))
+    assert all(map(same, draws(augment, 6), rest))
     torch.manual_seed(1)
     hub.update_info(STEP_KEY, 0)
     others = draws(AlignMix(), 6)

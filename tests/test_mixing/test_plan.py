@@ -55,11 +55,26 @@ def test_endpoints_are_exact():
                                    torch.float32, torch.float64])
 def test_lambda_is_not_rounded_to_the_dtype(dtype):
     x = torch.tensor([[0.], [1.], [0.], [0.]], dtype=dtype)
-    plan = MixPlan('embed', torch.full((4, ), 0.7001), PERM)
-    mixed = plan.mix(x)
+    # 0.999 would be 1 in bfloat16, and the first result 0
+    mixed = MixPlan('embed', torch.full((4, ), 0.999), PERM).mix(x)
     assert mixed.dtype == dtype
-    expected = torch.tensor([1 - 0.7001, 0.7001, 0., 0.])
+    expected = torch.tensor([1 - 0.999, 0.999, 0., 0.])
     torch.testing.assert_close(mixed[:, 0], expected.to(dtype))
+
+
+@pytest.mark.parametrize('mode', ['input', 'embed', 'feat', 'feat_swap'])
+def test_gradients_of_both_branches(mode):
+    x = torch.randn(4, 3, dtype=torch.float64, requires_grad=True)
+    weights = torch.randn(4, 3, dtype=torch.float64)
+    (MixPlan(mode, LAM.double(), PERM).mix(x) * weights).sum().backward()
+    lam = LAM.double().view(4, 1)
+    anchor, partner = torch.arange(4), PERM
+    if mode == 'feat_swap':
+        anchor, partner = partner, anchor
+    expected = torch.zeros(4, 3, dtype=torch.float64)
+    expected.index_add_(0, anchor, lam * weights)
+    expected.index_add_(0, partner, (1 - lam) * weights)
+    torch.testing.assert_close(x.grad, expected)
 
 
 def test_a_plan_belongs_to_one_batch_size():

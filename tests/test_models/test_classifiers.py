@@ -71,6 +71,18 @@ def test_loss_is_that_of_the_mixed_embedding_and_labels():
     torch.testing.assert_close(loss, expected)
 
 
+@pytest.mark.parametrize('mode', ['embed', 'feat'])
+def test_a_neck_that_knows_no_plan_is_mixed_all_the_same(mode):
+    model = build(neck=dict(type='GlobalAveragePooling')).eval()
+    plan = MixPlan(mode, torch.tensor([.1, .5, .8]), torch.tensor([1, 2, 0]))
+    x = torch.randn(3, 3, 32, 32) * 100
+    mixed, = model.extract_feat(MixBatch(x, plan))
+    # behind pooling, mixing maps is mixing embeddings
+    torch.testing.assert_close(
+        mixed, plan.mix(model.extract_feat(x)[0]), atol=1e-4, rtol=1e-4)
+    assert (mixed - model.extract_feat(x)[0]).abs().max() > 1e-2
+
+
 def test_two_lines_are_enough():
     """`model.type` and the augment; names need no import line."""
     model = build(

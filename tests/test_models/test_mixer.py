@@ -118,6 +118,15 @@ def test_only_one_thing_is_mixed():
     torch.testing.assert_close(out, plan.mix(clean))
 
 
+def test_all_embeddings_are_mixed():
+    x, plan = torch.randn(4, 6, 3, 3), MixPlan('embed', LAM, PERM)
+    both = MapMixer()((x, ), plan, lambda feats: (gap(x), gap(x) * 2))
+    for factor, out in enumerate(both, 1):
+        torch.testing.assert_close(out, plan.mix(gap(x)) * factor)
+    bare = MapMixer()(x, plan, lambda feats: gap(feats))
+    torch.testing.assert_close(bare, plan.mix(gap(x)))
+
+
 @pytest.mark.parametrize('feats, message', [
     ((torch.zeros(4, 8), ), r'returned \(4, 8\).*gap_before_final_norm'),
     ((torch.zeros(4, 8, 4, 4), ) * 2, 'returned 2.*out_indices'),

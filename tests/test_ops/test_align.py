@@ -70,6 +70,13 @@ def test_any_dtype_and_memory_layout(dtype):
     torch.testing.assert_close(mixed, expected.to(dtype), atol=1e-5, rtol=1e-3)
 
 
+def test_autocast_changes_nothing():
+    a, b = torch.randn(2, 64, 4, 4), torch.randn(2, 64, 4, 4)
+    expected = align_and_mix(a, b, 0.4)
+    with torch.autocast('cpu', torch.bfloat16):
+        assert torch.equal(align_and_mix(a, b, 0.4), expected)
+
+
 def test_gradients_flow_through_the_features_alone():
     """With R fixed: dA = lam W, dA' = (1 - lam) W R. In float64."""
     a = torch.randn(2, 5, 3, 3, dtype=torch.float64, requires_grad=True)

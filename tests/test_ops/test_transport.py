@@ -5,7 +5,7 @@ import pytest
 import torch
 from problems import golden_plan, real_maps, relative_error
 
-from alignmix_mm.ops import assignment, pairwise_cost
+from alignmix_mm.ops import _annealed, assignment, pairwise_cost
 
 # float32 sums of up to 196 entries that are themselves rounded
 MARGIN = 2e-6
@@ -113,6 +113,27 @@ def test_degenerate_maps_are_finite(name, solver):
         # exponents as large as 1e9 round to multiples of 64
         if name != 'magnitude_1e4':
             assert (plan.sum(2) - 1).abs().max() < 1e-2
+
+
+@pytest.mark.parametrize('scale', [1e2, 1e4])
+@pytest.mark.parametrize('r', [49, 64])
+def test_many_equal_features_do_not_overflow(r, scale):
+    """Ties, where over-relaxed scalings grow without bound."""
+    a = torch.randn(16, 8, 2).repeat(1, 1, 32)[..., :r] * scale
+    b = torch.randn(16, 8, 3).repeat(1, 1, 22)[..., :r] * scale
+    plan = assignment(pairwise_cost(a, b))
+    assert torch.isfinite(plan).all() and plan.min() >= 0
+    # ties leave gaps as small as the rounding of a sum of 64 entries
+    for sums in plan.sum(1), plan.sum(2):
+        assert (sums - 1).abs().max() < 1e-5
+
+
+def test_no_denormals():
+    """They make exp and products several times slower on a CPU."""
+    cost = gaussian_cost(4, 512, 16, 16)
+    shift, hottest = _annealed._start(-cost / .1)
+    kernel = _annealed._kernel(-cost / .1, shift, torch.ones_like(hottest))
+    assert kernel.min() > 1e-30 and kernel.max() == 1
 
 
 def test_constant_maps_have_the_uniform_plan():
