@@ -15,10 +15,13 @@ import torch
 from torch import Tensor
 
 STAGES = 14  # cooling stages above eps
-# Beyond e^-60 an entry carries no mass, and denormals make exp and matrix
-# products several times slower on a CPU.
+# Beyond e^-60 an entry carries no mass. Lower, dead positions would lose all
+# their mass for good, and denormals make exp and matrix products several times
+# slower on a CPU.
 EXPONENT_FLOOR = -60.0
-# Over-relaxed scalings of maps with many equal features would overflow.
+# One update is bounded, or pairs in which some positions are much weaker than
+# others overshoot, and so is a scaling, or many equal features overflow.
+STEP_MIN, STEP_MAX = 1e-4, 1e4
 SCALE_MIN, SCALE_MAX = 1e-18, 1e18
 # float32 resolves potentials to 2^-24 of the costs: below 2^-20 of the first
 # temperature (real features stay above) cooling would only amplify rounding.
@@ -105,9 +108,11 @@ def _sweep(kernel: Tensor, relaxations: list[float]) -> Tensor:
     v = torch.ones_like(kernel[:, 0])
     for w in relaxations:
         cols = torch.bmm(u.unsqueeze(1), kernel).squeeze(1).mul_(v)
-        v = (v * cols.mul_(s / r).pow_(-w)).clamp_(SCALE_MIN, SCALE_MAX)
+        v = v * cols.mul_(s / r).clamp_(STEP_MIN, STEP_MAX).pow_(-w)
+        v.clamp_(SCALE_MIN, SCALE_MAX)
         rows = torch.bmm(v.unsqueeze(1), transposed).squeeze(1).mul_(u)
-        u = (u * rows.pow_(-w)).clamp_(SCALE_MIN, SCALE_MAX)
+        u = u * rows.clamp_(STEP_MIN, STEP_MAX).pow_(-w)
+        u.clamp_(SCALE_MIN, SCALE_MAX)
     return v
 
 
