@@ -57,12 +57,12 @@ def annealed_sinkhorn(
                                  stage / STAGES).exp_()
         kernel = _kernel(scores, shift, temperature)
         v = _sweep(kernel, [relaxation] * stage_sweeps)
-        shift = shift + temperature * v.log().unsqueeze(1)
+        shift = shift + temperature * v.log()
 
     kernel = _kernel(scores, shift, coldest)
     plain = min(3, final_sweeps)  # the last sweeps remove the overshoot
     v = _sweep(kernel, [relaxation] * (final_sweeps - plain) + [1.0] * plain)
-    plan = kernel.mul_(v.unsqueeze(1))
+    plan = kernel.mul_(v)
     plan /= plan.sum(dim=2, keepdim=True)
     rows, cols = plan.sum(dim=2), plan.sum(dim=1)
     sweeps = STAGES * stage_sweeps + final_sweeps
@@ -97,21 +97,24 @@ def _kernel(scores: Tensor, shift: Tensor, temperature: Tensor) -> Tensor:
 
 
 def _sweep(kernel: Tensor, relaxations: list[float]) -> Tensor:
-    """Over-relaxed updates; returns the scaling of the columns, ``(B, s)``.
+    """Over-relaxed updates; returns the scaling of the columns, ``(B, 1, s)``.
 
     Row vectors times matrices: the other order is several times slower in
-    batched products on a CPU.
+    batched products on a CPU. With few positions the calls themselves cost
+    most, so everything is in place.
     """
     r, s = kernel.shape[1:]
     transposed = kernel.transpose(1, 2)
-    u = kernel.sum(dim=2).reciprocal_()
-    v = torch.ones_like(kernel[:, 0])
+    u = kernel.sum(dim=2).reciprocal_().unsqueeze(1)
+    v = torch.ones_like(kernel[:, :1])
     for w in relaxations:
-        cols = torch.bmm(u.unsqueeze(1), kernel).squeeze(1).mul_(v)
-        v = v * cols.mul_(s / r).clamp_(STEP_MIN, STEP_MAX).pow_(-w)
+        cols = torch.bmm(u, kernel).mul_(v)
+        if r != s:
+            cols *= s / r
+        v *= cols.clamp_(STEP_MIN, STEP_MAX).pow_(-w)
         v.clamp_(SCALE_MIN, SCALE_MAX)
-        rows = torch.bmm(v.unsqueeze(1), transposed).squeeze(1).mul_(u)
-        u = u * rows.clamp_(STEP_MIN, STEP_MAX).pow_(-w)
+        rows = torch.bmm(v, transposed).mul_(u)
+        u *= rows.clamp_(STEP_MIN, STEP_MAX).pow_(-w)
         u.clamp_(SCALE_MIN, SCALE_MAX)
     return v
 

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from ._precision import full_precision
 from .cost import pairwise_cost
-from .transport import assignment
+from .transport import SOLVER_COSTS, assignment
 
 
 def align(b: Tensor, R: Tensor) -> Tensor:
@@ -42,6 +42,7 @@ def align_and_mix(A: Tensor,
                   lam: float | Tensor,
                   eps: float = 0.1,
                   perm: Tensor | None = None,
+                  solver: str = 'annealed',
                   **transport) -> Tensor:
     r"""Align the partner to the anchor and interpolate, eq. (12).
 
@@ -59,6 +60,8 @@ def align_and_mix(A: Tensor,
         eps (float): Entropic regularization. Defaults to 0.1.
         perm (Tensor, optional): ``(B, )``, int64; the partner of sample ``i``
             is ``A2[perm[i]]``. Defaults to None, which is ``A2[i]``.
+        solver (str): ``'annealed'`` or ``'log'``, see :func:`assignment`.
+            Defaults to ``'annealed'``.
         **transport: Further options of :func:`assignment`.
 
     Returns:
@@ -76,10 +79,12 @@ def align_and_mix(A: Tensor,
     dtype = torch.promote_types(A.dtype, torch.float32)
     a, b = A.flatten(2).to(dtype), A2.flatten(2).to(dtype)
     lam = torch.as_tensor(lam, dtype=dtype, device=A.device).view(-1, 1, 1)
+    cost = SOLVER_COSTS.get(solver, pairwise_cost)
     with full_precision(A.device):
-        R = assignment(pairwise_cost(a.detach(), b.detach()), eps, **transport)
+        R = assignment(
+            cost(a.detach(), b.detach()), eps, solver, **transport)
         # One product does (10) and (12): the weight goes into the plan,
         # which is smaller than the map.
         weighted = ((1 - lam) * R).transpose(1, 2)
-        mixed = torch.baddbmm(lam * a, b, weighted)
+        mixed = (lam * a).baddbmm_(b, weighted)
     return mixed.view(A.shape).to(A.dtype)

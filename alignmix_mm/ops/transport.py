@@ -10,6 +10,7 @@ from torch import Tensor
 from ._annealed import annealed_sinkhorn
 from ._precision import full_precision
 from ._reference import log_sinkhorn
+from .cost import cross_cost, pairwise_cost
 
 
 class TransportInfo(NamedTuple):
@@ -174,6 +175,10 @@ def _run_log(cost, eps, num_iters, tol, end):
 
 
 _SOLVERS = {'annealed': _run_annealed, 'log': _run_log}
+
+#: The cheapest cost of feature maps that has the same plan. Before it has
+#: converged, the plain iteration sees terms that a converged plan does not.
+SOLVER_COSTS = {'annealed': cross_cost, 'log': pairwise_cost}
 
 
 def _check_cost(cost: Tensor) -> None:

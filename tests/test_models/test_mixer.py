@@ -6,7 +6,8 @@ from mmpretrain.models.necks import GlobalAveragePooling
 from alignmix_mm.mixing import AlignMix, MixPlan
 from alignmix_mm.models import LinearEmbedding
 from alignmix_mm.models.necks import MapMixer
-from alignmix_mm.ops import assignment, pairwise_cost
+from alignmix_mm.ops import assignment
+from alignmix_mm.ops.cost import cross_cost
 
 LAM = torch.tensor([0.15, 0.4, 0.75, 0.95])
 PERM = torch.tensor([2, 0, 3, 1])  # not its own inverse
@@ -62,7 +63,7 @@ def test_gradients_of_both_branches(mode):  # T3
     partners = PERM if mode == 'feat' else torch.arange(4)
     maps, w = x.detach().flatten(2), weights.flatten(2)
     expected = torch.zeros_like(maps)
-    R = assignment(pairwise_cost(maps[anchors], maps[partners])).double()
+    R = assignment(cross_cost(maps[anchors], maps[partners])).double()
     for i in range(4):
         expected[anchors[i]] += lam[i] * w[i]
         expected[partners[i]] += (1 - lam[i]) * w[i] @ R[i]

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from alignmix_mm.ops import align, align_and_mix, assignment, pairwise_cost
+from alignmix_mm.ops.cost import cross_cost
 
 
 def test_column_i_is_the_mean_of_what_row_i_points_to():
@@ -37,6 +38,16 @@ def test_lambda_for_the_batch_or_for_each_sample(lam):
     a, b = torch.randn(3, 6, 4, 4), torch.randn(3, 6, 4, 4)
     expected = align_and_mix(a, b, torch.full((3, ), 0.3))
     torch.testing.assert_close(align_and_mix(a, b, lam), expected)
+
+
+def test_the_plain_iteration_sees_the_full_cost():
+    """Before convergence, terms of a column alone change the plan."""
+    a, b = torch.randn(2, 32, 4, 4) * 3, torch.randn(2, 32, 4, 4) * 3
+    cost = pairwise_cost(a.flatten(2), b.flatten(2))
+    plan = assignment(cost, solver='log', end='col')
+    expected = 0.3 * a + 0.7 * align(b.flatten(2), plan).view_as(a)
+    mixed = align_and_mix(a, b, 0.3, solver='log', end='col')
+    torch.testing.assert_close(mixed, expected, atol=1e-3, rtol=0)
 
 
 def test_lambda_one_is_the_anchor():
@@ -82,7 +93,7 @@ def test_gradients_flow_through_the_features_alone():
     a = torch.randn(2, 5, 3, 3, dtype=torch.float64, requires_grad=True)
     b = torch.randn(2, 5, 3, 3, dtype=torch.float64, requires_grad=True)
     lam = torch.tensor([0.3, 0.8], dtype=torch.float64)
-    plan = assignment(pairwise_cost(a.flatten(2), b.flatten(2))).double()
+    plan = assignment(cross_cost(a.flatten(2), b.flatten(2))).double()
     weights = torch.randn_like(a)
     (align_and_mix(a, b, lam) * weights).sum().backward()
     weight = lam.view(-1, 1, 1)

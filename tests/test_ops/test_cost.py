@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from alignmix_mm.ops import pairwise_cost
+from alignmix_mm.ops import assignment, pairwise_cost
+from alignmix_mm.ops.cost import cross_cost
 
 
 @pytest.mark.parametrize('shape', [(3, 5, 7, 7), (2, 1, 4, 9), (1, 33, 1, 1)])
@@ -59,3 +60,23 @@ def test_wrong_shapes_are_named(shapes):
     a, b = (torch.zeros(shape) for shape in shapes)
     with pytest.raises(ValueError, match=r'\(B, c, r\).*but got.*flatten'):
         pairwise_cost(a, b)
+
+
+def doubly_centered(cost):
+    rows, cols = cost.mean(2, keepdim=True), cost.mean(1, keepdim=True)
+    return cost - rows - cols + cost.mean((1, 2), keepdim=True)
+
+
+def test_cross_cost_differs_by_terms_of_rows_and_columns():
+    a, b = torch.randn(2, 5, 7).double(), torch.randn(2, 5, 9).double()
+    full = torch.cdist(a.mT, b.mT).square()
+    torch.testing.assert_close(
+        doubly_centered(cross_cost(a, b).double()), doubly_centered(full),
+        atol=1e-5, rtol=0)
+
+
+def test_cross_cost_has_the_same_converged_plan():
+    a, b = torch.randn(3, 16, 9) * 3, torch.randn(3, 16, 9) * 3
+    torch.testing.assert_close(
+        assignment(cross_cost(a, b)), assignment(pairwise_cost(a, b)),
+        atol=1e-3, rtol=0)  # costs of 300 eps resolve to 2e-4 of a plan
