@@ -11,10 +11,12 @@ safe. A projection (Altschuler et al., 2017) makes both marginals exact.
 The schedule belongs to the pair, not to the batch: a plan does not depend on
 its neighbours, and nothing has to be read back from the device.
 """
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
-STAGES = 14  # cooling stages above eps
+SMALL, LARGE = 32, 100  # positions
 # Beyond e^-60 an entry carries no mass. Lower, dead positions would lose all
 # their mass for good, and denormals make exp and matrix products several times
 # slower on a CPU.
@@ -28,6 +30,7 @@ SCALE_MIN, SCALE_MAX = 1e-18, 1e18
 COLDEST = 2.0**-20
 
 
+@torch.compiler.disable  # inductor makes the small products slower
 def annealed_sinkhorn(
     scores: Tensor,
     num_iters: int | None = None,
@@ -38,7 +41,8 @@ def annealed_sinkhorn(
         scores (Tensor): ``-cost / eps``, ``(B, r, s)``, float32. Terms that
             depend on the row or on the column alone do not matter.
         num_iters (int, optional): Sweeps of the last stage. Defaults to
-            None, which is 40, or 140 for ``r != s`` and for ``r > 100``.
+            None, which is 30 for up to 32 positions, 40 for up to 100, and
+            140 for more or for ``r != s``.
 
     Returns:
         tuple: The assignment ``(B, r, s)``, row sums ``(B, r)`` and column
@@ -46,15 +50,15 @@ def annealed_sinkhorn(
     """
     r, s = scores.shape[1:]
     relaxation = 1.8 if max(r, s) < 49 else 1.9
-    stage_sweeps, final_sweeps = _budget(r, s)
+    stages, stage_sweeps, final_sweeps = _budget(r, s)
     if num_iters is not None:
         final_sweeps = num_iters
 
     shift, hottest = _start(scores)
     coldest = (hottest * COLDEST).clamp_(min=1)
-    for stage in range(STAGES):
+    for stage in range(stages):
         temperature = torch.lerp(hottest.log(), coldest.log(),
-                                 stage / STAGES).exp_()
+                                 stage / stages).exp_()
         kernel = _kernel(scores, shift, temperature)
         v = _sweep(kernel, [relaxation] * stage_sweeps)
         shift = shift + temperature * v.log()
@@ -65,15 +69,24 @@ def annealed_sinkhorn(
     plan = kernel.mul_(v)
     plan /= plan.sum(dim=2, keepdim=True)
     rows, cols = plan.sum(dim=2), plan.sum(dim=1)
-    sweeps = STAGES * stage_sweeps + final_sweeps
+    sweeps = stages * stage_sweeps + final_sweeps
     return _project(plan, cols), rows, cols, sweeps
 
 
-def _budget(r: int, s: int) -> tuple[int, int]:
-    """Sweeps of a cooling stage and of the last one."""
+class _Budget(NamedTuple):
+    """Cooling stages above eps, sweeps of each, and sweeps at eps."""
+
+    stages: int
+    stage_sweeps: int
+    final_sweeps: int
+
+
+def _budget(r: int, s: int) -> _Budget:
     if r != s:  # mass has to be split between positions, which takes longer
-        return 40, 140
-    return 5, 40 if r <= 100 else 140
+        return _Budget(14, 40, 140)
+    if r <= SMALL:
+        return _Budget(10, 4, 30)
+    return _Budget(14, 5, 40 if r <= LARGE else 140)
 
 
 def _start(scores: Tensor) -> tuple[Tensor, Tensor]:
@@ -105,6 +118,8 @@ def _sweep(kernel: Tensor, relaxations: list[float]) -> Tensor:
     """
     r, s = kernel.shape[1:]
     transposed = kernel.transpose(1, 2)
+    if r <= SMALL:  # the layout in which small products are fastest
+        kernel = transposed.contiguous().transpose(1, 2)
     u = kernel.sum(dim=2).reciprocal_().unsqueeze(1)
     v = torch.ones_like(kernel[:, :1])
     for w in relaxations:

@@ -50,7 +50,7 @@ def test_agrees_with_pot(r, scale):
     cost = pairwise_cost(a, b)
     plan = assignment(cost)
     assert_assignment(plan)
-    # The budget of 110 sweeps leaves up to 2e-3 on random maps (which have
+    # A budget of 70 to 110 sweeps leaves up to 2e-3 on random maps (which have
     # more near ties than real ones); POT's own error is below 1e-4.
     error = relative_error(b, plan, golden_plan(cost, 0.1))
     assert error.max() < 3e-3, error
@@ -287,7 +287,8 @@ def test_num_iters_is_the_budget():
     cost = gaussian_cost(2, 32, 16, 16)
     results = [assignment(cost, num_iters=n, return_info=True)
                for n in (1, 40, 400)]
-    assert [int(info.sweeps) for _, info in results] == [71, 110, 470]
+    # 10 cooling stages of 4 sweeps before
+    assert [int(info.sweeps) for _, info in results] == [41, 80, 440]
     violations = [info.col_violation.mean() for _, info in results]
     assert violations[0] > violations[1] > violations[2]
     for plan, _ in results:
