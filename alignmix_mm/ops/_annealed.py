@@ -41,8 +41,8 @@ def annealed_sinkhorn(
         scores (Tensor): ``-cost / eps``, ``(B, r, s)``, float32. Terms that
             depend on the row or on the column alone do not matter.
         num_iters (int, optional): Sweeps of the last stage. Defaults to
-            None, which is 30 for up to 32 positions, 40 for up to 100, and
-            140 for more or for ``r != s``.
+            None, which is 30 for up to 32 positions, 40 for up to 100, 100
+            for more, and 140 for ``r != s``.
 
     Returns:
         tuple: The assignment ``(B, r, s)``, row sums ``(B, r)`` and column
@@ -86,7 +86,7 @@ def _budget(r: int, s: int) -> _Budget:
         return _Budget(14, 40, 140)
     if r <= SMALL:
         return _Budget(10, 4, 30)
-    return _Budget(14, 5, 40 if r <= LARGE else 140)
+    return _Budget(14, 5, 40 if r <= LARGE else 100)
 
 
 def _start(scores: Tensor) -> tuple[Tensor, Tensor]:
