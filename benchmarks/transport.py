@@ -145,6 +145,11 @@ def summary(name: str, result: dict) -> str:
     return '\n'.join([*lines, f'  goals: {goals}'])
 
 
+def short(ms: float) -> str:
+    """Milliseconds with as many digits as are worth reading."""
+    return f'{ms:,.0f}' if ms >= 10 else f'{ms:.1f}'
+
+
 def plot(results: dict, path: Path) -> None:
     """Draw milliseconds of each method, on a logarithmic scale."""
     from matplotlib.figure import Figure
@@ -162,7 +167,7 @@ def plot(results: dict, path: Path) -> None:
         bars = axis.bar(np.arange(len(results)) + (n - 2.5) * width, heights,
                         width, label=labels[key],
                         color='C3' if key == 'ours' else f'{.85 - .13 * n}')
-        axis.bar_label(bars, fmt='%.3g', fontsize=6)
+        axis.bar_label(bars, fmt=short, fontsize=6)
     axis.set_yscale('log')
     axis.set_xticks(np.arange(len(results)), [
         f'{name}\n{tuple(result["shape"])}'

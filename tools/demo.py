@@ -106,7 +106,8 @@ def draw(out: Path) -> list[Path]:
 
     cfg = Config.fromfile(CONFIGS / 'alignmix_digits.py')
     model = MODELS.build(
-        {**cfg.model, 'data_preprocessor': cfg.data_preprocessor})
+        {**cfg.model, 'data_preprocessor': cfg.data_preprocessor,
+         'train_cfg': None})
     load_checkpoint(
         model, str(out / 'alignmix_seed0' / 'epoch_150.pth'), 'cpu',
         logger='silent')
