@@ -1,6 +1,7 @@
 #!/usr/bin/env python
 """Train a model: `python tools/train.py CONFIG [options]`."""
 import argparse
+import sys
 
 from alignmix_mm.cli import add_common_options, build_runner, load_config
 
@@ -44,6 +45,10 @@ def main() -> None:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
     if args.auto_scale_lr:
+        if 'auto_scale_lr' not in cfg:
+            sys.exit('--auto-scale-lr needs auto_scale_lr=dict('
+                     'base_batch_size=N) in the config: the batch size that '
+                     'its learning rate is meant for.')
         cfg.auto_scale_lr.enable = True
     build_runner(cfg).train()
 

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from ..mixing import AlignMix, MixBatch
 from .necks import AlignMixNeck, MapMixer, note_pooling
 
+_STAGES = ('backbone', 'neck', 'pre_logits')
+
 
 @MODELS.register_module()
 class AlignMixClassifier(ImageClassifier):
@@ -78,6 +80,9 @@ class AlignMixClassifier(ImageClassifier):
         """
         if not isinstance(inputs, MixBatch):
             return super().extract_feat(inputs, stage)
+        if stage not in _STAGES:
+            raise ValueError(f'Expected `stage` to be one of {_STAGES}, but '
+                             f'got {stage!r}.')
         plan = inputs.plan
         self._check_modes([plan.mode])
         x = self.backbone(inputs.images)

@@ -78,7 +78,9 @@ def align_and_mix(A: Tensor,
         A2 = A2[perm]
     dtype = torch.promote_types(A.dtype, torch.float32)
     a, b = A.flatten(2).to(dtype), A2.flatten(2).to(dtype)
-    lam = torch.as_tensor(lam, dtype=dtype, device=A.device).view(-1, 1, 1)
+    if not isinstance(lam, Tensor):  # full() does not wait for the device
+        lam = torch.full((), lam, device=A.device)
+    lam = lam.to(dtype).view(-1, 1, 1)
     cost = SOLVER_COSTS.get(solver, pairwise_cost)
     with full_precision(A.device):
         R = assignment(

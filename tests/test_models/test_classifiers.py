@@ -117,6 +117,8 @@ def test_linear_neck_is_mixed_before_and_behind():
         assert model.extract_feat(batch)[0].shape == (3, 8)
         assert model.extract_feat(batch, 'backbone')[0].shape == (3, 8, 4, 4)
         assert model.extract_feat(batch, 'pre_logits').shape == (3, 8)
+        with pytest.raises(ValueError, match="'backbone', 'neck'"):
+            model.extract_feat(batch, 'head')
 
 
 def test_plain_classifier_fails_at_the_first_step_with_the_remedy():

@@ -89,6 +89,7 @@ def test_predictions_tta_and_pictures(trained, tmp_path):
 
 @pytest.mark.parametrize('tool, args, message', [
     ('train.py', [CONFIG, '--amp'], '--amp needs a GPU'),
+    ('train.py', [CONFIG, '--auto-scale-lr'], 'base_batch_size'),
     ('train.py', ['configs/none.py'], 'none.py'),
     ('test.py', [CONFIG, 'none.pth'], 'none.pth'),
     ('test.py', [CONFIG, 'x.pth', '--out-item', 'pred'], '--out'),
