@@ -1,5 +1,7 @@
 import itertools
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -177,3 +179,34 @@ def test_bad_arguments_are_named(options, message):
 def test_labels_must_be_one_hot():
     with pytest.raises(ValueError, match='one-hot'):
         AlignMix()(torch.zeros(4, 3, 8, 8), torch.arange(4))
+
+
+DRAW = """
+import torch.distributed as dist, torch
+from alignmix_mm import AlignMix
+dist.init_process_group('gloo')
+torch.manual_seed(0)
+augment = AlignMix()
+plans = [augment.draw(5, 'cpu') for _ in range(20)]
+rows = [[p.mode, p.lam.tolist(), p.perm.tolist()] for p in plans]
+both = [None, None]
+dist.all_gather_object(both, rows)
+one, two = both
+assert [row[0] for row in one] == [row[0] for row in two]
+assert len({row[0] for row in one}) > 1
+assert all(a[1] != b[1] for a, b in zip(one, two))
+assert any(a[2] != b[2] for a, b in zip(one, two))
+print('agree on modes alone')
+dist.destroy_process_group()
+"""
+
+
+def test_two_real_processes(tmp_path):
+    script = tmp_path / 'draw.py'
+    script.write_text(DRAW)
+    result = subprocess.run(
+        [sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=2',
+         '--master_port=29531', str(script)],
+        capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert result.stdout.count('agree on modes alone') == 2
