@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ..mixing import MixPlan
 from ..ops import align_and_mix
-from ..ops.transport import make_solver
+from ..ops.transport import choose_backend, make_solver
 
 Features = Tensor | tuple[Tensor, ...]
 
@@ -42,7 +42,8 @@ class MapMixer(nn.Module):
                  end: str = 'row',
                  backend: str = 'auto') -> None:
         super().__init__()
-        make_solver(solver, num_iters, tol, end)  # complain before training
+        make_solver(solver, eps, num_iters, tol, end)  # complain early
+        choose_backend(backend)
         self.align = align
         self.transport = dict(
             eps=eps, solver=solver, num_iters=num_iters, tol=tol, end=end,

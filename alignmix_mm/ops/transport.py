@@ -87,13 +87,10 @@ def assignment(cost: Tensor,
                  [0.2689, 0.7311]]])
     """
     _check_cost(cost)
-    if not (isinstance(eps, (int, float)) and 0 < eps < math.inf):
-        raise ValueError(f'Expected `eps` to be a number > 0, but got {eps!r}.'
-                         ' It is in the unit of the cost; the paper has 0.1.')
-    solve = make_solver(solver, num_iters, tol, end)
+    solve = make_solver(solver, eps, num_iters, tol, end)
     backend, reason = choose_backend(backend)
     with full_precision(cost.device):
-        plan, rows, cols, sweeps = solve(cost.float(), eps)
+        plan, rows, cols, sweeps = solve(cost.float())
     if not return_info:
         return plan
     r, s = cost.shape[1:]
@@ -106,6 +103,7 @@ def assignment(cost: Tensor,
 
 
 def make_solver(solver: str,
+                eps: float,
                 num_iters: int | None = None,
                 tol: float | None = None,
                 end: str = 'row') -> Callable:
@@ -113,18 +111,22 @@ def make_solver(solver: str,
 
     Args:
         solver (str): ``'annealed'`` or ``'log'``.
+        eps (float): See :func:`assignment`.
         num_iters (int, optional): See :func:`assignment`.
         tol (float, optional): See :func:`assignment`.
         end (str): See :func:`assignment`.
 
     Returns:
-        Callable: ``(cost, eps) -> (plan, row sums, column sums, sweeps)``,
+        Callable: ``cost -> (plan, row sums, column sums, sweeps)``,
         the sums as the iteration left them.
 
     Raises:
         ValueError: If an option is unknown, out of range, or not one of
             this solver's.
     """
+    if not (isinstance(eps, (int, float)) and 0 < eps < math.inf):
+        raise ValueError(f'Expected `eps` to be a number > 0, but got {eps!r}.'
+                         ' It is in the unit of the cost; the paper has 0.1.')
     if num_iters is not None and (not isinstance(num_iters, int)
                                   or num_iters < 1):
         raise ValueError('Expected `num_iters` to be an integer >= 1 or None, '
@@ -141,7 +143,7 @@ def make_solver(solver: str,
             f"`tol` and `end` reproduce the plain iteration: use them with "
             f"solver='log', not with solver={solver!r}.")
     return functools.partial(
-        _SOLVERS[solver], num_iters=num_iters, tol=tol, end=end)
+        _SOLVERS[solver], eps=eps, num_iters=num_iters, tol=tol, end=end)
 
 
 def choose_backend(backend: str) -> tuple[str, str]:

@@ -58,6 +58,7 @@ def test_options_reach_the_transport(monkeypatch):
 
 
 @pytest.mark.parametrize('options, message', [
+    (dict(eps=-1), 'eps'), (dict(backend='cuda'), 'backend'),
     (dict(solver='lp'), 'solver'), (dict(align_size=0), 'align_size'),
     (dict(tol=.1), "solver='log'"), (dict(num_iters=-1), 'num_iters')])
 def test_bad_options_fail_at_build(options, message):
