@@ -19,7 +19,7 @@ test-all: $(READY)
 
 lint: $(READY)
 	$(BIN)/ruff check .
-	$(BIN)/codespell --skip '*.json,.venv*,work_dirs' .
+	$(BIN)/codespell
 
 # needs work_dirs/features.npz, see benchmarks/README.md
 benchmark: $(READY)
