@@ -1,14 +1,17 @@
 """What tools/train.py and tools/test.py share: options and their meaning."""
 import argparse
+import inspect
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from mmengine.config import Config, ConfigDict, DictAction
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
+from mmpretrain.registry import DATASETS
 
 # MMEngine warns of its own calls, which a user cannot do anything about.
 _NOISE = ('"FileClient" will be deprecated', '"HardDiskBackend" is the alias')
@@ -45,11 +48,12 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
         help=argparse.SUPPRESS)
 
 
-def load_config(args: argparse.Namespace) -> Config:
+def load_config(args: argparse.Namespace, loaders: Sequence[str]) -> Config:
     """Read the config and apply the options that training and testing share.
 
     Args:
         args (Namespace): Parsed options.
+        loaders (Sequence[str]): The data loaders that will be used.
 
     Returns:
         Config: The config, with loaders that work on this machine.
@@ -64,6 +68,8 @@ def load_config(args: argparse.Namespace) -> Config:
         cfg.work_dir = str(Path('work_dirs') / Path(args.config).stem)
     for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         _complete_loader(cfg, name, args)
+    for name in loaders:
+        _check_data(cfg, name)
     if args.amp and not torch.cuda.is_available():
         sys.exit('--amp needs a GPU: MMEngine\'s AmpOptimWrapper does not run '
                  'on a CPU, and torch sees no CUDA device here. Leave it out.')
@@ -105,6 +111,24 @@ def _complete_loader(cfg: Config, name: str, args: argparse.Namespace) -> None:
             'num_workers', 0):
         loader.persistent_workers = False  # torch refuses it without workers
     cfg[name] = loader
+
+
+def _check_data(cfg: Config, name: str) -> None:
+    """Say early, and with the remedy, that data are not where they should be.
+
+    Data sets that MMPretrain downloads by itself are left to it.
+    """
+    dataset = (cfg.get(name) or {}).get('dataset') or {}
+    root = dataset.get('data_root')
+    if not root or '://' in root or Path(root).exists():
+        return
+    cls = DATASETS.get(dataset.type)
+    downloads = cls is not None and 'download' in inspect.signature(
+        cls).parameters and dataset.get('download', True)
+    if not downloads:
+        sys.exit(f'{name}.dataset.data_root is {root!r}, where nothing is. '
+                 'Put the data there, or say where they are: --cfg-options '
+                 f'{name}.dataset.data_root=FOLDER')
 
 
 def _prepare_launcher(cfg: Config, launcher: str) -> None:

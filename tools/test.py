@@ -3,6 +3,7 @@
 import argparse
 import copy
 import sys
+from pathlib import Path
 
 import mmengine
 from mmengine.config import Config, ConfigDict
@@ -71,7 +72,9 @@ def augment_at_test_time(cfg: Config) -> None:
 def main() -> None:
     """Evaluate."""
     args = parse_args()
-    cfg = load_config(args)
+    if '://' not in args.checkpoint and not Path(args.checkpoint).is_file():
+        sys.exit(f'There is no checkpoint {args.checkpoint}.')
+    cfg = load_config(args, ['test_dataloader'])
     cfg.load_from = args.checkpoint
     if args.amp:
         cfg.test_cfg.fp16 = True

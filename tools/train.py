@@ -35,7 +35,10 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Train."""
     args = parse_args()
-    cfg = load_config(args)
+    loaders = ['train_dataloader']
+    if not args.no_validate:
+        loaders.append('val_dataloader')
+    cfg = load_config(args, loaders)
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if args.amp:

@@ -90,9 +90,12 @@ def test_predictions_tta_and_pictures(trained, tmp_path):
 @pytest.mark.parametrize('tool, args, message', [
     ('train.py', [CONFIG, '--amp'], '--amp needs a GPU'),
     ('train.py', [CONFIG, '--auto-scale-lr'], 'base_batch_size'),
+    ('train.py', ['configs/alignmix_r50_imagenet.py'],
+     "'data/imagenet', where nothing is"),
     ('train.py', ['configs/none.py'], 'none.py'),
     ('test.py', [CONFIG, 'none.pth'], 'none.pth'),
     ('test.py', [CONFIG, 'x.pth', '--out-item', 'pred'], '--out'),
+    ('test.py', ['configs/alignmix_r18_cifar10.py', 'x.pth'], 'no checkpoint'),
 ])
 def test_mistakes_are_named(tool, args, message, tmp_path):
     if '--amp' in args and torch.cuda.is_available():
