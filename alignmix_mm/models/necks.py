@@ -113,7 +113,7 @@ class AlignMixNeck(BaseModule):
             ``'annealed'``.
         num_iters (int, optional): Budget of the solver: sweeps of the last
             stage (annealed) or iterations (log). Defaults to None, which is
-            30 to 140, growing with the size of the map, and 100.
+            40 to 140, growing with the size of the map, and 100.
         tol (float, optional): Early stop of ``solver='log'``; the authors'
             code has 0.1. Defaults to None.
         end (str): Exact marginal of ``solver='log'``, ``'row'`` or

@@ -11,11 +11,10 @@ safe. A projection (Altschuler et al., 2017) makes both marginals exact.
 The schedule belongs to the pair, not to the batch: a plan does not depend on
 its neighbours, and nothing has to be read back from the device.
 """
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
 
+STAGES = 14  # cooling stages above eps
 SMALL, LARGE = 32, 100  # positions
 # Beyond e^-60 an entry carries no mass. Lower, dead positions would lose all
 # their mass for good, and denormals make exp and matrix products several times
@@ -41,7 +40,7 @@ def annealed_sinkhorn(
         scores (Tensor): ``-cost / eps``, ``(B, r, s)``, float32. Terms that
             depend on the row or on the column alone do not matter.
         num_iters (int, optional): Sweeps of the last stage. Defaults to
-            None, which is 30 for up to 32 positions, 40 for up to 100, 100
+            None, which is 40 for up to 32 positions, 60 for up to 100, 100
             for more, and 140 for ``r != s``.
 
     Returns:
@@ -50,17 +49,18 @@ def annealed_sinkhorn(
     """
     r, s = scores.shape[1:]
     relaxation = 1.8 if max(r, s) < 49 else 1.9
-    stages, stage_sweeps, final_sweeps = _budget(r, s)
+    stage_sweeps, final_sweeps = _budget(r, s)
     if num_iters is not None:
         final_sweeps = num_iters
 
     shift, hottest = _start(scores)
     coldest = (hottest * COLDEST).clamp_(min=1)
-    for stage in range(stages):
+    for stage in range(STAGES):
         temperature = torch.lerp(hottest.log(), coldest.log(),
-                                 stage / stages).exp_()
+                                 stage / STAGES).exp_()
         kernel = _kernel(scores, shift, temperature)
-        v = _sweep(kernel, [relaxation] * stage_sweeps)
+        # a plain sweep first: from afar, over-relaxation overshoots
+        v = _sweep(kernel, [1.0] + [relaxation] * (stage_sweeps - 1))
         shift = shift + temperature * v.log()
 
     kernel = _kernel(scores, shift, coldest)
@@ -69,24 +69,21 @@ def annealed_sinkhorn(
     plan = kernel.mul_(v)
     plan /= plan.sum(dim=2, keepdim=True)
     rows, cols = plan.sum(dim=2), plan.sum(dim=1)
-    sweeps = stages * stage_sweeps + final_sweeps
+    sweeps = STAGES * stage_sweeps + final_sweeps
     return _project(plan, cols), rows, cols, sweeps
 
 
-class _Budget(NamedTuple):
-    """Cooling stages above eps, sweeps of each, and sweeps at eps."""
+def _budget(r: int, s: int) -> tuple[int, int]:
+    """Sweeps of a cooling stage, and of the last one.
 
-    stages: int
-    stage_sweeps: int
-    final_sweeps: int
-
-
-def _budget(r: int, s: int) -> _Budget:
-    if r != s:  # mass has to be split between positions, which takes longer
-        return _Budget(14, 40, 140)
+    Enough for maps with many equal or dead positions, which need more than
+    others: there the mass of a position has to be split.
+    """
+    if r != s:  # as it has to be here, always
+        return 40, 140
     if r <= SMALL:
-        return _Budget(10, 4, 30)
-    return _Budget(14, 5, 40 if r <= LARGE else 100)
+        return 5, 40
+    return (5, 60) if r <= LARGE else (8, 100)
 
 
 def _start(scores: Tensor) -> tuple[Tensor, Tensor]:

@@ -60,7 +60,7 @@ def assignment(cost: Tensor,
             iterations does not. Defaults to ``'annealed'``.
         num_iters (int, optional): Budget of the solver: sweeps of the last
             stage (annealed) or iterations (log). Defaults to None, which is
-            30 to 140, growing with ``r``, and 100.
+            40 to 140, growing with ``r``, and 100.
         tol (float, optional): Only for ``solver='log'``: stop once the L1
             change of the row potential (unit of ``cost``), averaged over the
             batch, is below it; the authors' code has 0.1. Defaults to None.

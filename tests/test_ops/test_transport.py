@@ -50,8 +50,8 @@ def test_agrees_with_pot(r, scale):
     cost = pairwise_cost(a, b)
     plan = assignment(cost)
     assert_assignment(plan)
-    # A budget of 70 to 110 sweeps leaves up to 2e-3 on random maps (which have
-    # more near ties than real ones); POT's own error is below 1e-4.
+    # 110 to 130 sweeps leave up to 2e-3 on random maps, which have more near
+    # ties than real ones; POT's own error is below 1e-4.
     error = relative_error(b, plan, golden_plan(cost, 0.1))
     assert error.max() < 3e-3, error
 
@@ -147,6 +147,49 @@ def test_nearly_dead_positions_do_not_overshoot():
     _, info = assignment(pairwise_cost(a, b), return_info=True)
     # 25 seeds: below 0.004; 0.016 to 0.06 without STEP_MIN, STEP_MAX
     assert info.col_violation.mean() < 0.01, info.col_violation
+
+
+def random_maps(kind, batch, c, r):
+    """Pairs of maps with ties, dead positions, low rank, outliers."""
+    a, b = torch.randn(2, batch, c, r)
+    half = max(1, r // 2)
+    if kind == 'relu':
+        a, b = a.relu(), b.relu()
+    elif kind == 'clusters':
+        centers = torch.randn(batch, c, 4)
+        a = centers[..., torch.randint(4, (r, ))] + a / 20
+        b = centers[..., torch.randint(4, (r, ))] + b / 20
+    elif kind == 'duplicates':
+        a = a[..., torch.randint(half, (r, ))]
+        b = b[..., torch.randint(half, (r, ))]
+    elif kind == 'sparse':
+        a, b = a * (torch.rand_like(a) > .8), b * (torch.rand_like(b) > .8)
+    elif kind == 'low_rank':
+        basis = torch.randn(batch, c, 2)
+        a, b = basis @ torch.randn(2, batch, 2, r)
+    elif kind == 'outlier':
+        a[..., 0] *= 1e3
+    return a, b
+
+
+@pytest.mark.parametrize('kind', ['normal', 'relu', 'clusters', 'duplicates',
+                                  'sparse', 'low_rank', 'outlier'])
+def test_converges_on_thousands_of_random_pairs(kind):
+    """Violations before the projection, of 1680 pairs of each kind."""
+    found = []
+    for r in (2, 3, 7, 16, 31, 49, 64):
+        for c in (1, 4, 16, 64):
+            a, b = random_maps(kind, 12, c, r)
+            for scale in (.1, 1., 10., 100., 1e4):
+                plan, info = assignment(
+                    pairwise_cost(a * scale, b * scale), return_info=True)
+                assert torch.isfinite(plan).all()
+                found.append(info.col_violation)
+    found = torch.cat(found)
+    # seen: at most 1.4 % (clusters) and 0.026 (duplicates); with 40 sweeps in
+    # the last stage for r > 32 too, 4.2 % and 7.6 % of these two are above
+    assert (found > 1e-3).float().mean() < 0.02
+    assert found.max() < 0.05
 
 
 def test_no_denormals():
@@ -287,8 +330,8 @@ def test_num_iters_is_the_budget():
     cost = gaussian_cost(2, 32, 16, 16)
     results = [assignment(cost, num_iters=n, return_info=True)
                for n in (1, 40, 400)]
-    # 10 cooling stages of 4 sweeps before
-    assert [int(info.sweeps) for _, info in results] == [41, 80, 440]
+    # 14 cooling stages of 5 sweeps before
+    assert [int(info.sweeps) for _, info in results] == [71, 110, 470]
     violations = [info.col_violation.mean() for _, info in results]
     assert violations[0] > violations[1] > violations[2]
     for plan, _ in results:
