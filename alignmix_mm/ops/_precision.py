@@ -16,4 +16,6 @@ def full_precision(device: torch.device) -> contextlib.AbstractContextManager:
     Returns:
         AbstractContextManager: Switches autocast off on ``device``.
     """
+    if not torch.amp.is_autocast_available(device.type):
+        return contextlib.nullcontext()  # nothing to switch off
     return torch.autocast(device.type, enabled=False)

@@ -99,8 +99,7 @@ def test_cifar_schedule_is_appendix_b(name):
     optimizer = torch.optim.SGD(model.parameters(), 0.1)
     schedulers = []
     for options in copy.deepcopy(cfg.param_scheduler):
-        if options.pop('convert_to_iter_based', False):
-            options.pop('end'), options.update(end=5)
+        options.pop('convert_to_iter_based', None)  # here a step is an epoch
         schedulers.append(PARAM_SCHEDULERS.build(
             dict(optimizer=optimizer, **options)))
     rates = []

@@ -83,6 +83,11 @@ def test_any_dtype_and_memory_layout(dtype):
     torch.testing.assert_close(mixed, expected.to(dtype), atol=1e-5, rtol=1e-3)
 
 
+def test_devices_without_autocast():
+    a = torch.zeros(2, 3, 4, 4, device='meta')
+    assert align_and_mix(a, a, 0.4).shape == a.shape
+
+
 @pytest.mark.parametrize('solver', ['annealed', 'log'])
 def test_torch_compile_changes_nothing(solver):
     a = torch.randn(2, 8, 3, 3, requires_grad=True)
