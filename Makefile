@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready-$(STACK)
 
-.PHONY: demo test test-all lint benchmark clean
+.PHONY: demo test test-all lint benchmark gpu clean
 
 demo: $(READY)
 	$(BIN)/python tools/demo.py
@@ -25,6 +25,10 @@ lint: $(READY)
 benchmark: $(READY)
 	$(BIN)/python benchmarks/transport.py
 	$(BIN)/python benchmarks/step.py
+
+# make gpu IMAGES=FOLDER, see benchmarks/README.md
+gpu: $(READY)
+	PYTHON=$(BIN)/python bash benchmarks/gpu.sh $(GPU_FLAGS) $(IMAGES)
 
 $(READY): setup.py requirements/runtime.txt requirements/$(STACK).txt requirements/tests.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; ok = (3, 10) <= v <= (3, 13); ok or sys.exit("alignmix_mm needs Python 3.10 to 3.13, but $(PYTHON) is %d.%d: make PYTHON=python3.12" % v)'

@@ -13,19 +13,26 @@ RESULTS = Path(__file__).resolve().parent / 'results'
 
 
 def interleaved(methods: dict[str, Callable[[], object]],
-                rounds: int) -> dict[str, list[float]]:
+                rounds: int,
+                limits: dict[str, int] | None = None
+                ) -> dict[str, list[float]]:
     """Time methods in turn, so that a drift of the machine hits all alike.
 
     Args:
         methods (dict[str, Callable]): What to call.
         rounds (int): Counted calls of each, after one that is not.
+        limits (dict[str, int], optional): Fewer counted calls of some, in the
+            first rounds, and none before. Defaults to None.
 
     Returns:
         dict[str, list[float]]: Seconds of every counted call.
     """
+    limits = limits or {}
     seconds = {name: [] for name in methods}
     for n in range(rounds + 1):
         for name, method in methods.items():
+            if name in limits and not 1 <= n <= limits[name]:
+                continue
             start = time.perf_counter()
             method()
             if torch.cuda.is_available():
@@ -41,27 +48,29 @@ def median_ms(seconds: list[float]) -> float:
 
 
 def paired_ratio(a: list[float], b: list[float]) -> float:
-    """Median of a / b over rounds."""
+    """Median of a / b over the rounds that both have."""
     return statistics.median(x / y for x, y in zip(a, b))
 
 
-def write(name: str, result: dict) -> Path:
+def write(name: str, result: dict,
+          device: torch.device | None = None) -> Path:
     """Write a result with the machine and the command that made it.
 
     Args:
         name (str): File name without suffix.
         result (dict): The result.
+        device (torch.device, optional): Where it was measured. Defaults to
+            None, which is the GPU if there is one.
 
     Returns:
         Path: ``benchmarks/results/NAME.json``.
     """
     record = dict(
         command=' '.join(['python', 'benchmarks/' + Path(sys.argv[0]).name,
-                          *sys.argv[1:]]),
+                          *map(_shorten, sys.argv[1:])]),
         date=time.strftime('%Y-%m-%d'),
         processor=_processor(),
-        device=(torch.cuda.get_device_name() if torch.cuda.is_available() else
-                'cpu'),
+        device=_device_name(device),
         threads=torch.get_num_threads(),
         python=platform.python_version(),
         torch=torch.__version__,
@@ -69,6 +78,18 @@ def write(name: str, result: dict) -> Path:
     path = RESULTS / f'{name}.json'
     path.write_text(json.dumps(record, indent=1) + '\n')
     return path
+
+
+def _device_name(device: torch.device | None) -> str:
+    kind = device.type if device is not None else 'cuda'
+    if kind == 'cuda' and torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return 'cpu'
+
+
+def _shorten(word: str) -> str:
+    """Where a reader has files of their own says nothing about a result."""
+    return Path(word).name if Path(word).is_absolute() else word
 
 
 def _processor() -> str:

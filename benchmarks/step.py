@@ -1,89 +1,238 @@
 #!/usr/bin/env python
-"""Time a training step with AlignMix against the same step with Mixup.
+"""Time training steps: baseline, Mixup, CutMix, manifold mixup, AlignMix.
 
-The same network (alignmix_r18_cifar10), optimizer and batch; only the batch
-augmentation differs. A step is preprocessing, forward, backward, update.
+This is the question of the paper's Table 1(b). AlignMix's network has another
+encoder f than the baseline, so Mixup is timed on both. A step is samples,
+preprocessing, forward, backward, update; images are on the device already.
 """
-import argparse
 import statistics
+from argparse import Namespace
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from measure import interleaved, median_ms, paired_ratio, write
-from mmengine.config import Config
-from mmengine.optim import OptimWrapper
-from mmpretrain.registry import MODELS
+from mmpretrain.models import RandomBatchAugment
 from mmpretrain.structures import DataSample
+from profiling import profile, show
+from torch import Tensor
+from training import (
+    DTYPES,
+    SHAPES,
+    build,
+    load,
+    make_parser,
+    make_wrapper,
+    parse,
+)
 
 from alignmix_mm import AlignMix
 
-CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
-GOAL = 1.05  # AlignMix / Mixup, at most
 MODES = ('input', 'embed', 'feat', 'feat_swap')
+MIXUP = dict(type='Mixup', alpha=1.)
+# method: (network, batch augmentation)
+METHODS = {
+    'baseline': ('baseline', None),
+    'mixup': ('baseline', MIXUP),
+    'cutmix': ('baseline', dict(type='CutMix', alpha=1.)),
+    'mixup_same_net': ('alignmix', MIXUP),
+    **{mode: ('alignmix', dict(type=AlignMix, modes=mode)) for mode in MODES},
+}
+# (config, device): AlignMix / Mixup on the same network and the paper's
+# images, at most
+GOALS = {('r18_cifar10', 'cpu'): 1.05, ('r50_imagenet', 'cuda'): 1.01}
+# Steps of one timed call: a GPU gets work ahead of time, as in training.
+REPEAT = {'cpu': 1, 'cuda': 10}
 
 
-def make_step(config: str, augment: dict, batch: int,
-              size: int) -> Callable[[], object]:
-    """Build a model and return its training step.
+class Trainer:
+    """A network and its optimizer, for all methods that share them.
 
     Args:
-        config (str): Name of a config.
-        augment (dict): Batch augmentation.
-        batch (int): Images.
-        size (int): Rows and columns of an image.
+        network (str): ``'baseline'`` or ``'alignmix'``.
+        args (Namespace): The options.
+    """
+
+    def __init__(self, network: str, args: Namespace) -> None:
+        cfg = load(network, args.config, args.backend)
+        self.model = build(cfg, args.device)
+        # Labels are no labels of the images: large steps would diverge.
+        self.wrapper = make_wrapper(self.model, 1e-3, args.amp, args.device)
+        self.classes = cfg.data_preprocessor.num_classes
+        self.images = torch.randint(
+            0, 256, (args.batch, 3, args.size, args.size), dtype=torch.uint8,
+            device=args.device)
+        self.params = sum(p.numel() for p in self.model.parameters())
+
+    def method(self, augment: dict | None) -> Callable[[], object]:
+        """Training step with a batch augmentation.
+
+        Args:
+            augment (dict, optional): The augmentation, None for none.
+
+        Returns:
+            Callable: Runs one step.
+        """
+        preprocessor = self.model.data_preprocessor
+        drawer = None if augment is None else RandomBatchAugment(augment)
+
+        def step() -> object:
+            preprocessor.batch_augments = drawer
+            preprocessor.to_onehot = drawer is not None
+            samples = [DataSample().set_gt_label(n % self.classes)
+                       for n in range(len(self.images))]
+            return self.model.train_step(
+                dict(inputs=self.images, data_samples=samples), self.wrapper)
+
+        return step
+
+    def transport(self) -> tuple[Callable[[], object], Tensor]:
+        """Alignment and mixing alone, as a step with mode feat does them.
+
+        Returns:
+            tuple[Callable, Tensor]: Runs them forward and backward, and the
+            maps, ``(B, C, H, W)``.
+        """
+        mixer = self.model.neck.mixer
+        seen = []
+        hook = mixer.register_forward_pre_hook(
+            lambda module, inputs: seen.append(inputs[:2]))
+        self.method(METHODS['feat'][1])()
+        hook.remove()
+        (x, ), plan = seen[0]
+        x = x.detach().clone().requires_grad_()
+        gradient = torch.randn_like(x)
+
+        def step() -> object:
+            with self.wrapper.optim_context(self.model):
+                mixed = mixer.mix_map(x, plan)
+            return torch.autograd.grad(mixed, x, gradient)
+
+        return step, x
+
+
+def repeat(step: Callable[[], object], count: int) -> Callable[[], None]:
+    """Several steps as one.
+
+    Args:
+        step (Callable): Runs one step.
+        count (int): Number of steps.
 
     Returns:
-        Callable: Runs one step.
+        Callable: Runs them.
     """
-    cfg = Config.fromfile(CONFIGS / f'{config}.py')
-    torch.manual_seed(0)
-    model = MODELS.build({
-        **cfg.model, 'data_preprocessor': cfg.data_preprocessor,
-        'train_cfg': dict(augments=[augment])})
-    model.train()
-    optimizer = torch.optim.SGD(model.parameters(), 1e-3, momentum=.9)
-    wrapper = OptimWrapper(optimizer)
-    classes = cfg.data_preprocessor.num_classes
-    images = torch.randint(0, 256, (batch, 3, size, size), dtype=torch.uint8)
+    def steps() -> None:
+        for _ in range(count):
+            step()
 
-    def step() -> object:
-        samples = [DataSample().set_gt_label(n % classes)
-                   for n in range(batch)]
-        return model.train_step(
-            dict(inputs=images, data_samples=samples), wrapper)
+    return steps
 
-    return step
+
+def compare(seconds: dict[str, list[float]]) -> tuple[dict, dict]:
+    """Milliseconds of all methods and their ratios to the baseline.
+
+    Every mode of AlignMix is drawn as often, so AlignMix is their mean.
+
+    Args:
+        seconds (dict[str, list[float]]): Seconds of every round.
+
+    Returns:
+        tuple[dict, dict]: ``method: ms`` and ``method: ratio``.
+    """
+    ms = {name: median_ms(seconds[name]) for name in METHODS}
+    ratios = {name: paired_ratio(seconds[name], seconds['baseline'])
+              for name in METHODS}
+    for values in ms, ratios:
+        values['manifold'] = values['embed']
+        values['alignmix'] = statistics.mean(values[mode] for mode in MODES)
+    return ms, ratios
+
+
+def summarize(seconds: dict[str, list[float]], trainers: dict[str, Trainer],
+              goal: float | None) -> dict:
+    """Collect the figures.
+
+    Args:
+        seconds (dict[str, list[float]]): Seconds of every round.
+        trainers (dict[str, Trainer]): The networks.
+        goal (float, optional): Goal of AlignMix / Mixup, None for none.
+
+    Returns:
+        dict: The figures.
+    """
+    ms, ratios = compare(seconds)
+    to_mixup = {mode: paired_ratio(seconds[mode], seconds['mixup_same_net'])
+                for mode in MODES}
+    mean = statistics.mean(to_mixup.values())
+    goals = {} if goal is None else {
+        'alignmix_to_mixup': dict(goal=goal, met=mean <= goal)}
+    return dict(
+        ms=ms,
+        params_m={name: trainer.params / 1e6
+                  for name, trainer in trainers.items()},
+        ratio_to_baseline=ratios,
+        ratio_to_mixup_same_net=to_mixup,
+        alignmix_to_mixup=mean,
+        transport_ms=median_ms(seconds['transport']),
+        transport_share=paired_ratio(seconds['transport'], seconds['feat']),
+        goals=goals,
+        seconds=seconds)
+
+
+def goal_of(args: Namespace) -> float | None:
+    """Goal of AlignMix / Mixup, None for a trial with other images."""
+    if (args.batch, args.size) != SHAPES[args.config]:
+        return None
+    return GOALS.get((args.config, args.device.type))
+
+
+def report(result: dict) -> None:
+    """Print the figures."""
+    print(f'{"":<16}{"ms":>10}{"params, M":>11}{"x baseline":>12}')
+    for name, ms in result['ms'].items():
+        network = METHODS.get(name, ('alignmix', ))[0]
+        print(f'{name:<16}{ms:10.1f}{result["params_m"][network]:11.2f}'
+              f'{result["ratio_to_baseline"][name]:12.3f}')
+    print(f'transport {result["transport_ms"]:.2f} ms, '
+          f'{100 * result["transport_share"]:.1f} % of the feat step')
+    goals = ', '.join(
+        f'goal <= {goal["goal"]} {"met" if goal["met"] else "MISSED"}'
+        for goal in result['goals'].values())
+    print(f'AlignMix / Mixup on the same network: '
+          f'{result["alignmix_to_mixup"]:.3f}  {goals or "no goal"}')
 
 
 def main() -> None:
     """Measure, print, write."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument('--config', default='alignmix_r18_cifar10')
-    parser.add_argument('--batch', type=int, default=128)
-    parser.add_argument('--size', type=int, default=32)
+    parser = make_parser(__doc__)
+    parser.add_argument('--amp', choices=DTYPES, default='off')
+    parser.add_argument('--backend', choices=('auto', 'torch', 'triton'),
+                        default='auto', help='of the transport')
     parser.add_argument('--rounds', type=int, default=7)
-    args = parser.parse_args()
-    shape = (args.batch, args.size)
-    methods = {'mixup': make_step(args.config, dict(type='Mixup', alpha=1.),
-                                  *shape)}
-    for mode in MODES:
-        methods[mode] = make_step(
-            args.config, dict(type=AlignMix, modes=mode), *shape)
-    seconds = interleaved(methods, args.rounds)
-    ratios = {mode: paired_ratio(seconds[mode], seconds['mixup'])
-              for mode in MODES}
-    mean = statistics.mean(ratios.values())  # each mode is drawn as often
+    parser.add_argument('--repeat', type=int,
+                        help='steps of one timed call; default: '
+                        f'{REPEAT["cpu"]} on a CPU, {REPEAT["cuda"]} on a GPU')
+    parser.add_argument('--profile', action='store_true',
+                        help='profile steps with mode feat too')
+    args = parse(parser, 'step')
+    count = args.repeat or REPEAT[args.device.type]
+    trainers = {name: Trainer(name, args) for name in ('baseline', 'alignmix')}
+    methods = {name: trainers[network].method(augment)
+               for name, (network, augment) in METHODS.items()}
+    methods['transport'], maps = trainers['alignmix'].transport()
+    calls = {name: repeat(step, count) for name, step in methods.items()}
+    seconds = {name: [value / count for value in values]
+               for name, values in interleaved(calls, args.rounds).items()}
     result = dict(
-        config=args.config, batch=args.batch, size=args.size,
-        ms={key: median_ms(values) for key, values in seconds.items()},
-        seconds=seconds, ratio_to_mixup=ratios, alignmix_to_mixup=mean,
-        goal=GOAL, met=mean <= GOAL)
-    print({key: f'{value:.0f} ms' for key, value in result['ms'].items()})
-    print({key: f'{value:.3f}' for key, value in ratios.items()})
-    print(f'AlignMix / Mixup: {mean:.3f}, goal <= {GOAL}')
-    print(write(f'step_{args.config}_cpu', result))
+        config=args.config, ran_on=args.device.type, amp=args.amp,
+        transport_backend=args.backend, batch=args.batch, size=args.size,
+        steps_per_round=count, maps=list(maps.shape),
+        maps_dtype=str(maps.dtype),
+        **summarize(seconds, trainers, goal_of(args)))
+    report(result)
+    if args.profile:
+        result['profile'] = profile(methods['feat'], args.device)
+        show(result['profile'])
+    print(write(args.name, result))
 
 
 if __name__ == '__main__':

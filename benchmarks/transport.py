@@ -1,211 +1,241 @@
 #!/usr/bin/env python
-"""Time alignment and mixing against the iterations that others use.
+"""Time alignment and mixing against the ways in which others do it.
 
 Every method gets feature maps and returns the mixed map: cost, plan,
 alignment, interpolation. Errors are those of the mixed map for lambda = 0.3
 against POT's converged plan in float64, on a few pairs.
 """
 import argparse
+import importlib.metadata
+import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import ot
 import torch
+from converge import converge
+from goals import GOALS, describe, judge
 from measure import RESULTS, interleaved, median_ms, paired_ratio, write
+from memory import copy_bandwidth, peak_bytes
+from methods import EPS, METHODS, Method, Mixer, interpolate, prepare
+from plots import plot
 from torch import Tensor
 
-from alignmix_mm.ops import align, align_and_mix, assignment, pairwise_cost
-from alignmix_mm.ops._reference import log_sinkhorn
+from alignmix_mm.ops import pairwise_cost
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'tools'))
 from verify_sinkhorn import golden_plan
 
-LAM = 0.3
-EPS = 0.1
 GOLDEN_PAIRS = 4
-# Goals of this project: how many times faster than each, and largest error.
-GOALS = {
-    'S16': dict(authors=10, pot=6, compiled=1.2, error=1e-4),
-    'S49': dict(authors=20, pot=4, compiled=1.1, error=1e-3),
-    'S64': dict(authors=35, pot=12, compiled=1.4, error=4e-3),
-    'S196': dict(authors=60, pot=7, compiled=1.0, error=2e-3),
-}
+ROUNDS = {'cpu': 5, 'cuda': 30}
+OURS = {'cpu': ('torch', ), 'cuda': ('triton', 'torch')}  # the fastest first
+PACKAGES = ('numpy', 'pot', 'geomloss', 'ott-jax', 'jax', 'triton')
 
 
-def interpolate(a: Tensor, b: Tensor, plan: Tensor) -> Tensor:
-    """Mix with a plan given, as two operations."""
-    return LAM * a + (1 - LAM) * align(b, plan)
+@dataclass(frozen=True)
+class Bench:
+    """What all sets are measured with.
 
-
-def ours(a: Tensor, b: Tensor) -> Tensor:
-    """The annealed solver, as the neck calls it."""
-    mixed = align_and_mix(a.unsqueeze(3), b.unsqueeze(3), LAM, EPS)
-    return mixed.squeeze(3)
-
-
-def ours_log(a: Tensor, b: Tensor) -> Tensor:
-    """The plain iteration in our implementation."""
-    return interpolate(a, b, assignment(pairwise_cost(a, b), EPS, 'log'))
-
-
-def authors(a: Tensor, b: Tensor) -> Tensor:
-    """The published loop: broadcast cost, a value read back each iteration.
-
-    The cost is built for a few pairs at a time, to bound its memory.
+    Attributes:
+        device (torch.device): Where.
+        methods (dict[str, Method]): Those that can run, by key.
+        mixers (dict[str, Callable]): Their functions.
+        ours (str): Key of our fastest backend among them.
+        bandwidth (float): Bytes per second of a copy.
+        rounds (int): Counted calls of each method.
+        converge (bool): Whether to compare plans of equal quality.
     """
-    cost = torch.cat([
-        (x.mT.unsqueeze(2) - y.mT.unsqueeze(1)).square().sum(3)
-        for x, y in zip(a.split(6), b.split(6))])
-    r = cost.shape[1]
-    log_mu = torch.log(torch.full((1, r), 1 / r) + 1e-8)
-    u, v = torch.zeros(cost.shape[0], r), torch.zeros(cost.shape[0], r)
-    for _ in range(100):
-        last = u
-        scores = (-cost + u.unsqueeze(2) + v.unsqueeze(1)) / EPS
-        u = EPS * (log_mu - torch.logsumexp(scores, 2)) + u
-        scores = (-cost + u.unsqueeze(2) + v.unsqueeze(1)) / EPS
-        v = EPS * (log_mu - torch.logsumexp(scores, 1)) + v
-        if (u - last).abs().sum(1).mean().item() < 0.1:
-            break
-    plan = torch.exp((-cost + u.unsqueeze(2) + v.unsqueeze(1)) / EPS)
-    return interpolate(a, b, r * plan)
+
+    device: torch.device
+    methods: dict[str, Method]
+    mixers: dict[str, Mixer]
+    ours: str
+    bandwidth: float
+    rounds: int
+    converge: bool
 
 
-def pot(a: Tensor, b: Tensor) -> Tensor:
-    """POT's batched cost and solver, 100 iterations."""
-    cost = ot.dist_batch(a.mT.contiguous(), b.mT.contiguous())
-    solution = ot.solve_batch(cost, EPS, max_iter=100, tol=0., grad='detach')
-    return interpolate(a, b, cost.shape[1] * solution.plan)
-
-
-def floor(a: Tensor, b: Tensor) -> Tensor:
-    """Mixing without alignment."""
-    return torch.lerp(b, a, LAM)
-
-
-def measure(name: str, a: Tensor, b: Tensor, compiled, rounds: int) -> dict:
-    """Time all methods on one set of maps.
+def measure(bench: Bench, name: str, a: Tensor, b: Tensor) -> dict:
+    """Measure all methods on one set of maps.
 
     Args:
+        bench (Bench): The methods.
         name (str): Name of the set.
         a (Tensor): Anchors, ``(B, c, r)``, float32.
         b (Tensor): Partners, ``(B, c, r)``, float32.
-        compiled (Callable, optional): Compiled plain iteration.
-        rounds (int): Calls of each method.
 
     Returns:
-        dict: Milliseconds, ratios, errors.
+        dict: Times, ratios, errors, memory, goals.
     """
-    methods = dict(ours=ours, log=ours_log, authors=authors, pot=pot,
-                   floor=floor)
-    if compiled is not None:
-        methods['compiled'] = lambda a, b: interpolate(
-            a, b, compiled(pairwise_cost(a, b)))
-    few_a, few_b = a[:GOLDEN_PAIRS], b[:GOLDEN_PAIRS]
-    cost = pairwise_cost(few_a, few_b)
+    few_a, few_b = a[:GOLDEN_PAIRS].cpu(), b[:GOLDEN_PAIRS].cpu()
+    few_cost = pairwise_cost(few_a, few_b)
     golden = interpolate(few_a.double(), few_b.double(),
-                         golden_plan(cost, EPS))
-    result = dict(shape=list(a.shape), mean_cost=cost.mean().item() / EPS)
-    for key, method in methods.items():
-        error = (method(few_a, few_b).double() - golden).flatten(1).norm(dim=1)
-        error = (error / golden.flatten(1).norm(dim=1)).mean().item()
-        result[key] = dict(error=error)
+                         golden_plan(few_cost, EPS))
+    methods = {key: assess(method, bench, a, b, golden)
+               for key, method in bench.methods.items()}
     seconds = interleaved(
-        {key: (lambda method=method: method(a, b))
-         for key, method in methods.items()}, rounds)
+        {key: (lambda mix=mix: mix(a, b))
+         for key, mix in bench.mixers.items()}, bench.rounds,
+        {key: method.rounds for key, method in bench.methods.items()
+         if method.rounds is not None})
     for key, values in seconds.items():
-        result[key].update(
-            ms=median_ms(values),
-            times_ours=paired_ratio(values, seconds['ours']))
-    result['goals'] = judge(result, GOALS[name])
+        methods[key].update(
+            ms=median_ms(values), rounds=len(values),
+            times_ours=paired_ratio(values, seconds[bench.ours]))
+    result = dict(
+        shape=list(a.shape), mean_cost=few_cost.mean().item() / EPS,
+        ours=bench.ours, methods=methods,
+        memory=memory_floor(a, methods[bench.ours]['ms'], bench.bandwidth))
+    if bench.converge:
+        result['converged'] = converge(
+            pairwise_cost(a, b), few_cost.to(a.device), bench.ours,
+            bench.rounds, 'ott' in bench.mixers)
+    result['goals'] = judge(result, GOALS[bench.device.type][name])
     return result
 
 
-def judge(result: dict, goals: dict) -> dict:
-    """Say which goals hold."""
-    met = {key: result[key]['times_ours'] >= goal
-           for key, goal in goals.items() if key in result}
-    met['error'] = result['ours']['error'] <= goals['error']
-    return {key: dict(goal=goals[key], met=value)
-            for key, value in met.items()}
+def assess(method: Method, bench: Bench, a: Tensor, b: Tensor,
+           golden: Tensor) -> dict:
+    """Error and memory of a method.
+
+    Args:
+        method (Method): The method.
+        bench (Bench): Its function and the device.
+        a (Tensor): Anchors, ``(B, c, r)``, float32.
+        b (Tensor): Partners, ``(B, c, r)``, float32.
+        golden (Tensor): Mixed maps of the first pairs, ``(b, c, r)``,
+            float64.
+
+    Returns:
+        dict: ``error`` and ``peak_bytes``, which is None if torch does not
+        see the memory.
+    """
+    mix = bench.mixers[method.key]
+    mixed = mix(a, b)[:len(golden)].cpu().double()
+    error = (mixed - golden).flatten(1).norm(dim=1)
+    error = (error / golden.flatten(1).norm(dim=1)).mean().item()
+    peak = (peak_bytes(lambda: mix(a, b), bench.device)
+            if method.torch_memory else None)
+    return dict(error=error, peak_bytes=peak)
+
+
+def memory_floor(a: Tensor, ours_ms: float, bandwidth: float) -> dict:
+    """What no implementation can do without.
+
+    Args:
+        a (Tensor): Anchors, ``(B, c, r)``, float32.
+        ours_ms (float): Our time.
+        bandwidth (float): Bytes per second of a copy.
+
+    Returns:
+        dict: Bytes of assignment and output together; time of reading both
+        maps and writing one; our time over it.
+    """
+    pairs, _, r = a.shape
+    floor_ms = 1e3 * 3 * a.nbytes / bandwidth
+    return dict(
+        plan_and_output_bytes=a.nbytes + pairs * r * r * a.element_size(),
+        floor_ms=floor_ms, ours_to_floor=ours_ms / floor_ms)
 
 
 def summary(name: str, result: dict) -> str:
-    """One line for each method, and the goals."""
+    """One line for each method, then memory and goals."""
     lines = [f'{name} {result["shape"]}, mean cost / eps '
              f'{result["mean_cost"]:.0f}']
-    for key, value in result.items():
-        if isinstance(value, dict) and 'ms' in value:
-            lines.append(f'  {key:<10} {value["ms"]:9.1f} ms'
-                         f' {value["times_ours"]:8.2f} x ours'
-                         f'   error {value["error"]:.1e}')
-    goals = ', '.join(f'{key} {"met" if value["met"] else "MISSED"}'
-                      for key, value in result['goals'].items())
-    return '\n'.join([*lines, f'  goals: {goals}'])
+    for key, value in result['methods'].items():
+        peak = ('' if value['peak_bytes'] is None else
+                f'{value["peak_bytes"] / 2**20:9.1f} MiB')
+        lines.append(f'  {key:<10}{value["ms"]:11.3f} ms'
+                     f'{value["times_ours"]:9.2f} x ours'
+                     f'   error {value["error"]:.1e}{peak}')
+    memory = result['memory']
+    lines.append(
+        f'  plan and output {memory["plan_and_output_bytes"] / 2**20:.1f} MiB;'
+        f' memory floor {memory["floor_ms"]:.3f} ms, ours '
+        f'{memory["ours_to_floor"]:.1f} x that')
+    for key, value in result.get('converged', {}).items():
+        marks = ''.join(f', {mark}' for mark in ('extrapolated', 'capped')
+                        if value.get(mark))
+        lines.append(f'  plan, {key:<8}{value["ms"]:11.1f} ms'
+                     f'{value["times_ours"]:9.2f} x ours   violation '
+                     f'{value["violation"]:.1e}{marks}')
+    return '\n'.join([*lines, f'  {describe(result["goals"])}'])
 
 
-def short(ms: float) -> str:
-    """Milliseconds with as many digits as are worth reading."""
-    return f'{ms:,.0f}' if ms >= 10 else f'{ms:.1f}'
-
-
-def plot(results: dict, path: Path) -> None:
-    """Draw milliseconds of each method, on a logarithmic scale."""
-    from matplotlib.figure import Figure
-    labels = {
-        'floor': 'no alignment', 'ours': 'annealed (ours)',
-        'compiled': '100 plain iterations, torch.compile',
-        'log': '100 plain iterations', 'pot': '100 iterations, POT',
-        'authors': "authors' loop"}
-    figure = Figure(figsize=(8, 4.2), layout='constrained')
-    axis = figure.subplots()
-    width = 0.14
-    keys = [key for key in labels if key in next(iter(results.values()))]
-    for n, key in enumerate(keys):
-        heights = [result[key]['ms'] for result in results.values()]
-        bars = axis.bar(np.arange(len(results)) + (n - 2.5) * width, heights,
-                        width, label=labels[key],
-                        color='C3' if key == 'ours' else f'{.85 - .13 * n}')
-        axis.bar_label(bars, fmt=short, fontsize=6)
-    axis.set_yscale('log')
-    axis.set_xticks(np.arange(len(results)), [
-        f'{name}\n{tuple(result["shape"])}'
-        for name, result in results.items()])
-    axis.set_ylabel('ms for a batch')
-    axis.set_title('Aligning and mixing a batch of pairs (B, c, r), CPU')
-    axis.legend(fontsize=7)
-    figure.savefig(path, dpi=150)
-
-
-def main() -> None:
-    """Measure, print, write."""
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument('--features', type=Path,
                         default=Path('work_dirs/features.npz'),
                         help='maps made by benchmarks/features.py')
-    parser.add_argument('--rounds', type=int, default=5)
-    parser.add_argument('--no-compile', action='store_true')
+    parser.add_argument('--device', choices=sorted(GOALS),
+                        default='cuda' if torch.cuda.is_available() else 'cpu')
+    parser.add_argument('--sets', nargs='+', choices=list(GOALS['cpu']),
+                        default=list(GOALS['cpu']))
+    parser.add_argument('--pairs', type=int,
+                        help='only the first pairs of each set, to try')
+    parser.add_argument('--rounds', type=int,
+                        help=f'counted calls of each method; {ROUNDS}')
+    parser.add_argument('--no-compile', action='store_true',
+                        help='leave torch.compile out')
+    parser.add_argument('--converge', action='store_true',
+                        help='also plans of equal quality; takes minutes')
+    parser.add_argument('--name', help='of the results; transport_DEVICE')
     args = parser.parse_args()
     if not args.features.is_file():
         raise SystemExit(f'{args.features} is missing: make it with `python '
                          'benchmarks/features.py --cifar10 FOLDER --imagenet '
                          'FOLDER`, or name another with --features.')
+    return args
+
+
+def main() -> None:
+    """Measure, print, write."""
+    args = parse_args()
+    device = torch.device(args.device)
+    load = os.getloadavg()[0]
+    if load > os.cpu_count() / 4:
+        print(f'Load {load:.1f}: other processes slow the methods unevenly; '
+              'do not trust ratios on a CPU.')
+    methods = [method for method in METHODS if device.type in method.devices
+               and not (args.no_compile and method.key == 'compiled')]
+    mixers, missing = prepare(methods, device)
+    for key, why in missing.items():
+        print(f'{key} is left out: {why}')
+    bench = Bench(
+        device, {method.key: method for method in methods
+                 if method.key in mixers}, mixers,
+        next(key for key in OURS[device.type] if key in mixers),
+        copy_bandwidth(device), args.rounds or ROUNDS[device.type],
+        args.converge)
     results = {}
     with np.load(args.features) as pack:
         source = str(pack['source'])
-        for name in GOALS:
-            a, b = torch.from_numpy(pack[name]).float().chunk(2)
-            compiled = None
-            if not args.no_compile:
-                torch.compiler.reset()
-                compiled = torch.compile(
-                    lambda cost: log_sinkhorn(cost, EPS)[0])
-            results[name] = measure(name, a, b, compiled, args.rounds)
+        for name in args.sets:
+            a, b = (maps[:args.pairs].to(device) for maps in
+                    torch.from_numpy(pack[name]).float().chunk(2))
+            results[name] = measure(bench, name, a, b)
             print(summary(name, results[name]), flush=True)
-    print(write('transport_cpu', dict(source=source, sets=results)))
-    plot(results, RESULTS / 'transport_cpu.png')
+    name = args.name or f'transport_{device.type}'
+    record = dict(
+        source=source, packages=versions(), load=load, missing=missing,
+        copy_gb_per_s=bench.bandwidth / 1e9, sets=results)
+    print(write(name, record, device))
+    plot(results, 'CPU' if device.type == 'cpu' else
+         torch.cuda.get_device_name(), RESULTS / f'{name}.png')
+
+
+def versions() -> dict[str, str]:
+    """Versions of the competing packages that are installed."""
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
 
 
 if __name__ == '__main__':

@@ -1,9 +1,13 @@
 import logging
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+
+if not torch.cuda.is_available():  # before anything imports Triton
+    os.environ['TRITON_INTERPRET'] = '1'
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / 'shared' / 'data'

@@ -32,6 +32,11 @@ class MixPlan:
         """Whether feature maps are mixed, aligned or not."""
         return self.mode in FEATURE_MODES
 
+    @property
+    def swaps(self) -> bool:
+        """Whether anchor and partner change place, eq. (13)."""
+        return self.mode == 'feat_swap'
+
     def pair(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Anchor and partner of every sample.
 
@@ -44,11 +49,19 @@ class MixPlan:
         Returns:
             tuple[Tensor, Tensor]: Two tensors like ``x``.
         """
+        self.check_batch(x)
+        paired = x[self.perm]
+        return (paired, x) if self.swaps else (x, paired)
+
+    def check_batch(self, x: Tensor) -> None:
+        """Raise if the plan was drawn for another number of samples.
+
+        Args:
+            x (Tensor): ``(B, ...)``.
+        """
         if len(x) != len(self.perm):
             raise ValueError(f'Expected a batch of {len(self.perm)} samples, '
                              f'for which the plan was drawn, got {len(x)}.')
-        paired = x[self.perm]
-        return (paired, x) if self.mode == 'feat_swap' else (x, paired)
 
     def mix(self, x: Tensor) -> Tensor:
         r"""Interpolate the pairs, eq. (1).

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ..mixing import MixPlan
 from ..ops import align_and_mix
-from ..ops.transport import choose_backend, make_solver
+from ..ops.transport import check_options
 
 Features = Tensor | tuple[Tensor, ...]
 
@@ -42,8 +42,7 @@ class MapMixer(nn.Module):
                  end: str = 'row',
                  backend: str = 'auto') -> None:
         super().__init__()
-        make_solver(solver, eps, num_iters, tol, end)  # complain early
-        choose_backend(backend)
+        check_options(solver, eps, num_iters, tol, end, backend)
         self.align = align
         self.transport = dict(
             eps=eps, solver=solver, num_iters=num_iters, tol=tol, end=end,
@@ -82,8 +81,9 @@ class MapMixer(nn.Module):
         """
         if not self.align:
             return plan.mix(x)
-        anchor, partner = plan.pair(x)
-        return align_and_mix(anchor, partner, plan.lam, **self.transport)
+        plan.check_batch(x)
+        return align_and_mix(x, x, plan.lam, perm=plan.perm,
+                             swap=plan.swaps, **self.transport)
 
     def extra_repr(self) -> str:
         """Show the options."""

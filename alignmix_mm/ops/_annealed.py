@@ -11,11 +11,15 @@ safe. A projection (Altschuler et al., 2017) makes both marginals exact.
 The schedule belongs to the pair, not to the batch: a plan does not depend on
 its neighbours, and nothing has to be read back from the device.
 """
+import math
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
 STAGES = 14  # cooling stages above eps
-SMALL, LARGE = 32, 100  # positions
+PLAIN_TAIL = 3  # last sweeps, which remove the overshoot
+SMALL, MEDIUM = 32, 64  # positions
 # Beyond e^-60 an entry carries no mass. Lower, dead positions would lose all
 # their mass for good, and denormals make exp and matrix products several times
 # slower on a CPU.
@@ -29,6 +33,51 @@ SCALE_MIN, SCALE_MAX = 1e-18, 1e18
 COLDEST = 2.0**-20
 
 
+class Schedule(NamedTuple):
+    """Sweeps of a solve, and their relaxation.
+
+    Attributes:
+        stage_sweeps (int): Sweeps of each cooling stage.
+        final_sweeps (int): Sweeps of the last stage, at ``eps``.
+        relaxation (float): Weight of an update, 1 is plain Sinkhorn.
+    """
+
+    stage_sweeps: int
+    final_sweeps: int
+    relaxation: float
+
+    @property
+    def total(self) -> int:
+        """Sweeps of all stages."""
+        return STAGES * self.stage_sweeps + self.final_sweeps
+
+
+def make_schedule(r: int, s: int, num_iters: int | None = None) -> Schedule:
+    """Choose the sweeps for maps of ``r`` and ``s`` positions.
+
+    The more positions, the more sweeps a stage needs: with too few it loses
+    track of the solution, and the plan, although its violation is small, is
+    a wrong one. The last stage has to split the mass of equal positions, as
+    every plan with ``r != s`` has to.
+
+    Args:
+        r (int): Rows.
+        s (int): Columns.
+        num_iters (int, optional): Sweeps of the last stage. Defaults to
+            None, which is 40 for up to 32 positions, 50 for up to 64, 80
+            for more, and 140 for ``r != s``.
+
+    Returns:
+        Schedule: The schedule.
+    """
+    stage = max(5, math.ceil(7 / 8 * math.sqrt(r)))
+    final = 40 if r <= SMALL else 50 if r <= MEDIUM else 80
+    if r != s:
+        stage, final = 40, 140
+    return Schedule(stage, final if num_iters is None else num_iters,
+                    1.8 if max(r, s) < 49 else 1.9)
+
+
 @torch.compiler.disable  # inductor makes the small products slower
 def annealed_sinkhorn(
     scores: Tensor,
@@ -39,20 +88,14 @@ def annealed_sinkhorn(
     Args:
         scores (Tensor): ``-cost / eps``, ``(B, r, s)``, float32. Terms that
             depend on the row or on the column alone do not matter.
-        num_iters (int, optional): Sweeps of the last stage. Defaults to
-            None, which is 40 for up to 32 positions, 60 for up to 100, 100
-            for more, and 140 for ``r != s``.
+        num_iters (int, optional): See :func:`make_schedule`.
 
     Returns:
         tuple: The assignment ``(B, r, s)``, row sums ``(B, r)`` and column
         sums ``(B, s)`` before the projection, and the number of sweeps.
     """
-    r, s = scores.shape[1:]
-    relaxation = 1.8 if max(r, s) < 49 else 1.9
-    stage_sweeps, final_sweeps = _budget(r, s)
-    if num_iters is not None:
-        final_sweeps = num_iters
-
+    schedule = make_schedule(*scores.shape[1:], num_iters)
+    stage_sweeps, final_sweeps, relaxation = schedule
     shift, hottest = _start(scores)
     coldest = (hottest * COLDEST).clamp_(min=1)
     for stage in range(STAGES):
@@ -64,26 +107,12 @@ def annealed_sinkhorn(
         shift = shift + temperature * v.log()
 
     kernel = _kernel(scores, shift, coldest)
-    plain = min(3, final_sweeps)  # the last sweeps remove the overshoot
+    plain = min(PLAIN_TAIL, final_sweeps)
     v = _sweep(kernel, [relaxation] * (final_sweeps - plain) + [1.0] * plain)
     plan = kernel.mul_(v)
     plan /= plan.sum(dim=2, keepdim=True)
     rows, cols = plan.sum(dim=2), plan.sum(dim=1)
-    sweeps = STAGES * stage_sweeps + final_sweeps
-    return _project(plan, cols), rows, cols, sweeps
-
-
-def _budget(r: int, s: int) -> tuple[int, int]:
-    """Sweeps of a cooling stage, and of the last one.
-
-    Enough for maps with many equal or dead positions, which need more than
-    others: there the mass of a position has to be split.
-    """
-    if r != s:  # as it has to be here, always
-        return 40, 140
-    if r <= SMALL:
-        return 5, 40
-    return (5, 60) if r <= LARGE else (8, 100)
+    return _project(plan, cols), rows, cols, schedule.total
 
 
 def _start(scores: Tensor) -> tuple[Tensor, Tensor]:

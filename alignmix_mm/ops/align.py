@@ -2,9 +2,10 @@
 import torch
 from torch import Tensor
 
+from ._annealed import make_schedule
+from ._dispatch import Problem, choose_backend, fuses
 from ._precision import full_precision
-from .cost import pairwise_cost
-from .transport import SOLVER_COSTS, assignment
+from .transport import SOLVER_COSTS, TransportInfo, assignment, check_options
 
 
 def align(b: Tensor, R: Tensor) -> Tensor:
@@ -43,14 +44,16 @@ def align_and_mix(A: Tensor,
                   eps: float = 0.1,
                   perm: Tensor | None = None,
                   solver: str = 'annealed',
-                  **transport) -> Tensor:
-    r"""Align the partner to the anchor and interpolate, eq. (12).
+                  swap: bool = False,
+                  backend: str = 'auto',
+                  return_info: bool = False,
+                  **options) -> Tensor | tuple[Tensor, TransportInfo]:
+    r"""Align the partner to the anchor and interpolate, eqs. (12) and (13).
 
     .. math::
         \lambda A + (1 - \lambda) A' R^\top
 
-    Gradients flow through both maps, not through the plan. For eq. (13),
-    where :math:`A'` is the anchor, exchange the two maps.
+    Gradients flow through both maps, not through the plan.
 
     Args:
         A (Tensor): Anchor, ``(B, c, h, w)``: it keeps its geometry.
@@ -59,34 +62,98 @@ def align_and_mix(A: Tensor,
             or a tensor ``()`` or ``(B, )``.
         eps (float): Entropic regularization. Defaults to 0.1.
         perm (Tensor, optional): ``(B, )``, int64; the partner of sample ``i``
-            is ``A2[perm[i]]``. Defaults to None, which is ``A2[i]``.
+            is ``A2[perm[i]]``. The fused kernel reads it without a gathered
+            copy. Defaults to None, which is ``A2[i]``.
         solver (str): ``'annealed'`` or ``'log'``, see :func:`assignment`.
             Defaults to ``'annealed'``.
-        **transport: Further options of :func:`assignment`.
+        swap (bool): Whether the two maps change place, eq. (13):
+            ``A2[perm[i]]`` is the anchor then. Defaults to False.
+        backend (str): See :func:`assignment`. Up to 64 positions,
+            ``'triton'`` does everything in one kernel. Defaults to
+            ``'auto'``.
+        return_info (bool): Whether to return a :class:`TransportInfo` too.
+            Defaults to False.
+        **options: ``num_iters``, ``tol``, ``end`` of :func:`assignment`.
 
     Returns:
-        Tensor: Mixed map, ``(B, c, h, w)``, in the dtype of ``A``.
+        Tensor | tuple[Tensor, TransportInfo]: Mixed map, of the shape and
+        dtype of the anchor.
 
     Raises:
-        ValueError: If the shapes do not fit.
+        ValueError: If the shapes or the options do not fit.
     """
+    check_options(solver, eps, backend=backend, **options)
+    _check_pairs(A, A2, perm)
+    x, y = A.flatten(2), A2.flatten(2)
+    problem = Problem(solver, A.device, x.shape[2], y.shape[2])
+    chosen, reason = choose_backend(backend, problem)
+    lam = _weights(lam, x)
+    if chosen == 'triton' and fuses(x, y, lam):
+        mixed, info = _mix_fused(x, y, lam, eps, perm, swap, reason, **options)
+    else:
+        mixed, info = _mix(x, y, lam, eps, perm, solver, swap,
+                           backend=backend, **options)
+    mixed = mixed.view(len(A), *(A2 if swap else A).shape[1:])
+    return (mixed, info) if return_info else mixed
+
+
+def _mix(x: Tensor, y: Tensor, lam: Tensor, eps: float, perm: Tensor | None,
+         solver: str, swap: bool, **options) -> tuple[Tensor, TransportInfo]:
+    """Cost, plan and mix one after the other."""
+    if perm is not None:
+        y = y[perm]
+    a, b = (y, x) if swap else (x, y)
+    dtype = torch.promote_types(a.dtype, torch.float32)
+    b = b.to(dtype)
+    lam = lam.view(-1, 1, 1)
+    cost = SOLVER_COSTS[solver]
+    with full_precision(a.device):
+        R, info = assignment(
+            cost(a.detach(), b.detach()), eps, solver, return_info=True,
+            **options)
+        # One product does (10) and (12): the weight goes into the plan,
+        # which is smaller than the map.
+        weighted = ((1 - lam) * R).transpose(1, 2)
+        mixed = (lam * a.to(dtype)).baddbmm_(b, weighted)
+    return mixed.to(a.dtype), info
+
+
+def _mix_fused(x: Tensor, y: Tensor, lam: Tensor, eps: float,
+               perm: Tensor | None, swap: bool, reason: str,
+               num_iters: int | None = None,
+               **_) -> tuple[Tensor, TransportInfo]:
+    """Everything in one kernel."""
+    from ._triton import fused_mix  # not everyone has Triton
+    if perm is None:
+        perm = torch.arange(len(x), device=x.device)
+    mixed, _, sums = fused_mix(x, y, lam.expand(len(x)), perm, swap, eps,
+                               num_iters)
+    sweeps = make_schedule(x.shape[2], y.shape[2], num_iters).total
+    info = TransportInfo(*sums.unbind(1), sweeps, 'triton', reason)
+    return mixed, info
+
+
+def _check_pairs(A: Tensor, A2: Tensor, perm: Tensor | None) -> None:
     if A.ndim != 4 or A2.ndim != 4 or A.shape[1] != A2.shape[1]:
         raise ValueError('Expected two feature maps (B, c, h, w) with as many '
                          f'channels, but got {tuple(A.shape)} and '
                          f'{tuple(A2.shape)}.')
-    if perm is not None:
-        A2 = A2[perm]
-    dtype = torch.promote_types(A.dtype, torch.float32)
-    a, b = A.flatten(2).to(dtype), A2.flatten(2).to(dtype)
+    if perm is None and len(A) != len(A2):
+        raise ValueError(f'Expected {len(A)} partners, as many as samples, '
+                         f'but got {len(A2)}; `perm` chooses some of them.')
+    if perm is not None and (perm.dtype != torch.int64
+                             or perm.shape != A.shape[:1]):
+        raise ValueError(f'Expected `perm` of shape ({len(A)}, ) and dtype '
+                         f'int64, but got {tuple(perm.shape)} and '
+                         f'{perm.dtype}.')
+
+
+def _weights(lam: float | Tensor, x: Tensor) -> Tensor:
+    """The weights of the anchors, ``(1, )`` or ``(B, )``, of x's precision."""
+    dtype = torch.promote_types(x.dtype, torch.float32)
     if not isinstance(lam, Tensor):  # full() does not wait for the device
-        lam = torch.full((), lam, device=A.device)
-    lam = lam.to(dtype).view(-1, 1, 1)
-    cost = SOLVER_COSTS.get(solver, pairwise_cost)
-    with full_precision(A.device):
-        R = assignment(
-            cost(a.detach(), b.detach()), eps, solver, **transport)
-        # One product does (10) and (12): the weight goes into the plan,
-        # which is smaller than the map.
-        weighted = ((1 - lam) * R).transpose(1, 2)
-        mixed = (lam * a).baddbmm_(b, weighted)
-    return mixed.view(A.shape).to(A.dtype)
+        return torch.full((1, ), lam, dtype=dtype, device=x.device)
+    if lam.numel() not in (1, len(x)):
+        raise ValueError('Expected `lam` to be a number or a tensor of shape '
+                         f'() or ({len(x)}, ), but got {tuple(lam.shape)}.')
+    return lam.to(x.device, dtype).reshape(-1)

@@ -1,13 +1,12 @@
 """Entropic optimal transport for batches of small problems, eq. (9)."""
-import functools
 import math
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from ._annealed import annealed_sinkhorn
+from ._annealed import annealed_sinkhorn, make_schedule
+from ._dispatch import Problem, check_backend, choose_backend
 from ._precision import full_precision
 from ._reference import log_sinkhorn
 from .cost import cross_cost, pairwise_cost
@@ -17,20 +16,32 @@ class TransportInfo(NamedTuple):
     """How an assignment came about.
 
     Attributes:
-        row_violation (Tensor): Mean over rows of ``|row sum - 1|`` of the
-            iterate that the solver reached, ``(B, )``. The annealed solver
-            measures it before it rounds the plan onto the marginals.
-        col_violation (Tensor): The same for ``|column sum * s / r - 1|``.
-        sweeps (Tensor): Row and column updates that ran, ``()``, int64.
+        row_sums (Tensor): Row sums of the iterate that the solver reached,
+            ``(B, r)``; the annealed solver takes them before it rounds the
+            plan onto the marginals.
+        col_sums (Tensor): Its column sums, ``(B, s)``.
+        sweeps (int | Tensor): Row and column updates that ran; a tensor
+            ``()`` if that depended on the problem.
         backend (str): The backend that ran.
         reason (str): Why that one.
     """
 
-    row_violation: Tensor
-    col_violation: Tensor
-    sweeps: Tensor
+    row_sums: Tensor
+    col_sums: Tensor
+    sweeps: int | Tensor
     backend: str
     reason: str
+
+    @property
+    def row_violation(self) -> Tensor:
+        """Mean over rows of ``|row sum - 1|``, ``(B, )``."""
+        return (self.row_sums - 1).abs().mean(dim=1)
+
+    @property
+    def col_violation(self) -> Tensor:
+        """Mean over columns of ``|column sum * s / r - 1|``, ``(B, )``."""
+        ratio = self.col_sums.shape[1] / self.row_sums.shape[1]
+        return (self.col_sums * ratio - 1).abs().mean(dim=1)
 
 
 @torch.no_grad()
@@ -67,7 +78,9 @@ def assignment(cost: Tensor,
         end (str): Only for ``solver='log'``: ``'row'`` or ``'col'``, the
             marginal that is exact; the authors' code has ``'col'``. Defaults
             to ``'row'``.
-        backend (str): ``'auto'`` or ``'torch'``. Defaults to ``'auto'``.
+        backend (str): ``'auto'``, ``'torch'`` or ``'triton'``, the fused
+            kernels for CUDA devices. ``'auto'`` takes them where they
+            support the problem. Defaults to ``'auto'``.
         return_info (bool): Whether to return a :class:`TransportInfo` too.
             Defaults to False.
 
@@ -77,7 +90,8 @@ def assignment(cost: Tensor,
         rounding; with the log solver one of the two does (see ``end``).
 
     Raises:
-        ValueError: If an argument is out of range.
+        ValueError: If an argument is out of range, or the backend asked for
+            does not support the problem.
         TypeError: If ``cost`` is no floating point tensor.
 
     Example:
@@ -87,27 +101,23 @@ def assignment(cost: Tensor,
                  [0.2689, 0.7311]]])
     """
     _check_cost(cost)
-    solve = make_solver(solver, eps, num_iters, tol, end)
-    backend, reason = choose_backend(backend)
+    check_options(solver, eps, num_iters, tol, end, backend)
+    backend, reason = choose_backend(
+        backend, Problem(solver, cost.device, *cost.shape[1:]))
+    solve = _SOLVERS[solver, backend]
     with full_precision(cost.device):
-        plan, rows, cols, sweeps = solve(cost.float())
-    if not return_info:
-        return plan
-    r, s = cost.shape[1:]
-    return plan, TransportInfo(
-        row_violation=(rows - 1).abs().mean(dim=1),
-        col_violation=(cols * (s / r) - 1).abs().mean(dim=1),
-        sweeps=torch.as_tensor(sweeps, device=cost.device),
-        backend=backend,
-        reason=reason)
+        plan, rows, cols, sweeps = solve(cost, eps, num_iters, tol, end)
+    info = TransportInfo(rows, cols, sweeps, backend, reason)
+    return (plan, info) if return_info else plan
 
 
-def make_solver(solver: str,
-                eps: float,
-                num_iters: int | None = None,
-                tol: float | None = None,
-                end: str = 'row') -> Callable:
-    """Check the options of a solver and bind them.
+def check_options(solver: str,
+                  eps: float,
+                  num_iters: int | None = None,
+                  tol: float | None = None,
+                  end: str = 'row',
+                  backend: str = 'auto') -> None:
+    """Complain about options of :func:`assignment` before it runs.
 
     Args:
         solver (str): ``'annealed'`` or ``'log'``.
@@ -115,10 +125,7 @@ def make_solver(solver: str,
         num_iters (int, optional): See :func:`assignment`.
         tol (float, optional): See :func:`assignment`.
         end (str): See :func:`assignment`.
-
-    Returns:
-        Callable: ``cost -> (plan, row sums, column sums, sweeps)``,
-        the sums as the iteration left them.
+        backend (str): See :func:`assignment`.
 
     Raises:
         ValueError: If an option is unknown, out of range, or not one of
@@ -131,9 +138,9 @@ def make_solver(solver: str,
                                   or num_iters < 1):
         raise ValueError('Expected `num_iters` to be an integer >= 1 or None, '
                          f'but got {num_iters!r}.')
-    if solver not in _SOLVERS:
-        raise ValueError(f'Expected `solver` to be one of {sorted(_SOLVERS)}, '
-                         f'but got {solver!r}.')
+    if solver not in SOLVER_COSTS:
+        raise ValueError('Expected `solver` to be one of '
+                         f'{sorted(SOLVER_COSTS)}, but got {solver!r}.')
     if end not in ('row', 'col'):
         raise ValueError(f"Expected `end` to be 'row' or 'col', got {end!r}.")
     if tol is not None and not tol > 0:
@@ -142,41 +149,30 @@ def make_solver(solver: str,
         raise ValueError(
             f"`tol` and `end` reproduce the plain iteration: use them with "
             f"solver='log', not with solver={solver!r}.")
-    return functools.partial(
-        _SOLVERS[solver], eps=eps, num_iters=num_iters, tol=tol, end=end)
-
-
-def choose_backend(backend: str) -> tuple[str, str]:
-    """Name the backend that will run, and why.
-
-    Args:
-        backend (str): ``'auto'`` or ``'torch'``.
-
-    Returns:
-        tuple[str, str]: Backend and reason.
-
-    Raises:
-        ValueError: If there is no such backend.
-    """
-    reasons = {
-        'auto': 'plain torch serves every device',
-        'torch': 'asked for',
-    }
-    if backend not in reasons:
-        raise ValueError(f'Expected `backend` to be one of {list(reasons)}, '
-                         f'but got {backend!r}.')
-    return 'torch', reasons[backend]
+    check_backend(backend)
 
 
 def _run_annealed(cost, eps, num_iters, tol, end):
-    return annealed_sinkhorn(cost / -eps, num_iters)
+    return annealed_sinkhorn(cost.float() / -eps, num_iters)
+
+
+def _run_kernel(cost, eps, num_iters, tol, end):
+    from ._triton import annealed_plan  # not everyone has Triton
+    plan, sums = annealed_plan(cost, eps, num_iters)
+    sweeps = make_schedule(*cost.shape[1:], num_iters).total
+    return plan, *sums.unbind(1), sweeps
 
 
 def _run_log(cost, eps, num_iters, tol, end):
-    return log_sinkhorn(cost, eps, num_iters or 100, tol, end)
+    return log_sinkhorn(cost.float(), eps, num_iters or 100, tol, end)
 
 
-_SOLVERS = {'annealed': _run_annealed, 'log': _run_log}
+# Each returns the plan, row and column sums of the iterate, and the sweeps.
+_SOLVERS = {
+    ('annealed', 'torch'): _run_annealed,
+    ('annealed', 'triton'): _run_kernel,
+    ('log', 'torch'): _run_log,
+}
 
 #: The cheapest cost of feature maps that has the same plan. Before it has
 #: converged, the plain iteration sees terms that a converged plan does not.

@@ -51,7 +51,7 @@ def test_options_reach_the_transport(monkeypatch):
     make(eps=.5, solver='log', num_iters=7, tol=.1, end='col',
          backend='torch')((torch.randn(2, 6, 4, 4), ), PLAN)
     assert seen == dict(eps=.5, solver='log', num_iters=7, tol=.1, end='col',
-                        backend='torch')
+                        backend='torch', perm=PLAN.perm, swap=False)
     seen.clear()
     make(align=False)((torch.randn(2, 6, 4, 4), ), PLAN)
     assert not seen  # no transport at all

@@ -1,0 +1,131 @@
+#!/usr/bin/env python
+"""Compile the kernels for a GPU that need not be there; report resources.
+
+Registers above 255 for a thread spill to slow memory: `stack` counts those
+bytes. Needs Triton, whose package carries NVIDIA's assembler and disassembler.
+"""
+import argparse
+import re
+import subprocess
+import tempfile
+from pathlib import Path
+
+import triton
+from measure import write
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+
+from alignmix_mm.ops import _kernels, _kernels_large, _triton
+from alignmix_mm.ops._dispatch import FUSED_POSITIONS
+
+SIZES = (4, 16, 25, 32, 49, 64, 100, 196, 256)
+DTYPES = ('fp32', 'bf16')
+
+
+def mix_source(r: int, dtype: str) -> tuple[ASTSource, dict]:
+    """Kernel 1 from feature maps: its source and launch options."""
+    tile = _triton.tile_of(r)
+    features = dict.fromkeys(('x_ptr', 'y_ptr', 'out_ptr'), '*' + dtype)
+    constants = dict(SWAP=False, R=r, RP=tile, BLOCK=_triton.CHANNELS)
+    return (_source(_kernels.mix_kernel, features, constants),
+            dict(num_warps=_triton.WARPS[tile]))
+
+
+def plan_source(r: int, dtype: str) -> tuple[ASTSource, dict]:
+    """Kernel 1 from a cost matrix."""
+    tile = _triton.tile_of(r)
+    constants = dict(R=r, RP=tile)
+    return (_source(_kernels.plan_kernel, dict(cost_ptr='*' + dtype),
+                    constants), dict(num_warps=_triton.WARPS[tile]))
+
+
+def large_source(r: int, dtype: str) -> tuple[ASTSource, dict]:
+    """Kernel 2."""
+    tile = _triton.tile_of(r)
+    constants = dict(R=r, RP=tile, ROWS=_triton.ROWS)
+    return (_source(_kernels_large.large_plan_kernel,
+                    dict(cost_ptr='*' + dtype), constants),
+            dict(num_warps=_triton.WARPS[tile], num_stages=1))
+
+
+def _source(kernel: triton.JITFunction, types: dict,
+            constants: dict) -> ASTSource:
+    """Types of all arguments, those not given by the ending of their name."""
+    known = {'lam_ptr': '*fp32', 'perm_ptr': '*i64', 'plan_ptr': '*fp32',
+             'sums_ptr': '*fp32', 'scale': 'fp32', 'relaxation': 'fp32',
+             **types, **dict.fromkeys(constants, 'constexpr')}
+    names = kernel.arg_names
+    signature = {name: known.get(name, 'i32') for name in names}
+    # as PyTorch allocates: pointers and counts are multiples of 16
+    aligned = {(n, ): [['tt.divisibility', 16]] for n, name in enumerate(names)
+               if name.endswith('_ptr') or name in ('channels', 'x_bs', 'y_bs',
+                                                    'out_bs')}
+    unit = {name: 1 for name in names
+            if name in ('x_ps', 'y_ps', 'out_ps', 'col_stride', 'lam_stride')}
+    signature.update(dict.fromkeys(unit, 'constexpr'))
+    return ASTSource(kernel, signature, {**constants, **unit}, aligned)
+
+
+def resources(source: ASTSource, options: dict, capability: int) -> dict:
+    """Compile and read what the program of one pair takes.
+
+    Args:
+        source (ASTSource): The kernel.
+        options (dict): Launch options.
+        capability (int): Compute capability, 90 for Hopper.
+
+    Returns:
+        dict: Warps, registers and stack bytes of a thread, shared bytes.
+    """
+    compiled = triton.compile(
+        source, target=GPUTarget('cuda', capability, 32),
+        options={**options, **_triton.FUSION})
+    with tempfile.NamedTemporaryFile(suffix='.cubin') as file:
+        file.write(compiled.asm['cubin'])
+        file.flush()
+        report = subprocess.run(
+            [_tool('cuobjdump'), '--dump-resource-usage', file.name],
+            capture_output=True, text=True, check=True).stdout
+    found = dict(re.findall(r'(REG|STACK|SHARED):(\d+)', report))
+    return dict(warps=options['num_warps'], registers=int(found['REG']),
+                stack=int(found['STACK']),
+                shared=max(int(found['SHARED']), compiled.metadata.shared))
+
+
+def _tool(name: str) -> str:
+    folder = Path(triton.__file__).parent / 'backends' / 'nvidia' / 'bin'
+    return str(folder / name)
+
+
+def table(capability: int = 90) -> dict:
+    """Resources of every kernel, size and dtype."""
+    rows = {}
+    for dtype in DTYPES:
+        for r in SIZES:
+            sources = (dict(mix=mix_source, plan=plan_source)
+                       if r <= FUSED_POSITIONS else
+                       dict(large_plan=large_source))
+            for name, make in sources.items():
+                rows[f'{name} r={r} {dtype}'] = resources(
+                    *make(r, dtype), capability)
+    return rows
+
+
+def main() -> None:
+    """Compile, print, write."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument('--capability', type=int, default=90,
+                        help='compute capability, 90 for H100 and H200')
+    parser.add_argument('--name', help='of the JSON')
+    args = parser.parse_args()
+    rows = table(args.capability)
+    for name, row in rows.items():
+        print(f'{name:<24}', *(f'{key} {value:>6}'
+                               for key, value in row.items()), flush=True)
+    print(write(args.name or f'kernels_sm{args.capability}',
+                dict(triton=triton.__version__, kernels=rows)))
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,71 @@
+"""Memory that a call takes, and how fast the device copies memory."""
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from measure import interleaved, median_ms
+
+COPIED = 2**29  # bytes; larger than any cache
+
+
+def peak_bytes(function: Callable[[], object], device: torch.device) -> int:
+    """Most memory that a call holds at once, its result included.
+
+    Args:
+        function (Callable): Called once.
+        device (torch.device): Where it allocates.
+
+    Returns:
+        int: Bytes above what was allocated before, as torch sees them.
+    """
+    return {'cpu': _peak_cpu, 'cuda': _peak_cuda}[device.type](function)
+
+
+def _peak_cuda(function: Callable[[], object]) -> int:
+    torch.cuda.synchronize()
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    function()
+    torch.cuda.synchronize()
+    return torch.cuda.max_memory_allocated() - before
+
+
+def _peak_cpu(function: Callable[[], object]) -> int:
+    """Running total of the allocations in a profile."""
+    os.environ.setdefault('KINETO_LOG_LEVEL', '99')  # it is talkative
+    with torch.profiler.profile(
+            activities=[torch.profiler.ProfilerActivity.CPU],
+            profile_memory=True) as profiler:
+        function()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / 'trace.json'
+        profiler.export_chrome_trace(str(path))
+        events = json.loads(path.read_text())['traceEvents']
+    records = [event['args'] for event in
+               sorted((event for event in events
+                       if event.get('name') == '[memory]'),
+                      key=lambda event: event['ts'])]
+    # the total of a process goes on from one profile to the next
+    start = records[0]['Total Allocated'] - records[0]['Bytes']
+    return max(record['Total Allocated'] for record in records) - start
+
+
+def copy_bandwidth(device: torch.device) -> float:
+    """Bytes read and written per second by a large copy.
+
+    The copy goes to memory that exists: on a CPU, the first touch of new
+    memory costs more than the copy.
+
+    Args:
+        device (torch.device): Where.
+
+    Returns:
+        float: Bytes per second.
+    """
+    source = torch.ones(COPIED // 4, device=device)
+    target = torch.zeros_like(source)
+    seconds = interleaved({'copy': lambda: target.copy_(source)}, rounds=9)
+    return 2 * COPIED / (median_ms(seconds['copy']) / 1e3)
