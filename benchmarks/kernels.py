@@ -20,23 +20,29 @@ from alignmix_mm.ops._dispatch import FUSED_POSITIONS
 
 SIZES = (4, 16, 25, 32, 49, 64, 100, 196, 256)
 DTYPES = ('fp32', 'bf16')
+VARIANTS = {'swap': dict(swap=True),
+            'channels_last': dict(channels_last=True)}
 
 
-def mix_source(r: int, dtype: str) -> tuple[ASTSource, dict]:
+def mix_source(r: int, dtype: str, swap: bool = False,
+               channels_last: bool = False) -> tuple[ASTSource, dict]:
     """Kernel 1 from feature maps: its source and launch options."""
     tile = _triton.tile_of(r)
     features = dict.fromkeys(('x_ptr', 'y_ptr', 'out_ptr'), '*' + dtype)
-    constants = dict(SWAP=False, R=r, RP=tile, BLOCK=_triton.CHANNELS)
-    return (_source(_kernels.mix_kernel, features, constants),
+    constants = dict(SWAP=swap, R=r, RP=tile, BLOCK=_triton.CHANNELS)
+    unit = ('x_cs', 'y_cs', 'out_cs') if channels_last else (
+        'x_ps', 'y_ps', 'out_ps')
+    return (_source(_kernels.mix_kernel, features, constants,
+                    (*unit, 'lam_stride')),
             dict(num_warps=_triton.WARPS[tile]))
 
 
 def plan_source(r: int, dtype: str) -> tuple[ASTSource, dict]:
     """Kernel 1 from a cost matrix."""
     tile = _triton.tile_of(r)
-    constants = dict(R=r, RP=tile)
     return (_source(_kernels.plan_kernel, dict(cost_ptr='*' + dtype),
-                    constants), dict(num_warps=_triton.WARPS[tile]))
+                    dict(R=r, RP=tile), ('col_stride', )),
+            dict(num_warps=_triton.WARPS[tile]))
 
 
 def large_source(r: int, dtype: str) -> tuple[ASTSource, dict]:
@@ -44,13 +50,13 @@ def large_source(r: int, dtype: str) -> tuple[ASTSource, dict]:
     tile = _triton.tile_of(r)
     constants = dict(R=r, RP=tile, ROWS=_triton.ROWS)
     return (_source(_kernels_large.large_plan_kernel,
-                    dict(cost_ptr='*' + dtype), constants),
+                    dict(cost_ptr='*' + dtype), constants, ('col_stride', )),
             dict(num_warps=_triton.WARPS[tile], num_stages=1))
 
 
-def _source(kernel: triton.JITFunction, types: dict,
-            constants: dict) -> ASTSource:
-    """Types of all arguments, those not given by the ending of their name."""
+def _source(kernel: triton.JITFunction, types: dict, constants: dict,
+            unit: tuple[str, ...]) -> ASTSource:
+    """A kernel as contiguous tensors call it; the strides `unit` are 1."""
     known = {'lam_ptr': '*fp32', 'perm_ptr': '*i64', 'plan_ptr': '*fp32',
              'sums_ptr': '*fp32', 'scale': 'fp32', 'relaxation': 'fp32',
              **types, **dict.fromkeys(constants, 'constexpr')}
@@ -60,10 +66,9 @@ def _source(kernel: triton.JITFunction, types: dict,
     aligned = {(n, ): [['tt.divisibility', 16]] for n, name in enumerate(names)
                if name.endswith('_ptr') or name in ('channels', 'x_bs', 'y_bs',
                                                     'out_bs')}
-    unit = {name: 1 for name in names
-            if name in ('x_ps', 'y_ps', 'out_ps', 'col_stride', 'lam_stride')}
     signature.update(dict.fromkeys(unit, 'constexpr'))
-    return ASTSource(kernel, signature, {**constants, **unit}, aligned)
+    return ASTSource(kernel, signature,
+                     {**constants, **dict.fromkeys(unit, 1)}, aligned)
 
 
 def resources(source: ASTSource, options: dict, capability: int) -> dict:
@@ -108,6 +113,9 @@ def table(capability: int = 90) -> dict:
             for name, make in sources.items():
                 rows[f'{name} r={r} {dtype}'] = resources(
                     *make(r, dtype), capability)
+        for name, option in VARIANTS.items():
+            rows[f'mix {name} r=49 {dtype}'] = resources(
+                *mix_source(49, dtype, **option), capability)
     return rows
 
 
@@ -121,7 +129,7 @@ def main() -> None:
     args = parser.parse_args()
     rows = table(args.capability)
     for name, row in rows.items():
-        print(f'{name:<24}', *(f'{key} {value:>6}'
+        print(f'{name:<30}', *(f'{key} {value:>6}'
                                for key, value in row.items()), flush=True)
     print(write(args.name or f'kernels_sm{args.capability}',
                 dict(triton=triton.__version__, kernels=rows)))

@@ -9,6 +9,7 @@ Scalings are kept as logarithms to the base 2: an update is then an addition
 and one `exp2`.
 """
 import math
+import os
 
 import triton
 import triton.language as tl
@@ -24,14 +25,30 @@ STEP_MAX = tl.constexpr(math.log2(_annealed.STEP_MAX))
 SCALE_MIN = tl.constexpr(math.log2(_annealed.SCALE_MIN))
 SCALE_MAX = tl.constexpr(math.log2(_annealed.SCALE_MAX))
 LN2 = tl.constexpr(math.log(2))
+COMPILED = tl.constexpr(os.environ.get('TRITON_INTERPRET') != '1')
 PAD = tl.constexpr(-1e30)  # finite: the difference of two is not NaN
 TINY = tl.constexpr(2.0**-126)
 
 
 @triton.jit
+def log2(x):
+    """Logarithm by the hardware, to 2^-22.
+
+    Triton's own is software, more than half of the instructions of a sweep.
+    The interpreter has no assembler.
+    """
+    if COMPILED:
+        return tl.inline_asm_elementwise(
+            'lg2.approx.ftz.f32 $0, $1;', '=f,f', [x], dtype=tl.float32,
+            is_pure=True, pack=1)
+    else:
+        return tl.log2(x)
+
+
+@triton.jit
 def update(log_scale, sums, w):
     """One bounded, over-relaxed step of log2 scalings towards sums of 1."""
-    step = tl.log2(sums) + log_scale
+    step = log2(sums) + log_scale
     step = tl.minimum(tl.maximum(step, STEP_MIN), STEP_MAX)
     log_scale -= w * step
     return tl.minimum(tl.maximum(log_scale, SCALE_MIN), SCALE_MAX)
@@ -84,7 +101,7 @@ def _anneal(scores, R: tl.constexpr, RP: tl.constexpr, stage_sweeps,
     for stage in range(STAGES + 1):
         temperature = temperature_of(hottest, stage)
         kernel = scaled_kernel(scores, shift, valid, temperature)
-        log_u = -tl.log2(tl.where(inside, tl.sum(kernel, 1), 1.0))
+        log_u = -log2(tl.where(inside, tl.sum(kernel, 1), 1.0))
         log_v = tl.zeros_like(shift)
         for k in range(tl.where(stage < STAGES, stage_sweeps, final_sweeps)):
             w = relaxation_of(k, stage, stage_sweeps, final_sweeps, relaxation)

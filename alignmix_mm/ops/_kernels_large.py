@@ -14,6 +14,7 @@ from ._kernels import (
     PAD,
     STAGES,
     TINY,
+    log2,
     relaxation_of,
     scaled_kernel,
     temperature_of,
@@ -69,7 +70,7 @@ def _build(cost_ptr, plan_ptr, u_ptr, shift, temperature, row_stride,
         i, j, valid = _block(start, R, RP, ROWS)
         scores = _scores(cost_ptr, i, j, valid, row_stride, col_stride, scale)
         kernel = scaled_kernel(scores, shift, valid, temperature)
-        log_u = -tl.log2(tl.where(i < R, tl.sum(kernel, 1), 1.0))
+        log_u = -log2(tl.where(i < R, tl.sum(kernel, 1), 1.0))
         cols += tl.sum(kernel * tl.exp2(log_u)[:, None], 0)
         tl.store(plan_ptr + i[:, None] * R + j[None, :], kernel, mask=valid)
         tl.store(u_ptr + i, log_u, mask=i < R)

@@ -138,11 +138,12 @@ def machine_code(root):
 
 
 def test_kernels_compile_for_hopper_and_do_not_spill(machine_code):
-    assert len(machine_code) == 30
+    assert len(machine_code) == 34
     for name, used in machine_code.items():
         # a Hopper thread has 255 registers, a block 227 KiB of shared memory
         assert used['registers'] <= 255, name
-        assert used['stack'] <= 16, (name, used)
+        # a few words; with blocks of 64 channels it is 336 bytes and more
+        assert used['stack'] <= 64, (name, used)
         assert used['shared'] <= 64 * 1024, (name, used)
 
 
