@@ -17,7 +17,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-STAGES = 14  # cooling stages above eps
 PLAIN_TAIL = 3  # last sweeps, which remove the overshoot
 SMALL, MEDIUM = 32, 64  # positions
 # Beyond e^-60 an entry carries no mass. Lower, dead positions would lose all
@@ -37,11 +36,13 @@ class Schedule(NamedTuple):
     """Sweeps of a solve, and their relaxation.
 
     Attributes:
-        stage_sweeps (int): Sweeps of each cooling stage.
+        stages (int): Cooling stages above ``eps``.
+        stage_sweeps (int): Sweeps of each of them.
         final_sweeps (int): Sweeps of the last stage, at ``eps``.
         relaxation (float): Weight of an update, 1 is plain Sinkhorn.
     """
 
+    stages: int
     stage_sweeps: int
     final_sweeps: int
     relaxation: float
@@ -49,7 +50,7 @@ class Schedule(NamedTuple):
     @property
     def total(self) -> int:
         """Sweeps of all stages."""
-        return STAGES * self.stage_sweeps + self.final_sweeps
+        return self.stages * self.stage_sweeps + self.final_sweeps
 
 
 def make_schedule(r: int, s: int, num_iters: int | None = None) -> Schedule:
@@ -70,11 +71,15 @@ def make_schedule(r: int, s: int, num_iters: int | None = None) -> Schedule:
     Returns:
         Schedule: The schedule.
     """
-    stage = max(5, math.ceil(7 / 8 * math.sqrt(r)))
-    final = 40 if r <= SMALL else 50 if r <= MEDIUM else 80
     if r != s:
-        stage, final = 40, 140
-    return Schedule(stage, final if num_iters is None else num_iters,
+        stages, stage_sweeps, final_sweeps = 14, 40, 140
+    elif r <= SMALL:
+        stages, stage_sweeps, final_sweeps = 8, 8, 40
+    else:
+        stages, stage_sweeps = 14, math.ceil(7 / 8 * math.sqrt(r))
+        final_sweeps = 50 if r <= MEDIUM else 80
+    return Schedule(stages, stage_sweeps,
+                    final_sweeps if num_iters is None else num_iters,
                     1.8 if max(r, s) < 49 else 1.9)
 
 
@@ -95,12 +100,12 @@ def annealed_sinkhorn(
         sums ``(B, s)`` before the projection, and the number of sweeps.
     """
     schedule = make_schedule(*scores.shape[1:], num_iters)
-    stage_sweeps, final_sweeps, relaxation = schedule
+    stages, stage_sweeps, final_sweeps, relaxation = schedule
     shift, hottest = _start(scores)
     coldest = (hottest * COLDEST).clamp_(min=1)
-    for stage in range(STAGES):
+    for stage in range(stages):
         temperature = torch.lerp(hottest.log(), coldest.log(),
-                                 stage / STAGES).exp_()
+                                 stage / stages).exp_()
         kernel = _kernel(scores, shift, temperature)
         # a plain sweep first: from afar, over-relaxation overshoots
         v = _sweep(kernel, [1.0] + [relaxation] * (stage_sweeps - 1))

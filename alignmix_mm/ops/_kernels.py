@@ -16,7 +16,6 @@ import triton.language as tl
 
 from . import _annealed
 
-STAGES = tl.constexpr(_annealed.STAGES)
 PLAIN_TAIL = tl.constexpr(_annealed.PLAIN_TAIL)
 COLDEST = tl.constexpr(_annealed.COLDEST)
 EXPONENT_FLOOR = tl.constexpr(_annealed.EXPONENT_FLOOR / math.log(2))
@@ -55,19 +54,19 @@ def update(log_scale, sums, w):
 
 
 @triton.jit
-def relaxation_of(k, stage, stage_sweeps, final_sweeps, relaxation):
+def relaxation_of(k, stage, stages, final_sweeps, relaxation):
     """Weight of sweep k: 1 for the first of a stage, the last of all."""
-    head = (stage < STAGES) & (k == 0)
-    tail = (stage == STAGES) & (k >= final_sweeps - PLAIN_TAIL)
+    head = (stage < stages) & (k == 0)
+    tail = (stage == stages) & (k >= final_sweeps - PLAIN_TAIL)
     return tl.where(head | tail, 1.0, relaxation)
 
 
 @triton.jit
-def temperature_of(hottest, stage):
+def temperature_of(hottest, stage, stages):
     """Temperature of a stage, geometric from the first to the last."""
     hot = tl.log2(hottest)
     cold = tl.log2(tl.maximum(hottest * COLDEST, 1.0))
-    return tl.exp2(hot + (cold - hot) * (stage / STAGES))
+    return tl.exp2(hot + (cold - hot) * (stage / stages))
 
 
 @triton.jit
@@ -80,7 +79,7 @@ def scaled_kernel(scores, shift, valid, temperature):
 
 
 @triton.jit
-def _anneal(scores, R: tl.constexpr, RP: tl.constexpr, stage_sweeps,
+def _anneal(scores, R: tl.constexpr, RP: tl.constexpr, stages, stage_sweeps,
             final_sweeps, relaxation):
     """Plan of one pair, its row and column sums before the projection.
 
@@ -98,13 +97,13 @@ def _anneal(scores, R: tl.constexpr, RP: tl.constexpr, stage_sweeps,
 
     kernel = scores
     log_v = tl.zeros_like(shift)
-    for stage in range(STAGES + 1):
-        temperature = temperature_of(hottest, stage)
+    for stage in range(stages + 1):
+        temperature = temperature_of(hottest, stage, stages)
         kernel = scaled_kernel(scores, shift, valid, temperature)
         log_u = -log2(tl.where(inside, tl.sum(kernel, 1), 1.0))
         log_v = tl.zeros_like(shift)
-        for k in range(tl.where(stage < STAGES, stage_sweeps, final_sweeps)):
-            w = relaxation_of(k, stage, stage_sweeps, final_sweeps, relaxation)
+        for k in range(tl.where(stage < stages, stage_sweeps, final_sweeps)):
+            w = relaxation_of(k, stage, stages, final_sweeps, relaxation)
             cols = tl.sum(kernel * tl.exp2(log_u)[:, None], 0)
             log_v = update(log_v, tl.where(inside, cols, 1.0), w)
             rows = tl.sum(kernel * tl.exp2(log_v)[None, :], 1)
@@ -141,8 +140,8 @@ def _store_plan(plan_ptr, sums_ptr, pair, plan, rows, cols, R: tl.constexpr,
 
 @triton.jit
 def plan_kernel(cost_ptr, plan_ptr, sums_ptr, batch_stride, row_stride,
-                col_stride, scale, stage_sweeps, final_sweeps, relaxation,
-                R: tl.constexpr, RP: tl.constexpr):
+                col_stride, scale, stages, stage_sweeps, final_sweeps,
+                relaxation, R: tl.constexpr, RP: tl.constexpr):
     """Kernel 1 from a cost matrix: one program for each pair."""
     pair = tl.program_id(0).to(tl.int64)
     i = tl.arange(0, RP)
@@ -150,7 +149,7 @@ def plan_kernel(cost_ptr, plan_ptr, sums_ptr, batch_stride, row_stride,
     offsets = i[:, None] * row_stride + i[None, :] * col_stride
     cost = tl.load(cost_ptr + pair * batch_stride + offsets, mask=valid,
                    other=0.0)
-    plan, rows, cols = _anneal(cost.to(tl.float32) * scale, R, RP,
+    plan, rows, cols = _anneal(cost.to(tl.float32) * scale, R, RP, stages,
                                stage_sweeps, final_sweeps, relaxation)
     _store_plan(plan_ptr, sums_ptr, pair, plan, rows, cols, R, RP)
 
@@ -168,8 +167,8 @@ def _load(ptr, channel, channels, channel_stride, position_stride,
 @triton.jit
 def mix_kernel(x_ptr, y_ptr, lam_ptr, perm_ptr, out_ptr, plan_ptr, sums_ptr,
                y_batch, channels, x_bs, x_cs, x_ps, y_bs, y_cs, y_ps, out_bs,
-               out_cs, out_ps, lam_stride, scale, stage_sweeps, final_sweeps,
-               relaxation, SWAP: tl.constexpr, R: tl.constexpr,
+               out_cs, out_ps, lam_stride, scale, stages, stage_sweeps,
+               final_sweeps, relaxation, SWAP: tl.constexpr, R: tl.constexpr,
                RP: tl.constexpr, BLOCK: tl.constexpr):
     """Kernel 1 from feature maps: plan, alignment, interpolation.
 
@@ -199,7 +198,7 @@ def mix_kernel(x_ptr, y_ptr, lam_ptr, perm_ptr, out_ptr, plan_ptr, sums_ptr,
         b = _load(b_ptr, c, channels, b_cs, b_ps, R, RP)
         b = tl.where((i < R)[None, :], b - tl.sum(b, 1)[:, None] / R, 0.0)
         scores = tl.dot(tl.trans(a), b, scores, input_precision='tf32x3')
-    plan, rows, cols = _anneal(scores * scale, R, RP, stage_sweeps,
+    plan, rows, cols = _anneal(scores * scale, R, RP, stages, stage_sweeps,
                                final_sweeps, relaxation)
     _store_plan(plan_ptr, sums_ptr, pair, plan, rows, cols, R, RP)
 

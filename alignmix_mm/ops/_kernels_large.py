@@ -12,7 +12,6 @@ import triton.language as tl
 from ._kernels import (
     LN2,
     PAD,
-    STAGES,
     TINY,
     log2,
     relaxation_of,
@@ -146,7 +145,7 @@ def _project_rows(plan_ptr, cols, R: tl.constexpr, RP: tl.constexpr,
 
 @triton.jit
 def large_plan_kernel(cost_ptr, plan_ptr, sums_ptr, batch_stride, row_stride,
-                      col_stride, scale, stage_sweeps, final_sweeps,
+                      col_stride, scale, stages, stage_sweeps, final_sweeps,
                       relaxation, R: tl.constexpr, RP: tl.constexpr,
                       ROWS: tl.constexpr):
     """Kernel 2 from a cost matrix: one program for each pair."""
@@ -158,13 +157,13 @@ def large_plan_kernel(cost_ptr, plan_ptr, sums_ptr, batch_stride, row_stride,
     shift, hottest = _first_potential(cost_ptr, row_stride, col_stride, scale,
                                       R, RP, ROWS)
     log_v = tl.zeros_like(shift)
-    for stage in range(STAGES + 1):
-        temperature = temperature_of(hottest, stage)
+    for stage in range(stages + 1):
+        temperature = temperature_of(hottest, stage, stages)
         cols = _build(cost_ptr, plan_ptr, sums_ptr, shift, temperature,
                       row_stride, col_stride, scale, R, RP, ROWS)
         log_v = tl.zeros_like(shift)
-        for k in range(tl.where(stage < STAGES, stage_sweeps, final_sweeps)):
-            w = relaxation_of(k, stage, stage_sweeps, final_sweeps, relaxation)
+        for k in range(tl.where(stage < stages, stage_sweeps, final_sweeps)):
+            w = relaxation_of(k, stage, stages, final_sweeps, relaxation)
             log_v = update(log_v, tl.where(inside, cols, 1.0), w)
             cols = _sweep_rows(plan_ptr, sums_ptr, log_v, w, R, RP, ROWS)
         shift += temperature * LN2 * log_v
