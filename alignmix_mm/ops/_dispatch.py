@@ -132,14 +132,14 @@ def _find_refusal(device_type: str, index: int | None) -> str | None:
 
 
 def _failure(device: torch.device) -> str | None:
-    """What goes wrong when Triton solves a trivial problem, None if nothing.
+    """What goes wrong when the kernels solve small problems, None if nothing.
 
-    It needs a C compiler and Python's headers at run time, and a driver that
+    They need a C compiler and Python's headers at run time, and a driver that
     fits: the only check of all that is to try.
     """
-    from ._triton import annealed_plan
     try:
-        annealed_plan(torch.zeros(1, 1, 1, device=device), 1.0, None)
+        from ._triton import self_check
+        self_check(device)
     except Exception as error:  # whatever it is, plain torch still works
         first_line = f'{type(error).__name__}: {error}'.split('\n')[0]
         warnings.warn(

@@ -63,15 +63,35 @@ def test_a_triton_that_fails_is_reported_and_not_used(monkeypatch):
     def fail(*args):
         raise RuntimeError('Failed to find C compiler.\nMore lines')
 
-    monkeypatch.setattr(_triton, 'annealed_plan', fail)
+    monkeypatch.setattr(_triton, 'self_check', fail)
     with pytest.warns(UserWarning, match='find C compiler.*plain torch'):
         reason = _dispatch._failure(CPU)
     assert reason.endswith('RuntimeError: Failed to find C compiler.')
 
 
-def test_a_triton_that_works_passes_the_trial():
+def test_a_triton_that_works_passes_the_check():
     pytest.importorskip('triton')
     assert _dispatch._failure(torch.device(DEVICE)) is None
+
+
+@pytest.mark.parametrize('broken', ['plan_kernel', 'large_plan_kernel',
+                                    'mix_kernel'])
+def test_kernels_with_wrong_results_are_not_used(monkeypatch, broken):
+    pytest.importorskip('triton')
+    from alignmix_mm.ops import _triton
+    kernel = getattr(_triton, broken)
+
+    def wrong(*args, **options):  # no sweeps at all
+        args = list(args)
+        names = kernel.arg_names
+        args[names.index('stages')] = 0
+        args[names.index('final_sweeps')] = 0
+        kernel[(2, )](*args, **options)
+
+    monkeypatch.setattr(_triton, broken, {(2, ): wrong})
+    with pytest.warns(UserWarning, match='wrong results for'):
+        reason = _dispatch._failure(torch.device(DEVICE))
+    assert 'wrong results for' in reason
 
 
 def test_the_interpreter_runs_only_if_asked_for(monkeypatch):
