@@ -113,6 +113,30 @@ def test_any_dtype_and_memory_layout(mix, dtype):
         mixed, expected.to(dtype), atol=1e-5, rtol=digit)
 
 
+@pytest.mark.parametrize('swap', [False, True])
+def test_every_stride_is_its_own(mix, swap):
+    """Channels of larger maps, next to maps in another memory layout."""
+    x = torch.randn(2, 13, 3, 3)[:, 2:10]
+    y = torch.randn(3, 8, 3, 3).contiguous(memory_format=torch.channels_last)
+    perm = torch.tensor([2, 0])
+    for first, second in (x, y), (y[:2], torch.cat([x, x])[1:]), (x, x):
+        index = perm if len(second) > 2 else perm // 2
+        expected = mix(first.contiguous(), second.contiguous(), .4,
+                       perm=index, swap=swap)
+        mixed = mix(first, second, .4, perm=index, swap=swap)
+        torch.testing.assert_close(mixed, expected)
+
+
+def test_a_common_offset_costs_no_digits(mix):
+    """As any ReLU network has one."""
+    a, b = torch.randn(2, 3, 64, 4, 4)
+    expected = mix(a.double(), b.double(), .4) + 100
+    # float32 resolves 1e-5 of these features; without centering, 64 products
+    # of 1e4 each leave 0.05 eps of the costs, and errors of 1e-2
+    torch.testing.assert_close(
+        mix(a + 100, b + 100, .4).double(), expected, atol=1e-3, rtol=0)
+
+
 def test_a_slice_of_a_larger_map(mix):
     large = torch.randn(2, 8, 9, 7)
     a, b = large[:, :, 1:5, 2:6], large[:, :, :4, :4]

@@ -205,6 +205,10 @@ def test_non_contiguous_cost_and_empty_batch(solve, r):
     strided = cost.mT.contiguous().mT
     assert not strided.is_contiguous()
     torch.testing.assert_close(solve(strided)[0], solve(cost)[0])
+    larger = torch.zeros(3, r + 2, r + 3)
+    larger[:, 1:-1, 2:-1] = cost
+    torch.testing.assert_close(
+        solve(larger[:, 1:-1, 2:-1])[0], solve(cost)[0])
     assert solve(cost[:0])[0].shape == (0, r, r)
 
 

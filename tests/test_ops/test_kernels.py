@@ -37,6 +37,25 @@ def test_the_algorithm_is_that_of_the_torch_path(kind, r):
     assert info.sweeps == reference.sweeps
 
 
+@pytest.mark.parametrize('num_iters', [1, 4])
+@pytest.mark.parametrize('kind', ['normal', 'sparse', 'outlier'])
+@pytest.mark.parametrize('r', [2, 5, 17, 33, 49, 65, 100])
+def test_unconverged_iterates_agree(r, kind, num_iters):
+    """Every sweep, bound and mask counts before the solution is reached."""
+    a, b = random_maps(kind, 2, 16, r)
+    cost = pairwise_cost(a, b).to(DEVICE)
+    plan, info = assignment(cost, 10., num_iters=num_iters, backend='triton',
+                            return_info=True)
+    expected, reference = assignment(cost, 10., num_iters=num_iters,
+                                     backend='torch', return_info=True)
+    # rounding of some 100 sweeps at costs of a few eps, or 1e6 (outlier)
+    tolerance = 1e-3 if kind == 'outlier' else 2e-5
+    for got, wanted in ((info.col_sums, reference.col_sums),
+                        (info.row_sums, reference.row_sums),
+                        (plan, expected)):
+        torch.testing.assert_close(got, wanted, atol=tolerance, rtol=0)
+
+
 @pytest.mark.parametrize('swap', [False, True])
 def test_operators_keep_the_contract_of_torch(swap):
     x, y = maps(requires_grad=True), maps(requires_grad=True)
