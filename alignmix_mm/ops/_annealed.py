@@ -23,9 +23,7 @@ SMALL, MEDIUM = 32, 64  # positions
 # their mass for good, and denormals make exp and matrix products several times
 # slower on a CPU.
 EXPONENT_FLOOR = -60.0
-# One update is bounded, or pairs in which some positions are much weaker than
-# others overshoot, and so is a scaling, or many equal features overflow.
-STEP_MIN, STEP_MAX = 1e-4, 1e4
+# Scalings are bounded, or they overflow on maps with many dead positions.
 SCALE_MIN, SCALE_MAX = 1e-18, 1e18
 # float32 resolves potentials to 2^-24 of the costs: below 2^-20 of the first
 # temperature (real features stay above) cooling would only amplify rounding.
@@ -157,10 +155,10 @@ def _sweep(kernel: Tensor, relaxations: list[float]) -> Tensor:
         cols = torch.bmm(u, kernel).mul_(v)
         if r != s:
             cols *= s / r
-        v *= cols.clamp_(STEP_MIN, STEP_MAX).pow_(-w)
+        v *= cols.pow_(-w)
         v.clamp_(SCALE_MIN, SCALE_MAX)
         rows = torch.bmm(v, transposed).mul_(u)
-        u *= rows.clamp_(STEP_MIN, STEP_MAX).pow_(-w)
+        u *= rows.pow_(-w)
         u.clamp_(SCALE_MIN, SCALE_MAX)
     return v
 

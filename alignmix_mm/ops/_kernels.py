@@ -19,8 +19,6 @@ from . import _annealed
 PLAIN_TAIL = tl.constexpr(_annealed.PLAIN_TAIL)
 COLDEST = tl.constexpr(_annealed.COLDEST)
 EXPONENT_FLOOR = tl.constexpr(_annealed.EXPONENT_FLOOR / math.log(2))
-STEP_MIN = tl.constexpr(math.log2(_annealed.STEP_MIN))
-STEP_MAX = tl.constexpr(math.log2(_annealed.STEP_MAX))
 SCALE_MIN = tl.constexpr(math.log2(_annealed.SCALE_MIN))
 SCALE_MAX = tl.constexpr(math.log2(_annealed.SCALE_MAX))
 LN2 = tl.constexpr(math.log(2))
@@ -46,10 +44,8 @@ def log2(x):
 
 @triton.jit
 def update(log_scale, sums, w):
-    """One bounded, over-relaxed step of log2 scalings towards sums of 1."""
-    step = log2(sums) + log_scale
-    step = tl.minimum(tl.maximum(step, STEP_MIN), STEP_MAX)
-    log_scale -= w * step
+    """One over-relaxed step of log2 scalings towards sums of 1."""
+    log_scale -= w * (log2(sums) + log_scale)
     return tl.minimum(tl.maximum(log_scale, SCALE_MIN), SCALE_MAX)
 
 

@@ -119,7 +119,9 @@ def test_every_stride_is_its_own(mix, swap):
     x = torch.randn(2, 13, 3, 3)[:, 2:10]
     y = torch.randn(3, 8, 3, 3).contiguous(memory_format=torch.channels_last)
     perm = torch.tensor([2, 0])
-    for first, second in (x, y), (y[:2], torch.cat([x, x])[1:]), (x, x):
+    sliced = torch.randn(2, 13, 3, 3).contiguous(
+        memory_format=torch.channels_last)[:, 2:10]
+    for first, second in (x, y), (y[:2], torch.cat([x, x])[1:]), (sliced, x):
         index = perm if len(second) > 2 else perm // 2
         expected = mix(first.contiguous(), second.contiguous(), .4,
                        perm=index, swap=swap)
@@ -201,6 +203,24 @@ def test_a_partner_of_two_gets_both_gradients(mix):
     assert not y.grad[0].any()
 
 
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+def test_gradients_of_half_precision_maps(mix, dtype):
+    """They are summed in float32 and rounded once."""
+    a = torch.randn(2, 8, 49, 1).to(dtype)
+    b = torch.randn(2, 8, 49, 1).to(dtype)
+    weights = torch.randn(2, 8, 49, 1).to(dtype)
+    gradients = []
+    for of in dtype, torch.float32:
+        maps = [m.to(of).requires_grad_() for m in (a, b)]
+        mixed = mix(*maps, .3)
+        gradients.append(torch.autograd.grad(mixed, maps, weights.to(of)))
+    for low, full in zip(*gradients):
+        assert low.dtype == dtype
+        # one rounding; sums of 49 rounded products would be ten times worse
+        torch.testing.assert_close(
+            low.float(), full, atol=1e-4, rtol=torch.finfo(dtype).eps)
+
+
 def test_float64_gradients_are_exact():
     a = torch.randn(2, 5, 3, 3, dtype=torch.float64, requires_grad=True)
     b = torch.randn(2, 5, 3, 3, dtype=torch.float64, requires_grad=True)
@@ -226,7 +246,7 @@ def test_options_reach_the_transport():
                                     ((2, 3, 4, 4), (2, 5, 4, 4))])
 def test_wrong_shapes_are_named(shapes):
     a, b = (torch.zeros(shape) for shape in shapes)
-    with pytest.raises(ValueError, match='feature maps'):
+    with pytest.raises(ValueError, match='Expected two feature maps'):
         align_and_mix(a, b, 0.5)
     with pytest.raises(ValueError, match='Expected `b`'):
         align(torch.zeros(2, 3, 4), torch.zeros(2, 4, 5))

@@ -104,16 +104,26 @@ def test_dead_positions_do_not_break_the_annealing(solve, r, pairs):
     b[..., :r // 3] = 0
     plan, info = solve(pairwise_cost(a, b))
     assert torch.isfinite(plan).all()
-    # 0.03 here; 0.3 without EXPONENT_FLOOR, nan without SCALE_MIN, SCALE_MAX
-    assert info.col_violation.max() < 0.1, info.col_violation
+    # 8 seeds: below 3e-7
+    assert info.col_violation.max() < 1e-5, info.col_violation
 
 
-def test_nearly_dead_positions_do_not_overshoot(solve):
+def test_one_feature_at_all_positions_but_one(solve):
+    torch.manual_seed(6)
+    a = torch.randn(2, 8, 1).repeat(1, 1, 196) * 1e4
+    a[..., 0] *= -1
+    b = torch.randn(2, 8, 196) * 1e4
+    plan, info = solve(pairwise_cost(a, b))
+    assert torch.isfinite(plan).all()
+    # nan without SCALE_MIN, SCALE_MAX; 0.16 without EXPONENT_FLOOR
+    assert info.col_violation.max() < 1e-4, info.col_violation
+
+
+def test_nearly_dead_positions(solve):
     a, b = torch.randn(2, 24, 64, 64) * 1000
     a[..., :32] *= 0.01
     b[..., :21] *= 0.01
     _, info = solve(pairwise_cost(a, b))
-    # 25 seeds: below 0.004; 0.016 to 0.06 without STEP_MIN, STEP_MAX
     assert info.col_violation.mean() < 0.01, info.col_violation
 
 
@@ -137,10 +147,23 @@ def test_converges_on_thousands_of_random_pairs(kind):
     found = violations(12, (2, 3, 7, 16, 31, 49, 64), (1, 4, 16, 64),
                        (.1, 1., 10., 100., 1e4), kind)
     assert len(found) == 1680
-    # seen: at most 1.4 % (clusters) and 0.026 (duplicates); with 40 sweeps in
-    # the last stage for r > 32 too, 4.2 % and 7.6 % of these two are above
-    assert (found > 1e-3).float().mean() < 0.02
-    assert found.max() < 0.05
+    # seen: at most 0.36 % and 0.008 (duplicates)
+    assert (found > 1e-3).float().mean() < 0.01
+    assert found.max() < 0.03
+
+
+@pytest.mark.parametrize('r, s, expected', [
+    (1, 1, (8, 8, 40, 1.8)), (32, 32, (8, 8, 40, 1.8)),
+    (33, 33, (14, 6, 50, 1.8)), (48, 48, (14, 7, 50, 1.8)),
+    (49, 49, (14, 7, 50, 1.9)), (64, 64, (14, 7, 50, 1.9)),
+    (65, 65, (14, 8, 80, 1.9)), (196, 196, (14, 13, 80, 1.9)),
+    (4, 5, (14, 40, 140, 1.8))])
+def test_schedule(r, s, expected):
+    """From wrong plans and ties that remain with fewer sweeps."""
+    schedule = _annealed.make_schedule(r, s)
+    assert schedule == expected
+    assert schedule.total == expected[0] * expected[1] + expected[2]
+    assert _annealed.make_schedule(r, s, 7).final_sweeps == 7
 
 
 def test_no_denormals():
@@ -245,7 +268,8 @@ def test_robustness_sweep(backend, batch):
         violations(batch, sizes, channels, scales, kind, backend)
         for kind in RANDOM_KINDS])
     assert len(found) == 2560 * batch
-    # the reference figures for over-relaxation 1.8
-    assert (found > 1e-3).float().mean() < 0.015
-    assert (found > 1e-2).float().mean() < 0.006
-    assert found.max() < 0.08
+    # seen: 0.08 %, 0.013 %, 0.014; without the plain first sweeps and with
+    # fewer of them, 1.5 %, 0.6 % and 0.08 are on record
+    assert (found > 1e-3).float().mean() < 0.005
+    assert (found > 1e-2).float().mean() < 0.001
+    assert found.max() < 0.05

@@ -46,9 +46,19 @@ def test_refusals_have_a_reason(bare, change, reason):
     assert reason in str(error.value)
 
 
+def test_the_largest_map_and_the_oldest_device(bare):
+    bare.setattr(torch.cuda, 'get_device_capability', lambda n: (8, 0))
+    assert supports(PROBLEM._replace(r=256, s=256))[0]
+
+
 def test_old_devices_and_missing_packages_are_refused(bare):
-    bare.setattr(torch.cuda, 'get_device_capability', lambda n: (7, 5))
-    assert '(7, 5)' in supports(PROBLEM)[1]
+    bare.setattr(torch.cuda, 'get_device_capability',
+                 lambda n: (7, 5) if n == 1 else (9, 0))
+    assert supports(PROBLEM)[0]
+    second = PROBLEM._replace(device=torch.device('cuda:1'))
+    assert '(7, 5)' in supports(second)[1]
+    bare.setattr(_dispatch, '_failure', lambda device: 'it breaks')
+    assert supports(PROBLEM) == (False, 'it breaks')
     bare.setattr(torch.version, 'hip', '7.0')
     assert 'NVIDIA' in supports(PROBLEM)[1]
     bare.setattr(_dispatch.importlib.util, 'find_spec', lambda name: None)

@@ -65,6 +65,19 @@ def test_operators_keep_the_contract_of_torch(swap):
         2, 5, 5, device=DEVICE), .1, 7))
 
 
+@pytest.mark.parametrize('num_iters', [None, 2])
+def test_the_fused_kernel_gets_all_options(num_iters):
+    x = maps(25, c=8).unsqueeze(3).requires_grad_()
+    options = dict(eps=2., perm=PERM, num_iters=num_iters, return_info=True)
+    mixed, info = align_and_mix(x, x, LAM, backend='triton', **options)
+    expected, reference = align_and_mix(x, x, LAM, backend='torch', **options)
+    assert info.sweeps == reference.sweeps
+    for got, wanted in ((mixed, expected), (info.row_sums, reference.row_sums),
+                        (info.col_sums, reference.col_sums)):
+        torch.testing.assert_close(got, wanted, atol=2e-5, rtol=0)
+    assert mixed.requires_grad and not info.col_sums.requires_grad
+
+
 def loss(x):
     mixed = align_and_mix(x, x, LAM, perm=PERM, backend='triton')
     return (mixed * torch.arange(9., device=DEVICE).view(3, 3)).square().sum()
