@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 PLAIN_TAIL = 3  # last sweeps, which remove the overshoot
-SMALL, MEDIUM = 32, 64  # positions
+SMALL, MEDIUM = 25, 64  # positions
 # Beyond e^-60 an entry carries no mass. Lower, dead positions would lose all
 # their mass for good, and denormals make exp and matrix products several times
 # slower on a CPU.
@@ -63,7 +63,7 @@ def make_schedule(r: int, s: int, num_iters: int | None = None) -> Schedule:
         r (int): Rows.
         s (int): Columns.
         num_iters (int, optional): Sweeps of the last stage. Defaults to
-            None, which is 40 for up to 32 positions, 50 for up to 64, 80
+            None, which is 40 for up to 25 positions, 50 for up to 64, 80
             for more, and 140 for ``r != s``.
 
     Returns:
