@@ -105,7 +105,8 @@ def fuses(x: Tensor, y: Tensor, lam: Tensor) -> bool:
         bool: Whether it can; otherwise the parts run one after the other.
     """
     return (x.shape[2] <= FUSED_POSITIONS and x.dtype == y.dtype
-            and x.dtype in FUSED_DTYPES and not lam.requires_grad)
+            and x.dtype in FUSED_DTYPES and x.device == y.device
+            and not lam.requires_grad)
 
 
 @torch.compiler.assume_constant_result

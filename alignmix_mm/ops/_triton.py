@@ -76,7 +76,7 @@ def fused_mix(x: Tensor, y: Tensor, lam: Tensor, perm: Tensor, swap: bool,
         y (Tensor): Second maps, ``(B', c, r)``, of the same dtype; that of
             sample ``i`` is ``y[perm[i]]``. It is not copied.
         lam (Tensor): Weight of the anchors, ``(B, )``, float32.
-        perm (Tensor): ``(B, )``, int64.
+        perm (Tensor): ``(B, )``, int64, contiguous.
         swap (bool): Whether the second map is the anchor.
         eps (float): Entropic regularization.
         num_iters (int, optional): Sweeps of the last stage.

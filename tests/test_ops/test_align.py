@@ -84,6 +84,9 @@ def test_perm_chooses_the_partner(mix):
     torch.testing.assert_close(mix(x, x, lam, perm=few), mix(x, x[few], lam))
     torch.testing.assert_close(
         mix(x, x, lam, perm=perm, swap=True), mix(x[perm], x, lam))
+    strided = torch.tensor([[1, 3], [2, 3], [3, 3], [0, 3]])[:, 0]
+    assert torch.equal(mix(x, x, lam, perm=strided),
+                       mix(x, x, lam, perm=perm))
 
 
 def test_partner_may_have_another_size():
