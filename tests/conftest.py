@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-if not torch.cuda.is_available():  # before anything imports Triton
+# Without a GPU, Triton's interpreter runs the kernels; it has to be chosen
+# before anything imports Triton.
+if not torch.cuda.is_available():
     os.environ['TRITON_INTERPRET'] = '1'
 
 ROOT = Path(__file__).parents[1]
@@ -40,3 +42,48 @@ def mm_log(caplog):
     caplog.set_level(logging.INFO)
     yield caplog
     logger.removeHandler(caplog.handler)
+
+
+@pytest.fixture(params=['torch', 'triton'])
+def backend(request):
+    """Both solve the same problems to the same tolerances."""
+    if request.param == 'triton':
+        pytest.importorskip('triton')
+    return request.param
+
+
+@pytest.fixture
+def solve(backend):
+    """`assignment` on DEVICE; says that the backend ran that was asked for."""
+    from problems import DEVICE
+
+    from alignmix_mm.ops import assignment
+
+    def run(cost, *args, **options):
+        plan, info = assignment(cost.to(DEVICE), *args, backend=backend,
+                                return_info=True, **options)
+        assert (info.backend, info.reason) == (backend, 'asked for')
+        rows, cols = info.row_sums.cpu(), info.col_sums.cpu()
+        return plan.cpu(), info._replace(row_sums=rows, col_sums=cols)
+
+    return run
+
+
+@pytest.fixture
+def mix(backend):
+    """`align_and_mix` on DEVICE with one backend, results on the CPU."""
+    from problems import DEVICE
+
+    from alignmix_mm.ops import align_and_mix
+
+    def move(value):
+        return value.to(DEVICE) if isinstance(value, torch.Tensor) else value
+
+    def run(*args, **options):
+        mixed, info = align_and_mix(
+            *map(move, args), backend=backend, return_info=True,
+            **{name: move(value) for name, value in options.items()})
+        assert info.backend == backend
+        return mixed.cpu()
+
+    return run
