@@ -124,7 +124,9 @@ def test_every_stride_is_its_own(mix, swap):
     perm = torch.tensor([2, 0])
     sliced = torch.randn(2, 13, 3, 3).contiguous(
         memory_format=torch.channels_last)[:, 2:10]
-    for first, second in (x, y), (y[:2], torch.cat([x, x])[1:]), (sliced, x):
+    rows = torch.randn(2, 8, 11, 1)[:, :, 1:10]  # flattening copies nothing
+    for first, second in ((x, y), (y[:2], torch.cat([x, x])[1:]), (sliced, x),
+                          (rows, y.reshape(3, 8, 9, 1))):
         index = perm if len(second) > 2 else perm // 2
         expected = mix(first.contiguous(), second.contiguous(), .4,
                        perm=index, swap=swap)
