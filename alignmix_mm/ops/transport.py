@@ -60,7 +60,8 @@ def assignment(cost: Tensor,
 
     over plans with uniform marginals, eqs. (8) and (9) of AlignMix. No
     gradient flows through it (Algorithm 1, line 23). It runs in float32,
-    also under autocast, and never waits for the device.
+    also under autocast, and does not wait for the device, but for one check
+    of the kernels at their first use.
 
     Args:
         cost (Tensor): Cost matrices :math:`M`, ``(B, r, s)``.
