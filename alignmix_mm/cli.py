@@ -1,5 +1,6 @@
 """What tools/train.py and tools/test.py share: options and their meaning."""
 import argparse
+import atexit
 import inspect
 import logging
 import os
@@ -142,6 +143,8 @@ def _prepare_launcher(cfg: Config, launcher: str) -> None:
         return
     if not torch.distributed.is_initialized():
         torch.distributed.init_process_group('gloo')
+        # its threads abort a process that ends before them
+        atexit.register(torch.distributed.destroy_process_group)
     wrapper = dict(
         type='MMDistributedDataParallel',
         device_ids=None,

@@ -36,12 +36,12 @@ class AlignMix:
         lam_per (str): Whether :math:`\lambda` is drawn for each ``'sample'``
             (Algorithm 1, line 9) or once per ``'batch'``. Defaults to
             ``'sample'``.
-        mode_seed (int): Seed of the sequence of modes. It is no part of
-            torch's seed, because all ranks must draw the same mode, whatever
-            their seeds are. Defaults to 0.
+        mode_seed (int): Seed of the sequence of modes and places. It is no
+            part of torch's seed, because all ranks must draw the same ones,
+            whatever their seeds are. Defaults to 0.
 
     Note:
-        Step ``n`` draws the mode from the seed ``(mode_seed, n)``, and
+        Step ``n`` draws mode and place from ``(mode_seed, n)``, and
         :math:`\lambda` and the permutation from ``(torch's seed, rank, n)``.
         ``n`` is kept in MMEngine's ``MessageHub``, which checkpoints store:
         a resumed run continues the sequence.
@@ -93,7 +93,7 @@ class AlignMix:
                 are drawn on the CPU, so a seed means the same everywhere.
 
         Returns:
-            MixPlan: Mode, lambda and permutation.
+            MixPlan: Mode, lambda, permutation and place.
         """
         hub = MessageHub.get_current_instance()
         step = hub.runtime_info.get(STEP_KEY, 0)
@@ -106,7 +106,8 @@ class AlignMix:
         return MixPlan(
             mode=self.modes[shared.choice(len(self.modes), p=self.probs)],
             lam=torch.as_tensor(lam).to(device, non_blocking=True),
-            perm=torch.from_numpy(perm).to(device, non_blocking=True))
+            perm=torch.from_numpy(perm).to(device, non_blocking=True),
+            place=shared.random())
 
     def __call__(self, batch_inputs: Tensor,
                  batch_score: Tensor) -> tuple[MixBatch, Tensor]:

@@ -21,11 +21,15 @@ class MixPlan:
             ``()``, float32.
         perm (Tensor): The permutation :math:`\pi`, ``(B, )``, int64. Sample
             ``i`` is paired with sample ``perm[i]``.
+        place (float): A uniform number in [0, 1). A model that can mix
+            feature maps at several places chooses one by it. Defaults to
+            0, which is the first.
     """
 
     mode: str
     lam: Tensor
     perm: Tensor
+    place: float = 0.0
 
     @property
     def mixes_features(self) -> bool:

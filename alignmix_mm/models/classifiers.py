@@ -1,12 +1,17 @@
 """Classifiers that execute mix plans."""
 import copy
+from collections.abc import Iterable, Sequence
 
+import torch
 from mmpretrain.models import ImageClassifier
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
-from ..mixing import AlignMix, MixBatch
-from .necks import AlignMixNeck, MapMixer, note_pooling
+from ..mixing import AlignMix, MixBatch, MixPlan
+from .effect import EffectReport, alignment_effect, without_trace
+from .mixer import Features, MapMixer
+from .necks import AlignMixNeck
+from .places import MixPlace, MixPlaces
 
 _STAGES = ('backbone', 'neck', 'pre_logits')
 
@@ -19,8 +24,13 @@ class AlignMixClassifier(ImageClassifier):
     same list) takes the way of the plain classifier, and the keys of its
     ``state_dict`` are the plain classifier's, so checkpoints can be exchanged.
 
-    If the neck is no ``AlignMixNeck``, maps are mixed before it and
-    embeddings behind it, with the defaults of ``AlignMixNeck``.
+    Feature maps are mixed before the neck, or inside the backbone
+    (``mix_at``); embeddings behind the neck. If the neck is an
+    ``AlignMixNeck``, its options say how.
+
+    The first time that features are mixed at a place, the log says by how
+    much alignment changes the embedding. That takes two more forward passes,
+    once, which leave no trace in the network.
 
     Args:
         backbone (dict | nn.Module): The stage-1 encoder F.
@@ -36,11 +46,23 @@ class AlignMixClassifier(ImageClassifier):
         data_preprocessor (dict | nn.Module, optional): See
             ``ImageClassifier``. Defaults to None.
         init_cfg (dict, optional): Initialization config. Defaults to None.
+        mix_at (str | Sequence[str | None], optional): Where modes ``'feat'``
+            and ``'feat_swap'`` mix: behind the module of the backbone with
+            this dotted path, e.g. ``'layer4.0'``, before the last block of a
+            ResNet-18. It has to return a map ``(B, C, H, W)`` or tokens
+            ``(B, N, C)``. One of several places is drawn in every step, each
+            as likely. Defaults to None, which is before the neck.
+        mixer (dict, optional): Options of :class:`MapMixer`, e.g.
+            ``dict(align=False)`` for Manifold mixup. Defaults to None, its
+            defaults. An ``AlignMixNeck`` has options of its own.
+        num_extra_tokens (int, optional): Number of class and distillation
+            tokens before the patch tokens; they are mixed without alignment.
+            Defaults to None: what the backbone says.
 
     Raises:
         ValueError: If ``AlignMix`` draws a mode that this class cannot
-            execute, or if the head computes the training accuracy, which
-            mixed labels do not have.
+            execute, if there is no place ``mix_at``, or if the head computes
+            the training accuracy, which mixed labels do not have.
     """
 
     #: Modes of :class:`AlignMix` that this class executes.
@@ -53,15 +75,27 @@ class AlignMixClassifier(ImageClassifier):
                  pretrained: str | None = None,
                  train_cfg: dict | None = None,
                  data_preprocessor: dict | nn.Module | None = None,
-                 init_cfg: dict | None = None) -> None:
+                 init_cfg: dict | None = None,
+                 mix_at: str | Sequence[str | None] | None = None,
+                 mixer: dict | None = None,
+                 num_extra_tokens: int | None = None) -> None:
         # RandomBatchAugment appends to the list of `probs` that it is given
         if isinstance(data_preprocessor, dict):
             data_preprocessor = copy.deepcopy(data_preprocessor)
         super().__init__(backbone, neck, head, pretrained,
                          copy.deepcopy(train_cfg), data_preprocessor, init_cfg)
-        self.mixer = None
-        if not isinstance(self.neck, AlignMixNeck):
-            self.mixer = MapMixer()
+        if isinstance(self.neck, AlignMixNeck):
+            if mixer is not None:
+                raise ValueError(
+                    'Expected no `mixer` beside an AlignMixNeck, which has '
+                    'the options of the transport itself, but got '
+                    f'{dict(mixer)}. Set them in `neck`.')
+            self.mixer = self.neck.mixer
+        else:
+            self.mixer = MapMixer(**(mixer or {}))
+        self.places = MixPlaces(mix_at, self.backbone, self.mixer,
+                                num_extra_tokens)
+        self._report_effect = EffectReport()
         self._check_augments()
 
     def extract_feat(self,
@@ -79,20 +113,55 @@ class AlignMixClassifier(ImageClassifier):
             Tensor | tuple[Tensor]: See ``ImageClassifier.extract_feat``.
         """
         if not isinstance(inputs, MixBatch):
-            return super().extract_feat(inputs, stage)
+            with self.places.mixing(None, self.backbone, None):
+                return super().extract_feat(inputs, stage)
         if stage not in _STAGES:
             raise ValueError(f'Expected `stage` to be one of {_STAGES}, but '
                              f'got {stage!r}.')
-        plan = inputs.plan
+        images, plan = inputs.images, inputs.plan
         self._check_modes([plan.mode])
-        x = self.backbone(inputs.images)
+        place = self.places.choose(plan)
+        if self.training and plan.mixes_features and self.mixer.align:
+            self._report(inputs, place)
+        with self.places.mixing(place, self.backbone, plan):
+            x = self.backbone(images)
         if stage == 'backbone':
             return x
-        if self.mixer is None:
-            x = self.neck(x, plan)
-        else:
-            x = self.mixer(x, plan, self.neck if self.with_neck else _same)
+        x = self._embed(x, plan, place)
         return x if stage == 'neck' else self.head.pre_logits(x)
+
+    def measure_effect(self, batch: MixBatch) -> Tensor:
+        """By how much alignment changes the embeddings of a batch.
+
+        Args:
+            batch (MixBatch): Images with a plan that mixes features.
+
+        Returns:
+            Tensor: See :func:`alignment_effect`.
+        """
+        place = self.places.choose(batch.plan)
+
+        def embed() -> Features:
+            with self.places.mixing(place, self.backbone, batch.plan):
+                # past the hooks of users, who count or record passes
+                x = self.backbone.forward(batch.images)
+            return self._embed(x, batch.plan, place)
+
+        with without_trace(self):
+            return alignment_effect(embed, self.mixer)
+
+    def _embed(self, feats: Features, plan: MixPlan,
+               place: MixPlace | None) -> Features:
+        if place is not None:  # features are mixed already
+            plan = None
+        if isinstance(self.neck, AlignMixNeck):
+            return self.neck(feats, plan)
+        return self.mixer(feats, plan, self.neck if self.with_neck else _same)
+
+    @torch.compiler.disable
+    def _report(self, batch: MixBatch, place: MixPlace | None) -> None:
+        self._report_effect(None if place is None else place.name,
+                            lambda: self.measure_effect(batch))
 
     def _check_augments(self) -> None:
         drawer = getattr(self.data_preprocessor, 'batch_augments', None)
@@ -106,10 +175,8 @@ class AlignMixClassifier(ImageClassifier):
             raise ValueError(
                 'Expected `head.cal_acc=False` with AlignMix, but got True: '
                 'mixed labels have no single right class.')
-        if plans and self.mixer is not None:
-            note_pooling(self.neck, self.mixer)
 
-    def _check_modes(self, modes) -> None:
+    def _check_modes(self, modes: Iterable[str]) -> None:
         unknown = sorted(set(modes) - self.executes)
         if unknown:
             raise ValueError(
@@ -118,5 +185,5 @@ class AlignMixClassifier(ImageClassifier):
                 'images and needs a decoder; leave it out of `modes`.')
 
 
-def _same(feats: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+def _same(feats: Features) -> Features:
     return feats

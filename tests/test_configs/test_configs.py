@@ -50,14 +50,17 @@ def test_builds_and_does_a_step(path):
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
 def test_alignmix_and_baselines_have_their_classes(path):
     _, model = build(path)
-    expected = path.stem.startswith('alignmix')
-    assert isinstance(model, alignmix_mm.AlignMixClassifier) == expected
+    method = path.stem.split('_')[0]
     augments = model.data_preprocessor.batch_augments
-    if expected:
-        augment, = augments.augments
-        assert augment.alpha == 2.0 and len(augment.modes) == 4
-    else:
+    expected = method != 'baseline'
+    assert isinstance(model, alignmix_mm.AlignMixClassifier) == expected
+    if method == 'baseline':
         assert augments is None
+        return
+    augment = augments.augments[0]
+    assert augment.alpha == 2.0
+    assert model.mixer.align == (method == 'alignmix')
+    assert len(augment.modes) == {'alignmix': 4, 'manifold': 2}[method]
 
 
 @pytest.mark.parametrize('name, parameters', [
@@ -68,6 +71,11 @@ def test_alignmix_and_baselines_have_their_classes(path):
     # the paper says 28M: 2048x4x4, e in R^128
     ('alignmix_r50_imagenet', 23508032 + 32768 * 128 + 128 + 129 * 1000),
     ('baselines/baseline_r50_imagenet', 25557032),
+    # no parameter is added to MMPretrain's networks
+    ('baselines/manifold_r18_cifar10', 11166144 + 513 * 10),
+    ('alignmix_deit_small_imagenet', 22050664),
+    ('alignmix_swin_tiny_imagenet', 28288354),
+    ('alignmix_convnext_tiny_imagenet', 28589128),
 ])
 def test_parameter_counts(name, parameters):
     _, model = build(ROOT / 'configs' / f'{name}.py')

@@ -130,7 +130,7 @@ def test_plain_classifier_fails_at_the_first_step_with_the_remedy():
 def test_no_step_mixes_labels_without_features_when_cutmix_is_in_the_list():
     """200 steps; every kind of batch comes, and a plan is always executed."""
     augments = [dict(type='AlignMix'), dict(type='CutMix', alpha=1.0)]
-    model = build(augments=augments)
+    model = build(augments=augments).eval()
     drawer = model.data_preprocessor.batch_augments
     executed = []
     model.neck.mixer.register_forward_pre_hook(

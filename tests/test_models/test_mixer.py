@@ -1,11 +1,13 @@
 """T1 to T4 of the plan and feature arithmetic, at the level of MapMixer."""
+import numpy as np
+import ot
 import pytest
 import torch
 from mmpretrain.models.necks import GlobalAveragePooling
 
 from alignmix_mm.mixing import AlignMix, MixPlan
 from alignmix_mm.models import LinearEmbedding
-from alignmix_mm.models.necks import MapMixer
+from alignmix_mm.models.mixer import MapMixer, block_size
 from alignmix_mm.ops import assignment
 from alignmix_mm.ops.cost import cross_cost
 
@@ -136,3 +138,103 @@ def test_all_embeddings_are_mixed():
 def test_what_is_no_map_is_named(feats, message):
     with pytest.raises(ValueError, match=message):
         MapMixer()(feats, MixPlan('feat', LAM, PERM), GlobalAveragePooling())
+
+
+@pytest.mark.parametrize('size, side', [
+    ((4, 4), 1), ((16, 16), 1), ((17, 15), 1), ((18, 20), 2), ((28, 28), 2),
+    ((48, 48), 3), ((56, 56), 4), ((112, 112), 7), ((64, 48), 4),
+    ((24, 90), 3), ((1, 256), 1)])
+def test_blocks_are_the_smallest_that_leave_256(size, side):
+    assert block_size(size) == side
+
+
+@pytest.mark.parametrize('size', [(17, 17), (38, 38), (1, 257), (512, 512)])
+def test_maps_that_blocks_do_not_divide_are_refused(size):
+    with pytest.raises(ValueError, match=f'but got {size[0]}x{size[1]}.*Mix '
+                       'at a deeper place.*align_size'):
+        block_size(size)
+
+
+def golden_blocks(a, b, lam, eps, side):
+    """Blocks are moved by POT's plan for the mean cost of their positions."""
+    c, h, w = a.shape
+    corners = [(y, x) for y in range(0, h, side) for x in range(0, w, side)]
+    cut = [np.stack([m[:, y:y + side, x:x + side] for y, x in corners])
+           for m in (a, b)]
+    cost = ((cut[0][:, None] - cut[1][None])**2).sum(2).mean((2, 3))
+    n = len(corners)
+    plan = n * ot.sinkhorn([1 / n] * n, [1 / n] * n, cost, eps,
+                           method='sinkhorn_log', stopThr=1e-12)
+    moved = np.einsum('ij,jcyx->icyx', plan, cut[1])
+    out = np.zeros_like(a)
+    for (y, x), block in zip(corners, lam * cut[0] + (1 - lam) * moved):
+        out[:, y:y + side, x:x + side] = block
+    return out
+
+
+@pytest.mark.parametrize('mode', FEATURES)
+def test_large_maps_are_aligned_in_blocks(mode):
+    x = torch.randn(4, 3, 18, 20, dtype=torch.float64)  # 90 blocks of 2x2
+    mixed = MapMixer(eps=.5).mix_map(x, MixPlan(mode, LAM, PERM))
+    maps = x.numpy()
+    for n in range(4):
+        pair = [maps[n], maps[PERM[n]]]
+        a, b = pair if mode == 'feat' else pair[::-1]
+        golden = golden_blocks(a, b, float(LAM[n]), .5, 2)
+        # the plan is float32, eps is a tenth of the costs
+        np.testing.assert_allclose(mixed[n], golden, atol=2e-5)
+    # every position is used once: pooling sees nothing
+    torch.testing.assert_close(
+        gap(mixed), gap(MixPlan(mode, LAM, PERM).mix(x)), atol=2e-5, rtol=0)
+
+
+def test_gradients_flow_through_blocks():
+    x = torch.randn(2, 3, 18, 20, requires_grad=True)
+    plan = MixPlan('feat', torch.tensor([1., 0.]), torch.tensor([1, 0]))
+    MapMixer().mix_map(x, plan)[0].sum().backward()
+    assert torch.equal(x.grad[0], torch.ones_like(x[0]))
+    assert torch.equal(x.grad[1], torch.zeros_like(x[1]))
+
+
+@pytest.mark.parametrize('mode', FEATURES)
+@pytest.mark.parametrize('extra', [0, 1, 2])
+def test_class_tokens_are_mixed_as_they_are_and_patches_aligned(mode, extra):
+    x = torch.randn(4, extra + 15, 6)
+    plan = MixPlan(mode, LAM, PERM)
+    mixed = MapMixer().mix_tokens(x, plan, extra)
+    torch.testing.assert_close(mixed[:, :extra], plan.mix(x)[:, :extra])
+    as_map = x[:, extra:].transpose(1, 2).reshape(4, 6, 3, 5)
+    expected = MapMixer().mix_map(as_map, plan)
+    torch.testing.assert_close(
+        mixed[:, extra:], expected.flatten(2).transpose(1, 2))
+    assert (mixed - plan.mix(x))[:, extra:].abs().mean() > .1
+    torch.testing.assert_close(
+        MapMixer(align=False).mix_tokens(x, plan, extra), plan.mix(x))
+
+
+def test_many_tokens_are_aligned_in_blocks_of_their_grid():
+    x, plan = torch.randn(4, 576, 3), MixPlan('feat', LAM, PERM)
+    for grid in None, (24, 24), (32, 18):
+        mixed = MapMixer().mix_tokens(x, plan, 0, grid)
+        as_map = x.transpose(1, 2).reshape(4, 3, *(grid or (24, 24)))
+        expected = MapMixer().mix_map(as_map, plan)
+        torch.testing.assert_close(
+            mixed, expected.flatten(2).transpose(1, 2))
+
+
+@pytest.mark.parametrize('tokens, grid, message', [
+    (258, None, '256 patches or a square of them, but got 258'),
+    (577, None, 'but got 577'), (15, (4, 4), 'Expected 16 patches.*got 15')])
+def test_tokens_that_are_no_grid_are_named(tokens, grid, message):
+    with pytest.raises(ValueError, match=message):
+        MapMixer().mix_tokens(torch.randn(4, tokens, 3),
+                              MixPlan('feat', LAM, PERM), 0, grid)
+
+
+def test_nested_embeddings_are_mixed():
+    """DeiT returns its class and distillation token as a tuple in a tuple."""
+    plan = MixPlan('embed', LAM, PERM)
+    tokens = torch.randn(4, 5), torch.randn(4, 5)
+    (mixed, ) = MapMixer()((tokens, ), plan, lambda feats: feats)
+    for result, token in zip(mixed, tokens):
+        torch.testing.assert_close(result, plan.mix(token))

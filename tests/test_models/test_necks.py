@@ -47,7 +47,7 @@ def test_options_reach_the_transport(monkeypatch):
         seen.update(transport)
         return a
 
-    monkeypatch.setattr('alignmix_mm.models.necks.align_and_mix', record)
+    monkeypatch.setattr('alignmix_mm.models.mixer.align_and_mix', record)
     make(eps=.5, solver='log', num_iters=7, tol=.1, end='col',
          backend='torch')((torch.randn(2, 6, 4, 4), ), PLAN)
     assert seen == dict(eps=.5, solver='log', num_iters=7, tol=.1, end='col',
@@ -64,17 +64,6 @@ def test_options_reach_the_transport(monkeypatch):
 def test_bad_options_fail_at_build(options, message):
     with pytest.raises(ValueError, match=message):
         make(**options)
-
-
-def test_pooling_behind_the_mix_is_reported(mm_log):
-    make()
-    assert 'global average pooling' not in mm_log.text
-    embed = dict(type='GlobalAveragePooling')
-    MODELS.build(dict(type='AlignMixNeck', embed=embed, align=False))
-    MODELS.build(dict(type='AlignMixNeck', embed=embed, solver='log'))
-    assert 'global average pooling' not in mm_log.text
-    MODELS.build(dict(type='AlignMixNeck', embed=embed))
-    assert mm_log.text.count('global average pooling') == 1
 
 
 def test_a_wrong_feature_size_is_named():

@@ -141,15 +141,28 @@ def test_names_alone_need_no_import_line_with_our_tool(tmp_path):
     assert len(losses(output)) == 2
 
 
-def test_two_processes_without_a_gpu(tmp_path):
+# mixing inside the backbone at one of three places, blocks checkpointed
+DEEP = f"""
+_base_ = {str(ROOT / CONFIG)!r}
+model = dict(
+    backbone=dict(with_cp=True), mix_at=['layer3', 'layer4.0', None],
+    neck=dict(_delete_=True, type='GlobalAveragePooling'))
+"""
+
+
+@pytest.mark.parametrize('config', [CONFIG, 'deep.py'])
+def test_two_processes_without_a_gpu(config, tmp_path):
     """gloo; the shell script passes everything on."""
+    if config == 'deep.py':
+        config = str(tmp_path / config)
+        Path(config).write_text(DEEP)
     if torch.cuda.is_available():
         pytest.skip('tests the way without a GPU')
     environment = {**os.environ, 'OMP_NUM_THREADS': '1', 'PORT': '29517',
                    'PATH': f'{Path(sys.executable).parent}:'
                            f'{os.environ["PATH"]}'}
     result = subprocess.run(
-        ['bash', 'tools/dist_train.sh', CONFIG, '2', '--work-dir',
+        ['bash', 'tools/dist_train.sh', config, '2', '--work-dir',
          str(tmp_path), '--cfg-options', 'train_cfg.max_epochs=1',
          'train_cfg.val_interval=1', 'default_hooks.checkpoint.interval=1',
          'default_hooks.logger.interval=1'],

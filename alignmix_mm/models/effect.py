@@ -1,0 +1,109 @@
+"""What alignment changes in an embedding."""
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from mmengine.logging import print_log
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from .mixer import Features, MapMixer
+
+NO_EFFECT = 1e-3
+LATER = 100  # batches mixed at a place
+
+def alignment_effect(embed: Callable[[], Features],
+                     mixer: MapMixer) -> Tensor:
+    r"""Relative difference of embeddings, with and without alignment.
+
+    :math:`\lVert e - e_0 \rVert / \lVert e_0 \rVert`, where :math:`e` are the
+    embeddings of a batch that was mixed with alignment, and :math:`e_0` those
+    of the same pairs and weights without.
+
+    Args:
+        embed (Callable): Mixes and embeds; without randomness of its own.
+        mixer (MapMixer): The mixer that ``embed`` uses.
+
+    Returns:
+        Tensor: The difference, ``()``, float32.
+    """
+    aligned = _last_tensor(embed()).float()
+    with mixer.unaligned():
+        plain = _last_tensor(embed()).float()
+    return (aligned - plain).norm() / plain.norm()
+
+
+class EffectReport:
+    """Tells the log what alignment changes: once for each place.
+
+    At the first batch, residual blocks that start as the identity see no
+    positions yet. Where alignment changes nothing inside a backbone, it is
+    measured a second time, later.
+    """
+
+    def __init__(self) -> None:
+        self._waits: dict[str, int] = {}
+
+    def __call__(self, place: str | None,
+                 measure: Callable[[], Tensor]) -> None:
+        """Count a batch that is mixed at a place, and report if it is time.
+
+        Args:
+            place (str, optional): Dotted path of the place, None for the
+                neck.
+            measure (Callable): Returns the effect on this batch, ``()``.
+        """
+        name = 'the neck' if place is None else place
+        first = name not in self._waits
+        self._waits[name] = self._waits.get(name, 0) - 1
+        if not first and self._waits[name] != 0:
+            return
+        effect = float(measure())
+        batch = 'first' if first else 'a later'
+        text = (f'AlignMix at {name}: alignment changes the embedding by '
+                f'{100 * effect:.1f} % (against mixing the same images '
+                f'without alignment, {batch} batch).')
+        if effect < NO_EFFECT and first and place is not None:
+            self._waits[name] = LATER
+            text += (' Residual blocks that start as the identity see no '
+                     f'positions yet; measured again after {LATER} batches.')
+        elif effect < NO_EFFECT:
+            text += (
+                ' What follows averages over positions, so this is plain '
+                'feature mixing. For alignment to matter, mix before a layer '
+                "that sees positions, e.g. model.mix_at='layer3' in a "
+                'ResNet, or embed with LinearEmbedding.')
+        print_log(text, logger='current')
+
+
+@contextmanager
+def without_trace(model: nn.Module) -> Iterator[None]:
+    """Let forward passes change nothing, and draw nothing.
+
+    Modules are in evaluation mode, but normalise as in training: with the
+    statistics of the batch, of this process alone, which are not recorded.
+    Nothing is compiled for these few passes.
+
+    Args:
+        model (nn.Module): The network.
+    """
+    training = [(module, module.training) for module in model.modules()]
+    buffers = [(module, module.running_mean, module.running_var)
+               for module, active in training
+               if active and isinstance(module, _BatchNorm)]
+    try:
+        for module, _ in training:
+            module.training = False
+        for module, *_ in buffers:
+            module.running_mean = module.running_var = None
+        with torch.no_grad(), torch.compiler.set_stance('force_eager'):
+            yield
+    finally:
+        for module, active in training:
+            module.training = active
+        for module, mean, var in buffers:
+            module.running_mean, module.running_var = mean, var
+
+
+def _last_tensor(feats: Features) -> Tensor:
+    return feats if isinstance(feats, Tensor) else _last_tensor(feats[-1])

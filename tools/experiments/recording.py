@@ -1,0 +1,124 @@
+"""Hooks of the experiment: what a run records, and the random control."""
+import json
+import statistics
+import time
+from pathlib import Path
+
+import torch
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.registry import HOOKS
+from mmengine.runner import Runner
+from torch import Tensor
+
+from alignmix_mm import AlignMixClassifier, MixBatch, MixPlan
+
+LAST = 0.2  # part of the training over which losses are averaged
+
+
+def unwrap(runner: Runner) -> AlignMixClassifier:
+    """The classifier of a run."""
+    model = runner.model
+    return model.module if is_model_wrapper(model) else model
+
+
+@HOOKS.register_module()
+class RandomMatching(Hook):
+    """Match positions at random: the control of every comparison of plans.
+
+    Every pair gets a permutation of positions, drawn uniformly.
+    """
+
+    def before_run(self, runner: Runner) -> None:
+        """Put it in the place of optimal transport."""
+        mixer = unwrap(runner).mixer
+
+        def mix_map(x: Tensor, plan: MixPlan) -> Tensor:
+            if not mixer.align:
+                return plan.mix(x)
+            anchor, partner = plan.pair(x)
+            keys = torch.rand(len(x), 1, x[0, 0].numel(), device=x.device)
+            order = keys.argsort(2).expand(-1, x.shape[1], -1)
+            matched = partner.flatten(2).gather(2, order).view_as(x)
+            return torch.lerp(matched, anchor, plan.lam.view(-1, 1, 1, 1))
+
+        mixer.mix_map = mix_map
+
+
+@HOOKS.register_module()
+class Recorder(Hook):
+    """Write accuracies, losses by mode, the effect and the step's time.
+
+    ``record.json`` in the run's folder is written last: a run that has it is
+    complete.
+    """
+
+    priority = 'VERY_LOW'
+
+    def __init__(self) -> None:
+        self.modes: list[str] = []
+        self.losses: list[float] = []
+        self.seconds: list[float] = []
+        self.accuracy: dict[int, float] = {}
+
+    def before_train(self, runner: Runner) -> None:
+        """Listen to the draws of AlignMix."""
+        augment, = unwrap(runner).data_preprocessor.batch_augments.augments
+        draw = augment.draw
+
+        def listen(*args) -> MixPlan:
+            plan = draw(*args)
+            self.modes.append(plan.mode)
+            return plan
+
+        augment.draw = listen
+
+    def before_train_iter(self, runner: Runner, batch_idx: int,
+                          data_batch: dict | None = None) -> None:
+        """Start the clock; loading is not timed."""
+        self._start = time.perf_counter()
+
+    def after_train_iter(self, runner: Runner, batch_idx: int,
+                         data_batch: dict | None = None,
+                         outputs: dict | None = None) -> None:
+        """Stop the clock."""
+        self.losses.append(float(outputs['loss'].detach()))
+        self.seconds.append(time.perf_counter() - self._start)
+
+    def after_val_epoch(self, runner: Runner,
+                        metrics: dict | None = None) -> None:
+        """Keep the accuracy."""
+        self.accuracy[runner.epoch] = metrics['accuracy/top1']
+
+    def after_train(self, runner: Runner) -> None:
+        """Write the record."""
+        last = range(int(len(self.modes) * (1 - LAST)), len(self.modes))
+        features = [self.losses[n] for n in last
+                    if self.modes[n].startswith('feat')]
+        values = list(self.accuracy.values())
+        record = dict(
+            best=max(values),
+            last10_median=statistics.median(values[-10:]),
+            feat_loss=statistics.mean(features),
+            effect=self._effect(runner),
+            step_seconds=statistics.median(self.seconds),
+            accuracy=self.accuracy,
+            parameters=sum(p.numel() for p in unwrap(runner).parameters()),
+            device=str(next(unwrap(runner).parameters()).device),
+            torch=torch.__version__)
+        path = Path(runner.work_dir) / 'record.json'
+        part = path.with_suffix('.part')
+        part.write_text(json.dumps(record, indent=1))
+        part.replace(path)
+
+    def _effect(self, runner: Runner) -> float:
+        """What the plan changes in the trained network, on one batch."""
+        model = unwrap(runner)
+        model.train()
+        data = next(iter(runner.train_dataloader))
+        images = model.data_preprocessor(data, training=False)['inputs']
+        count = len(images)
+        plan = MixPlan(
+            'feat', torch.full((count, ), .5, device=images.device),
+            torch.arange(count, device=images.device).roll(1))
+        return float(model.measure_effect(MixBatch(images, plan)))
