@@ -10,7 +10,8 @@ usage: gpu.sh [--dry-run] [--only PATTERN] FOLDER
 
 FOLDER           holds a folder of images for each of CIFAR-10's classes
 --only PATTERN   stages to run: tests, transport, step_r50, step_r50_bf16,
-                 step_r18, step_r18_bf16, train (a pattern: 'step*')
+                 step_r18, step_r18_bf16, depth_r50_bf16, train
+                 (a pattern: 'step*')
 --dry-run        try the chain with tiny sizes on the CPU, where the kernel
                  runs in Triton's interpreter; its results are removed
 PYTHON           (environment) the interpreter, default: python
@@ -97,6 +98,7 @@ benchmark step_r50 step.py "${r50[@]}"
 benchmark step_r50_bf16 step.py "${r50[@]}" --amp bf16 --profile
 benchmark step_r18 step.py "${r18[@]}"
 benchmark step_r18_bf16 step.py "${r18[@]}" --amp bf16
+benchmark depth_r50_bf16 depth.py "${r50[@]}" --amp bf16
 benchmark train train.py --images "$folder" "${train[@]}"
 
 printf '\n== summary\n'

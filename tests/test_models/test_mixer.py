@@ -148,7 +148,8 @@ def test_blocks_are_the_smallest_that_leave_256(size, side):
     assert block_size(size) == side
 
 
-@pytest.mark.parametrize('size', [(17, 17), (38, 38), (1, 257), (512, 512)])
+@pytest.mark.parametrize('size', [(17, 17), (38, 38), (1, 257),
+                                  (20, 17), (17, 20), (512, 512)])
 def test_maps_that_blocks_do_not_divide_are_refused(size):
     with pytest.raises(ValueError, match=f'but got {size[0]}x{size[1]}.*Mix '
                        'at a deeper place.*align_size'):

@@ -387,3 +387,16 @@ def test_places_are_drawn_uniformly_and_alike_on_all_ranks():
         assert abs(chosen.count(name) - 1000) < 3 * (3000 * 2 / 9)**.5
     assert places.choose(MixPlan('embed', LAM, PERM, .5)) is None
     assert places.choose(None) is None
+
+
+def test_bf16_autocast_is_close_to_float32():
+    for backbone in R18, VIT:
+        mix_at = 'layer3' if backbone is R18 else 'layers.2'
+        model = build(backbone, mix_at).eval()
+        x = images(64 if backbone is R18 else 32)
+        expected = tensor(model.extract_feat(batch(x), 'backbone'))
+        with torch.autocast('cpu', torch.bfloat16):
+            result = tensor(model.extract_feat(batch(x), 'backbone'))
+        # bfloat16 has 3 digits, and layers follow; plans are float32's
+        error = (result.float() - expected).norm() / expected.norm()
+        assert error < 0.05

@@ -10,10 +10,20 @@ from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
+# config: image size; and where to mix, for those without a map before the neck
 STOCK = {
     'mmpretrain::resnet/resnet18_8xb16_cifar10.py': 32,
     'mmpretrain::resnet/resnet50_8xb32_in1k.py': 224,
     'mmpretrain::mobilenet_v2/mobilenet-v2_8xb32_in1k.py': 224,
+}
+DEEP = {
+    'mmpretrain::deit/deit-tiny_4xb256_in1k.py': 'layers.10',
+    'mmpretrain::deit/deit-tiny-distilled_4xb256_in1k.py': 'layers.10',
+    'mmpretrain::swin_transformer/swin-tiny_16xb64_in1k.py': 'stages.2',
+    'mmpretrain::swin_transformer_v2/swinv2-tiny-w8_16xb64_in1k-256px.py':
+    'stages.2',
+    'mmpretrain::convnext/convnext-tiny_32xb128_in1k.py': 'stages.2',
+    'mmpretrain::vgg/vgg16_8xb32_in1k.py': 'features.15',
 }
 
 
@@ -53,3 +63,26 @@ def test_without_the_first_line_it_says_so_at_the_first_step(stock):
     cfg.model.train_cfg = dict(augments=[dict(type='alignmix_mm.AlignMix')])
     with pytest.raises(TypeError, match="'AlignMixClassifier'"):
         step(build(cfg), size)
+
+
+@pytest.mark.parametrize('name', DEEP)
+def test_three_lines_mix_inside_networks_without_a_last_map(name):
+    """Tokens and pooled outputs; their heads stay as they are."""
+    cfg = get_config(name)
+    init_default_scope(cfg.default_scope)
+    cfg = copy.deepcopy(cfg)
+    cfg.model.type = 'alignmix_mm.AlignMixClassifier'
+    cfg.model.mix_at = DEEP[name]
+    cfg.model.train_cfg = dict(
+        augments=[dict(type='alignmix_mm.AlignMix', modes='feat')])
+    model = build(cfg)
+    mixed = []
+    for place in model.places._places:
+        place._module.register_forward_hook(
+            lambda module, args, output: mixed.append(output))
+    size = 256 if '256px' in name else 224
+    assert torch.isfinite(step(model, size))
+    plain = model.data_preprocessor.batch_augments.augments[0]
+    plain.modes, plain.probs = ('embed', ), [1.]
+    assert torch.isfinite(step(model, size))
+    assert len(mixed) == 4  # twice for the report, and one of each step

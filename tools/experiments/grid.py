@@ -91,7 +91,7 @@ def make_config(task: Task, place: str, plan: str, seed: int) -> Config:
             in_channels=task.channels * 16, out_channels=task.channels)
     cfg.train_cfg.update(
         max_epochs=task.epochs, val_interval=task.interval,
-        dynamic_intervals=[(task.epochs - 9, 1)])
+        dynamic_intervals=[(max(task.epochs - 9, 1), 1)])
     cfg.param_scheduler = [
         dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=30),
         dict(type='CosineAnnealingLR', by_epoch=True, T_max=task.epochs,

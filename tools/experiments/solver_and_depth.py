@@ -30,6 +30,10 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument('tasks', nargs='+', choices=TASKS, help='what to run')
     parser.add_argument('--seeds', type=int, default=3, help='of each cell')
+    parser.add_argument(
+        '--places', nargs='+', choices=PLACES, default=list(PLACES))
+    parser.add_argument(
+        '--plans', nargs='+', choices=PLANS, default=list(PLANS))
     parser.add_argument('--jobs', type=int, default=1, help='runs at a time')
     parser.add_argument('--threads', type=int, help='CPU threads of a run')
     parser.add_argument(
@@ -92,14 +96,14 @@ def main() -> None:
     """Run the grid and summarize it."""
     args = parse_args()
     args.out = args.out.resolve()
-    runs = grid(args.tasks, args.seeds)
+    runs = [run for run in grid(args.tasks, args.seeds)
+            if run[1] in args.places and run[2] in args.plans]
     with ThreadPoolExecutor(args.jobs) as pool:
         records = list(pool.map(lambda run: train(run, args), runs))
     records = [record for record in records if record]
     if not records:
         sys.exit('No run is complete yet; leave out --summary.')
-    print(f'{len(records)} of {len(runs)} runs: '
-          f'{len(PLACES)} places, {len(PLANS)} plans')
+    print(f'{len(records)} of {len(runs)} runs')
     for path in write(records, args.name):
         print(path)
 

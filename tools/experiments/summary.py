@@ -98,20 +98,23 @@ def table(cells: list[dict], task: str) -> str:
 
 def draw(ax: Axes, records: list[dict], cells: list[dict], task: str) -> None:
     """Accuracy of every run, and mean and standard error of every cell."""
-    for x, place in enumerate(PLACES):
-        for n, plan in enumerate(PLANS):
-            at = x + 0.19 * (n - 1.5)
-            key = (task, place, plan)
-            runs = [r['last10_median'] for r in records
-                    if (r['task'], r['place'], r['plan']) == key]
-            ax.plot([at] * len(runs), runs, 'o', ms=3, alpha=.35, mew=0,
-                    color=COLORS[plan])
-            for cell in cells:
-                if (cell['task'], cell['place'], cell['plan']) == key:
-                    mean, error = cell['last10_median']
-                    ax.errorbar(at, mean, error, fmt='s', ms=5, capsize=3,
-                                color=COLORS[plan],
-                                label=plan if x == 0 else None)
+    offset = {plan: 0.19 * (n - (len(PLANS) - 1) / 2)
+              for n, plan in enumerate(PLANS)}
+    column = {place: x for x, place in enumerate(PLACES)}
+    for run in records:
+        if run['task'] == task:
+            ax.plot(column[run['place']] + offset[run['plan']],
+                    run['last10_median'], 'o', ms=3, alpha=.35, mew=0,
+                    color=COLORS[run['plan']])
+    for plan in PLANS:
+        chosen = [cell for cell in cells
+                  if (cell['task'], cell['plan']) == (task, plan)]
+        if chosen:
+            means, errors = zip(*(cell['last10_median'] for cell in chosen))
+            ax.errorbar(
+                [column[cell['place']] + offset[plan] for cell in chosen],
+                means, errors, fmt='s', ms=5, capsize=3, color=COLORS[plan],
+                label=plan)
     ax.set_xticks(range(len(PLACES)), [p.replace(', ', ',\n').replace(
         'before the ', 'before the\n') for p in PLACES])
     ax.set_title(TASKS[task].title, fontsize=10)

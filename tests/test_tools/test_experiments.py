@@ -1,0 +1,106 @@
+"""The experiment on places and plans: its grid, a real run, its summary."""
+import argparse
+import json
+
+import pytest
+import torch
+from conftest import ROOT
+from mmengine.registry import init_default_scope
+from mmpretrain.registry import MODELS
+
+from alignmix_mm import MixPlan
+
+
+@pytest.fixture
+def experiment(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / 'tools' / 'experiments')
+    import solver_and_depth
+    return solver_and_depth
+
+
+def cell_model(experiment, place, plan, task='digits'):
+    cfg = experiment.make_config(experiment.TASKS[task], place, plan, 3)
+    init_default_scope(cfg.default_scope)
+    return cfg, MODELS.build(
+        {**cfg.model, 'data_preprocessor': cfg.data_preprocessor})
+
+
+def test_cells_are_what_they_are_called(experiment):
+    parameters = {}
+    for task, place, plan, _ in experiment.grid(
+            ['digits', 'cifar10_small'], 1):
+        cfg, model = cell_model(experiment, place, plan, task)
+        names = [None if p is None else p.name for p in model.places._places]
+        assert names == [{'before the last block': 'layer4.0',
+                          'after stage 3': 'layer3'}.get(place)]
+        assert model.mixer.align == (plan != 'unaligned')
+        assert model.mixer.transport['solver'] == (
+            'log' if plan == 'paper100' else 'annealed')
+        assert model.mixer.transport['num_iters'] == (
+            100 if plan == 'paper100' else None)
+        hooks = [hook['type'] for hook in cfg.custom_hooks]
+        assert ('RandomMatching' in hooks) == (plan == 'random permutation')
+        assert cfg.randomness.seed == 3
+        parameters.setdefault((task, 'Linear' in place), set()).add(
+            sum(p.numel() for p in model.parameters()))
+        assert model.extract_feat(torch.randn(2, 3, 32, 32))[0].shape == (
+            2, 128)
+    assert all(len(counts) == 1 for counts in parameters.values())
+
+
+def test_random_matching_keeps_positions_and_ignores_features(experiment):
+    from recording import RandomMatching
+    _, model = cell_model(experiment, 'after stage 3', 'random permutation')
+    RandomMatching().before_run(argparse.Namespace(model=model))
+    x = torch.randn(2, 4, 5, 5)
+    plan = MixPlan('feat', torch.tensor([0., .25]), torch.tensor([1, 0]))
+    mixed = model.mixer.mix_map(x, plan)
+    # lambda 0: the partner, its positions in another order
+    got = {tuple(c) for c in mixed[0].flatten(1).T.tolist()}
+    assert got == {tuple(c) for c in x[1].flatten(1).T.tolist()}
+    assert not torch.equal(mixed[0], x[1])
+    torch.testing.assert_close(
+        mixed.mean((2, 3)), plan.mix(x).mean((2, 3)))
+    with model.mixer.unaligned():
+        assert torch.equal(model.mixer.mix_map(x, plan), plan.mix(x))
+
+
+def test_a_run_is_recorded_once_and_summarized(
+        experiment, tmp_path, monkeypatch, capsys):
+    import summary
+    short = experiment.TASKS['digits']._replace(epochs=10)
+    monkeypatch.setitem(experiment.TASKS, 'digits', short)
+    monkeypatch.setattr(summary, 'RESULTS', tmp_path)
+    args = argparse.Namespace(out=tmp_path, summary=False, threads=1)
+    run = ('digits', 'after stage 3', 'random permutation', 0)
+    record = experiment.train(run, args)
+    assert len(record['accuracy']) == 10
+    assert record['best'] == max(record['accuracy'].values())
+    assert record['effect'] > .01 and record['feat_loss'] > 0
+    assert not list(tmp_path.rglob('*.pth'))
+    monkeypatch.setattr(experiment.subprocess, 'run', None)  # not again
+    assert experiment.train(run, args) == record
+
+    other = {**record, 'seed': 1, 'last10_median': 10.}
+    aligned = [{**r, 'plan': 'annealed', 'last10_median': 50.}
+               for r in (record, other)]
+    records = [{**record, 'last10_median': 20.}, other, *aligned]
+    paths = summary.write(records, 'trial')
+    assert all(path.stat().st_size > 100 for path in paths)
+    result = json.loads(paths[0].read_text())
+    cells = {cell['plan']: cell for cell in result['cells']}
+    # mean and standard error of 20 and 10, and of 30 and 40
+    assert cells['random permutation']['last10_median'] == [15., 5.]
+    contrast, = result['annealed_minus_others']
+    assert contrast['difference'] == [35., 5.]
+    assert '| after stage 3 | random permutation | 2 |' in (
+        capsys.readouterr().out)
+
+
+def test_a_run_that_fails_names_its_log(experiment, tmp_path, monkeypatch):
+    broken = experiment.TASKS['digits']._replace(
+        overrides={'train_dataloader.dataset.split': 'nowhere'})
+    monkeypatch.setitem(experiment.TASKS, 'digits', broken)
+    args = argparse.Namespace(out=tmp_path, summary=False, threads=1)
+    with pytest.raises(RuntimeError, match=r'train\.log(.|\n)*nowhere'):
+        experiment.train(('digits', 'neck, GAP', 'annealed', 0), args)
