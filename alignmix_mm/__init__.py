@@ -20,7 +20,9 @@ if not _MISSING:
     with warnings.catch_warnings():
         # mmcv-lite says so at every import, and nothing here needs it
         warnings.filterwarnings('ignore', 'Fail to import ``MultiScaleDeform')
-        from .datasets import Digits
+        from .datasets import Digits, NoiseImages, OODTestSets
+        from .evaluation.loops import AdversarialTestLoop
+        from .evaluation.metrics import CalibrationError, OODDetection
         from .mixing import AlignMix, MixBatch, MixPlan
         from .models import (
             AlignMixClassifier,
@@ -43,7 +45,8 @@ else:
 
 
 __all__ = [
-    'AlignMix', 'AlignMixClassifier', 'AlignMixNeck', 'Digits',
-    'LinearEmbedding', 'MixBatch', 'MixPlan', 'PreActResNet_CIFAR',
+    'AdversarialTestLoop', 'AlignMix', 'AlignMixClassifier', 'AlignMixNeck',
+    'CalibrationError', 'Digits', 'LinearEmbedding', 'MixBatch', 'MixPlan',
+    'NoiseImages', 'OODDetection', 'OODTestSets', 'PreActResNet_CIFAR',
     '__version__'
 ]

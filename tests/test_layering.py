@@ -10,9 +10,11 @@ FORBIDDEN = {
     'mixing': ('alignmix_mm.ops', 'alignmix_mm.models'),
     'models': ('alignmix_mm.evaluation', 'alignmix_mm.datasets'),
     'datasets': ('alignmix_mm.ops', 'alignmix_mm.models',
-                 'alignmix_mm.mixing'),
+                 'alignmix_mm.mixing', 'alignmix_mm.evaluation'),
     'visualization': (*MM, 'alignmix_mm.models', 'matplotlib.pyplot'),
-    'evaluation': ('alignmix_mm.models', ),
+    'evaluation': ('alignmix_mm.models', 'alignmix_mm.mixing',
+                   'alignmix_mm.datasets'),
+    'evaluation/functional': MM,
 }
 
 

@@ -2,10 +2,17 @@ import subprocess
 import sys
 
 import pytest
-from mmpretrain.registry import BATCH_AUGMENTS, DATASETS, MODELS
+from mmpretrain.registry import (
+    BATCH_AUGMENTS,
+    DATASETS,
+    LOOPS,
+    METRICS,
+    MODELS,
+)
 
 import alignmix_mm
 from alignmix_mm import mixing, models, ops
+from alignmix_mm.evaluation import functional
 
 
 def test_exports():
@@ -13,15 +20,23 @@ def test_exports():
                            'assignment', 'pairwise_cost']
     assert mixing.__all__ == ['MODES', 'AlignMix', 'MixBatch', 'MixPlan']
     assert alignmix_mm.__all__ == [
-        'AlignMix', 'AlignMixClassifier', 'AlignMixNeck', 'Digits',
-        'LinearEmbedding', 'MixBatch', 'MixPlan', 'PreActResNet_CIFAR',
-        '__version__']
-    for module in (alignmix_mm, mixing, models, ops):
+        'AdversarialTestLoop', 'AlignMix', 'AlignMixClassifier',
+        'AlignMixNeck', 'CalibrationError', 'Digits', 'LinearEmbedding',
+        'MixBatch', 'MixPlan', 'NoiseImages', 'OODDetection', 'OODTestSets',
+        'PreActResNet_CIFAR', '__version__']
+    assert set(functional.__all__) >= {
+        'bin_statistics', 'expected_calibration_error',
+        'overconfidence_error', 'ood_metrics', 'projected_gradient_ascent',
+        'uniform_start'}
+    for module in (alignmix_mm, functional, mixing, models, ops):
         assert all(hasattr(module, name) for name in module.__all__)
 
 
 @pytest.mark.parametrize('registry, name', [
     (BATCH_AUGMENTS, 'AlignMix'), (DATASETS, 'Digits'),
+    (DATASETS, 'NoiseImages'), (DATASETS, 'OODTestSets'),
+    (LOOPS, 'AdversarialTestLoop'), (METRICS, 'CalibrationError'),
+    (METRICS, 'OODDetection'),
     (MODELS, 'AlignMixNeck'), (MODELS, 'AlignMixClassifier'),
     (MODELS, 'LinearEmbedding'), (MODELS, 'PreActResNet_CIFAR')])
 def test_classes_are_in_mmpretrains_registries(registry, name):

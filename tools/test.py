@@ -7,9 +7,11 @@ from pathlib import Path
 
 import mmengine
 from mmengine.config import Config, ConfigDict
+from mmengine.dist import is_main_process
 from mmengine.evaluator import DumpResults
 
 from alignmix_mm.cli import add_common_options, build_runner, load_config
+from alignmix_mm.evaluation.loops import ATTACKS
 
 
 def parse_args() -> argparse.Namespace:
@@ -35,7 +37,15 @@ def parse_args() -> argparse.Namespace:
         '--tta',
         action='store_true',
         help='augment at test time: the config\'s `tta_model`, else flip')
+    parser.add_argument(
+        '--attack', nargs='+', choices=list(ATTACKS), metavar='ATTACK',
+        help='test on adversarial images: fgsm (8/255), pgd (4/255) or both')
     args = parser.parse_args()
+    if args.attack and (args.amp or args.tta or (
+            args.out and args.out_item != 'metrics')):
+        parser.error('--attack works in full precision, on single images and '
+                     'gives metrics: leave out --amp and --tta, and write '
+                     '--out-item metrics with --out.')
     if args.out_item and not args.out:
         parser.error('--out-item says what --out holds: give --out FILE too')
     return args
@@ -82,10 +92,14 @@ def main() -> None:
         show_predictions(cfg, args)
     if args.tta:
         augment_at_test_time(cfg)
+    if args.attack:
+        cfg.test_cfg = dict(type='AdversarialTestLoop', attacks=args.attack)
     runner = build_runner(cfg)
     if args.out and args.out_item != 'metrics':
         runner.test_evaluator.metrics.append(DumpResults(args.out))
     metrics = runner.test()
+    if is_main_process():
+        mmengine.dump(metrics, str(Path(runner.log_dir) / 'metrics.json'))
     if args.out and args.out_item == 'metrics':
         mmengine.dump(metrics, args.out)
 

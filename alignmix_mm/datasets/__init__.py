@@ -1,4 +1,5 @@
 """Data sets that MMPretrain lacks."""
 from .digits import Digits
+from .ood import NoiseImages, OODTestSets
 
-__all__ = ['Digits']
+__all__ = ['Digits', 'NoiseImages', 'OODTestSets']

@@ -1,4 +1,6 @@
 """Figures from arrays; no global state of pyplot."""
 from .alignment import move_cells, plot_alignment, plot_mixed_batch, save
+from .reliability import plot_reliability
 
-__all__ = ['move_cells', 'plot_alignment', 'plot_mixed_batch', 'save']
+__all__ = ['move_cells', 'plot_alignment', 'plot_mixed_batch',
+           'plot_reliability', 'save']

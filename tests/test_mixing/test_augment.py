@@ -101,7 +101,7 @@ def test_draws_follow_the_seed_and_continue_after_resume():
     assert not any(map(same, others, first))
 
 
-def test_ranks_share_the_mode_and_nothing_else(monkeypatch):
+def test_ranks_share_mode_and_place_and_nothing_else(monkeypatch):
     def on_rank(rank):
         monkeypatch.setattr('alignmix_mm.mixing.augment.get_rank',
                             lambda: rank)
@@ -110,7 +110,7 @@ def test_ranks_share_the_mode_and_nothing_else(monkeypatch):
         return draws(AlignMix(), 50)
 
     for one, two in zip(on_rank(0), on_rank(1)):
-        assert one.mode == two.mode
+        assert (one.mode, one.place) == (two.mode, two.place)
         assert not torch.equal(one.lam, two.lam)
 
 

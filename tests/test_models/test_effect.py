@@ -161,6 +161,20 @@ def test_blocks_that_start_as_the_identity_are_asked_again_later(mm_log):
     assert 'by 20.0 %' in later and 'a later batch' in later
 
 
+def test_places_that_never_matter_are_asked_twice(mm_log):
+    ask, asked = EffectReport(), []
+
+    def measure():
+        asked.append(None)
+        return torch.tensor(0.)
+
+    for _ in range(4 * LATER):
+        ask('layer4', measure)
+    assert len(asked) == 2
+    later = mm_log.records[-1].getMessage()
+    assert 'a later batch' in later and 'averages over positions' in later
+
+
 def test_real_blocks_start_as_the_identity(digits):
     model = build('layer4.0', {**R18, 'zero_init_residual': True})
     model.init_weights()

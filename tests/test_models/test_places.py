@@ -206,6 +206,57 @@ def test_mmengines_activation_checkpointing_changes_nothing():
     torch.testing.assert_close(*results, rtol=1e-4, atol=1e-5)
 
 
+def test_a_step_without_a_plan_is_not_mixed_in_its_backward():
+    """CutMix after AlignMix: the plan of the last step is over."""
+    model = build({**R18, 'with_cp': True}, 'layer4.1.bn1')
+    model.train()
+    model.extract_feat(batch(images(64)))
+    plain = build({**R18, 'with_cp': True}, None)
+    plain.load_state_dict(model.state_dict())
+    plain.train()
+    x = images(64)
+    for net in model, plain:
+        (tensor(net.extract_feat(x, 'backbone'))**2).sum().backward()
+    for (name, p), q in zip(model.named_parameters(), plain.parameters()):
+        torch.testing.assert_close(p.grad, q.grad, msg=name)
+
+
+class Wrapper(torch.nn.Module):
+    """What sharding puts around a module after the model is built."""
+
+    def __init__(self, module):
+        super().__init__()
+        self.module = module
+
+    def forward(self, x):
+        return self.module(x)
+
+
+def test_a_wrapped_module_is_mixed_once():
+    model = build(PREACT, 'layer3')
+    model.eval()
+    x = images()
+    expected = model.extract_feat(batch(x))[0]
+    model.backbone.layer3 = Wrapper(model.backbone.layer3)
+    assert torch.equal(model.extract_feat(batch(x))[0], expected)
+
+
+def test_tokens_with_their_grid_are_mixed_in_its_blocks():
+    tokens = torch.randn(3, 32 * 18, 4)
+    model = build(Odd((tokens, (32, 18))), 'inner', num_extra_tokens=0)
+    seen = []
+    model.backbone.inner.register_forward_hook(
+        lambda module, args, output: seen.append(output))
+    with torch.no_grad():
+        model.extract_feat(batch(images()))
+    plan = batch(tokens).plan
+    mixed, grid = seen[-1]
+    assert grid == (32, 18)
+    torch.testing.assert_close(
+        mixed, model.mixer.mix_tokens(tokens, plan, 0, (32, 18)))
+    assert not torch.allclose(mixed, model.mixer.mix_tokens(tokens, plan))
+
+
 def test_a_compiled_backbone_mixes_alike():
     """With no new graphs for every step. On a CPU, the solver is called."""
     model = build(PREACT, ['layer4.0', 'layer3'])

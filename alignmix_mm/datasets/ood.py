@@ -1,0 +1,142 @@
+"""Data sets for out-of-distribution detection."""
+import logging
+from bisect import bisect_right
+from itertools import accumulate
+from pathlib import Path
+
+import numpy as np
+from mmengine.logging import print_log
+from mmpretrain.datasets import BaseDataset
+from mmpretrain.registry import DATASETS
+from torch.utils.data import Dataset
+
+
+@DATASETS.register_module()
+class NoiseImages(BaseDataset):
+    """Images of pure noise.
+
+    Pixels are drawn in [0, 1] and rounded to 8 bits. Image ``n`` depends on
+    ``(seed, n)`` alone, not on workers or the order.
+
+    Args:
+        distribution (str): ``'uniform'``, U(0, 1), or ``'gaussian'``,
+            N(0.5, std) clipped to [0, 1].
+        num_images (int): How many. Defaults to 10000.
+        image_size (int): Rows and columns. Defaults to 32.
+        std (float): Standard deviation of ``'gaussian'`` before clipping.
+            Defaults to 0.5, the paper's; ODIN's code has 1.
+        seed (int): Defaults to 0.
+        metainfo (dict, optional): Meta information. Defaults to None.
+        **kwargs: Further arguments of ``BaseDataset``, such as ``pipeline``.
+
+    Raises:
+        ValueError: If there is no such distribution.
+    """
+
+    def __init__(self,
+                 distribution: str,
+                 num_images: int = 10000,
+                 image_size: int = 32,
+                 std: float = 0.5,
+                 seed: int = 0,
+                 metainfo: dict | None = None,
+                 **kwargs) -> None:
+        if distribution not in ('uniform', 'gaussian'):
+            raise ValueError("Expected `distribution` to be 'uniform' or "
+                             f"'gaussian', but got {distribution!r}.")
+        self.distribution = distribution
+        self.num_images = num_images
+        self.shape = (image_size, image_size, 3)
+        self.std = std
+        self.seed = seed
+        super().__init__(ann_file='', metainfo=metainfo, **kwargs)
+
+    def load_data_list(self) -> list[dict]:
+        """Return the number of each image; pixels are drawn on demand."""
+        return [dict(number=n) for n in range(self.num_images)]
+
+    def get_data_info(self, idx: int) -> dict:
+        """Draw an image.
+
+        Args:
+            idx (int): Its index.
+
+        Returns:
+            dict: With ``img``, ``(H, W, 3)`` uint8.
+        """
+        info = super().get_data_info(idx)
+        generator = np.random.default_rng((self.seed, info['number']))
+        if self.distribution == 'uniform':
+            pixels = generator.random(self.shape)
+        else:
+            pixels = generator.normal(0.5, self.std, self.shape).clip(0, 1)
+        return dict(info, img=(255 * pixels).round().astype(np.uint8))
+
+
+@DATASETS.register_module()
+class OODTestSets(Dataset):
+    """Images of the known classes, and sets of others, one after the other.
+
+    Every sample gets ``ood_set``, the name of its set, ``''`` for known
+    classes; images of the others get label 0, because one batch may have
+    images of both. ``OODDetection`` compares the sets; other metrics would
+    believe the labels.
+
+    A set whose folder does not exist is left out, and the log says from where
+    to get it.
+
+    Args:
+        known (dict): Data set of the known classes.
+        unknown (dict[str, dict]): Data sets of others, by name. Besides the
+            arguments of the data set, ``source`` says from where to get it
+            and ``expected_size`` how many images it should have.
+
+    Raises:
+        ValueError: If no set of others is there.
+    """
+
+    def __init__(self, known: dict, unknown: dict[str, dict]) -> None:
+        self.sets = {'': DATASETS.build(known)}
+        for name, options in unknown.items():
+            dataset = self._build(name, dict(options))
+            if dataset is not None:
+                self.sets[name] = dataset
+        if len(self.sets) == 1:
+            raise ValueError(f'None of the data sets {list(unknown)} is '
+                             'there, so nothing can be compared.')
+        self.ends = list(accumulate(len(s) for s in self.sets.values()))
+
+    @property
+    def metainfo(self) -> dict:
+        """Meta information of the known classes."""
+        return self.sets[''].metainfo
+
+    def __len__(self) -> int:
+        return self.ends[-1]
+
+    def __getitem__(self, idx: int) -> dict:
+        number = bisect_right(self.ends, idx)
+        name, dataset = list(self.sets.items())[number]
+        data = dataset[idx - self.ends[number] + len(dataset)]
+        data['data_samples'].set_metainfo(dict(ood_set=name))
+        if name:
+            data['data_samples'].set_gt_label(0)
+        return data
+
+    @staticmethod
+    def _build(name: str, options: dict) -> BaseDataset | None:
+        source = options.pop('source', 'its authors')
+        expected = options.pop('expected_size', None)
+        folder = Path(options.get('data_root', ''),
+                      options.get('data_prefix', ''))
+        if not folder.exists():
+            print_log(f'OOD set {name!r} is left out: there is no folder '
+                      f'{folder}. Get it from {source}.', logger='current',
+                      level=logging.WARNING)
+            return None
+        dataset = DATASETS.build(options)
+        if expected not in (None, len(dataset)):
+            print_log(f'OOD set {name!r} should have {expected} images, but '
+                      f'{folder} has {len(dataset)}.', logger='current',
+                      level=logging.WARNING)
+        return dataset

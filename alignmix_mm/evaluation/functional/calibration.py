@@ -1,0 +1,204 @@
+"""Calibration: does a confidence of 80 % mean right in 80 % of the cases?"""
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ._arrays import to_numpy
+
+# What rounding to half precision can do to a probability, and to the sum of
+# many. Beyond, they are none.
+ROUNDING, ROUNDING_OF_SUM = 1e-3, 0.05
+
+
+class BinStatistics(NamedTuple):
+    """Confidence and accuracy in bins of equal width.
+
+    Bin ``m`` holds the confidences in ``(edges[m], edges[m + 1]]``.
+
+    Attributes:
+        edges (np.ndarray): ``(n_bins + 1, )``, from 0 to 1.
+        count (np.ndarray): Samples in each bin, ``(n_bins, )``, int64.
+        conf (np.ndarray): Mean confidence, ``(n_bins, )``, float64; NaN in
+            an empty bin.
+        acc (np.ndarray): Fraction of right predictions, likewise.
+    """
+
+    edges: np.ndarray
+    count: np.ndarray
+    conf: np.ndarray
+    acc: np.ndarray
+
+    @property
+    def ece(self) -> float:
+        """Expected calibration error, see the function of that name."""
+        return self._average(np.abs(self.acc - self.conf))
+
+    @property
+    def oe(self) -> float:
+        """Overconfidence error, see the function of that name."""
+        return self._average(self.conf * np.maximum(self.conf - self.acc, 0))
+
+    def to_dict(self) -> dict:
+        """Everything as lists, for JSON; None in an empty bin."""
+        def plain(values: np.ndarray) -> list:
+            return [None if np.isnan(v) else v for v in values.tolist()]
+
+        return dict(ece=self.ece, oe=self.oe, edges=self.edges.tolist(),
+                    count=self.count.tolist(), conf=plain(self.conf),
+                    acc=plain(self.acc))
+
+    @classmethod
+    def from_dict(cls, table: dict) -> 'BinStatistics':
+        """The opposite of :meth:`to_dict`.
+
+        Args:
+            table (dict): What it returned.
+
+        Returns:
+            BinStatistics: The table.
+        """
+        return cls(np.array(table['edges']), np.array(table['count']),
+                   np.array(table['conf'], dtype=np.float64),
+                   np.array(table['acc'], dtype=np.float64))
+
+    def _average(self, values: np.ndarray) -> float:
+        filled = self.count > 0
+        weights = self.count[filled] / self.count.sum()
+        return float(weights @ values[filled])
+
+
+def bin_statistics(probs: ArrayLike,
+                   labels: ArrayLike,
+                   n_bins: int = 15) -> BinStatistics:
+    """Confidence, the largest probability, and accuracy in bins.
+
+    Args:
+        probs (ArrayLike | Tensor): Probabilities, ``(N, K)``.
+        labels (ArrayLike | Tensor): Right classes, ``(N, )``, integers.
+        n_bins (int): Number of bins. Defaults to 15 (Guo et al., 2017).
+
+    Returns:
+        BinStatistics: In float64, whatever the precision of ``probs``.
+
+    Raises:
+        ValueError: If there are no samples, shapes do not fit, probabilities
+            are not between 0 and 1 or do not sum to 1, or labels are no
+            classes.
+    """
+    probs, labels = to_numpy(probs), to_numpy(labels)
+    _check(probs, labels)
+    predicted = probs.argmax(1)  # the first one of a tie
+    confidence = np.take_along_axis(probs, predicted[:, None], 1)[:, 0]
+    return bin_confidences(confidence, predicted == labels, n_bins)
+
+
+def bin_confidences(confidence: ArrayLike,
+                    correct: ArrayLike,
+                    n_bins: int = 15) -> BinStatistics:
+    """Bin confidences that are known already.
+
+    Args:
+        confidence (ArrayLike | Tensor): Largest probability of each sample,
+            ``(N, )``.
+        correct (ArrayLike | Tensor): Whether its class is right, ``(N, )``.
+        n_bins (int): Number of bins. Defaults to 15.
+
+    Returns:
+        BinStatistics: In float64.
+
+    Raises:
+        ValueError: If there are no samples, or a confidence is not between 0
+            and 1.
+    """
+    confidence = to_numpy(confidence).astype(np.float64)
+    correct = to_numpy(correct).astype(np.float64)
+    if not isinstance(n_bins, (int, np.integer)) or n_bins < 1:
+        raise ValueError(f'Expected `n_bins` to be an integer >= 1, but got '
+                         f'{n_bins!r}.')
+    bad = int((~_is_probability(confidence)).sum())
+    if not len(confidence) or bad:
+        raise ValueError('Expected at least one sample and confidences '
+                         f'between 0 and 1, but got {len(confidence)} '
+                         f'samples, {bad} of them not in that range or not '
+                         'finite.')
+    edges = np.arange(n_bins + 1) / n_bins
+    # 'left': a value on an edge belongs to the bin that ends there
+    index = np.searchsorted(edges[1:-1], confidence, side='left')
+    count = np.bincount(index, minlength=n_bins)
+    with np.errstate(invalid='ignore'):  # 0 / 0 is NaN: the bin is empty
+        conf = np.bincount(index, confidence, n_bins) / count
+        acc = np.bincount(index, correct, n_bins) / count
+    return BinStatistics(edges, count, conf, acc)
+
+
+def expected_calibration_error(probs: ArrayLike,
+                               labels: ArrayLike,
+                               n_bins: int = 15) -> float:
+    r"""Mean distance of confidence and accuracy, Guo et al. (2017).
+
+    .. math::
+        ECE = \sum_m \frac{|B_m|}{n} |acc(B_m) - conf(B_m)|
+
+    Args:
+        probs (ArrayLike | Tensor): Probabilities, ``(N, K)``.
+        labels (ArrayLike | Tensor): Right classes, ``(N, )``, integers.
+        n_bins (int): Number of bins. Defaults to 15.
+
+    Returns:
+        float: A fraction, 0 is best.
+
+    Raises:
+        ValueError: See :func:`bin_statistics`.
+    """
+    return bin_statistics(probs, labels, n_bins).ece
+
+
+def overconfidence_error(probs: ArrayLike,
+                         labels: ArrayLike,
+                         n_bins: int = 15) -> float:
+    r"""Confidence beyond accuracy, Thulasidasan et al. (2019).
+
+    .. math::
+        OE = \sum_m \frac{|B_m|}{n} conf(B_m) \max(conf(B_m) - acc(B_m), 0)
+
+    Args:
+        probs (ArrayLike | Tensor): Probabilities, ``(N, K)``.
+        labels (ArrayLike | Tensor): Right classes, ``(N, )``, integers.
+        n_bins (int): Number of bins. Defaults to 15; they used 100.
+
+    Returns:
+        float: A fraction, 0 is best, never above the ECE.
+
+    Raises:
+        ValueError: See :func:`bin_statistics`.
+    """
+    return bin_statistics(probs, labels, n_bins).oe
+
+
+def _check(probs: np.ndarray, labels: np.ndarray) -> None:
+    if probs.ndim != 2 or labels.shape != probs.shape[:1] or not probs.size:
+        raise ValueError(
+            'Expected `probs` of shape (N, K) and `labels` of shape (N, ) '
+            f'with at least one sample, but got {probs.shape} and '
+            f'{labels.shape}.')
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise ValueError('Expected `labels` to be integers, but got '
+                         f'{labels.dtype}.')
+    if labels.min() < 0 or labels.max() >= probs.shape[1]:
+        raise ValueError(
+            f'Expected `labels` from 0 to {probs.shape[1] - 1}, but got '
+            f'{labels.min()} to {labels.max()}.')
+    low, high = probs.min(), probs.max()  # NaN if there is one
+    sums = probs.sum(1, dtype=np.float64)
+    unfit = ~(np.abs(sums - 1) <= ROUNDING_OF_SUM)
+    if not _is_probability(np.array([low, high])).all() or unfit.any():
+        raise ValueError(
+            'Expected probabilities, between 0 and 1 and with sum 1, but got '
+            f'{low} to {high}; {int(unfit.sum())} of {len(probs)} rows have '
+            'another sum or are not finite. Logits have to pass a softmax '
+            'first.')
+
+
+def _is_probability(values: np.ndarray) -> np.ndarray:
+    return (values >= -ROUNDING) & (values <= 1 + ROUNDING)  # False for NaN

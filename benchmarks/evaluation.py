@@ -1,0 +1,138 @@
+#!/usr/bin/env python
+"""Time and memory of the evaluations.
+
+Metrics of 50,000 x 1,000 probabilities, as ImageNet's validation set has
+them, and PGD against one step of training's forward and backward on the same
+batch: an attack should need the memory of one batch's graph and no more.
+"""
+import argparse
+import resource
+import time
+from collections.abc import Callable
+from multiprocessing import get_context
+
+import numpy as np
+import torch
+from measure import interleaved, median_ms, paired_ratio, write
+from mmpretrain.registry import MODELS
+
+from alignmix_mm.evaluation.functional import (
+    bin_statistics,
+    ood_metrics,
+    projected_gradient_ascent,
+)
+
+SECONDS, MEGABYTES = 10, 1000  # goals, for all metrics together
+
+
+def peak_mb() -> float:
+    """Largest resident memory of this process so far, MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def metrics(samples: int, classes: int) -> dict[str, float]:
+    """Time of all metrics, and their memory with the probabilities.
+
+    Args:
+        samples (int): Number of samples.
+        classes (int): Number of classes.
+
+    Returns:
+        dict[str, float]: Seconds and MB.
+    """
+    imports = peak_mb()
+    torch.manual_seed(0)
+    probs = np.empty((samples, classes), np.float32)
+    for rows in np.array_split(probs, 50):  # no second copy of all of them
+        rows[:] = torch.randn(rows.shape).softmax(1).numpy()
+    labels = np.random.default_rng(0).integers(classes, size=samples)
+    start = time.perf_counter()
+    bin_statistics(probs, labels)
+    scores = probs.max(1)
+    ood_metrics(scores[:samples // 2], scores[samples // 2:])
+    return dict(seconds=time.perf_counter() - start, imports_mb=imports,
+                probabilities_mb=probs.nbytes / 2**20,
+                peak_above_imports_mb=peak_mb() - imports)
+
+
+def attack(steps: int, batch: int) -> dict[str, float]:
+    """Time and peak memory of an attack, or of one gradient for 0 steps.
+
+    Args:
+        steps (int): Steps of PGD; 0 is one forward and backward pass.
+        batch (int): Number of images.
+
+    Returns:
+        dict[str, float]: Seconds and MB.
+    """
+    torch.manual_seed(0)
+    model = MODELS.build(dict(
+        type='ImageClassifier',
+        backbone=dict(type='PreActResNet_CIFAR', depth=18),
+        neck=dict(type='GlobalAveragePooling'),
+        head=dict(type='LinearClsHead', num_classes=10, in_channels=512)))
+    model.eval()
+    images = torch.rand(batch, 3, 32, 32) * 255
+    labels = torch.arange(batch) % 10
+
+    def logits(x: torch.Tensor) -> torch.Tensor:
+        return model((x - 120) / 60, mode='tensor')
+
+    def gradient() -> object:
+        x = images.clone().requires_grad_()
+        return torch.autograd.grad(
+            torch.nn.functional.cross_entropy(logits(x), labels), x)
+
+    run: dict[str, Callable[[], object]] = {'gradient': gradient}
+    if steps:
+        run['attack'] = lambda: projected_gradient_ascent(
+            logits, images, labels, 4, 2, steps)
+    seconds = interleaved(run, 2)
+    result = {f'{name}_ms': median_ms(values)
+              for name, values in seconds.items()}
+    if steps:
+        result['ratio_per_step'] = paired_ratio(
+            seconds['attack'], seconds['gradient']) / steps
+    return dict(result, peak_mb=peak_mb())
+
+
+def apart(function: Callable[..., dict], *args: int) -> dict:
+    """Call a function in a process of its own, whose peak is its own."""
+    with get_context('spawn').Pool(1) as pool:
+        return pool.apply(function, args)
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument('--samples', type=int, default=50000)
+    parser.add_argument('--classes', type=int, default=1000)
+    parser.add_argument('--batch', type=int, default=64)
+    parser.add_argument('--name', default='evaluation_cpu')
+    args = parser.parse_args()
+    table = apart(metrics, args.samples, args.classes)
+    one = apart(attack, 0, args.batch)
+    pgd = apart(attack, 20, args.batch)
+    goals = dict(
+        metrics_seconds=dict(goal=SECONDS, met=table['seconds'] < SECONDS),
+        metrics_mb=dict(goal=MEGABYTES,
+                        met=table['peak_above_imports_mb'] < MEGABYTES),
+        # allocators keep different pages from run to run
+        pgd_memory=dict(goal=1.05,
+                        met=pgd['peak_mb'] < 1.05 * one['peak_mb']))
+    print(f'metrics of {args.samples} x {args.classes}: '
+          f'{table["seconds"]:.2f} s, '
+          f'{table["peak_above_imports_mb"]:.0f} MB, of which '
+          f'{table["probabilities_mb"]:.0f} MB are the probabilities')
+    print(f'PGD, 20 steps: {pgd["ratio_per_step"]:.3f} of a forward and '
+          f'backward pass for each step, peak {pgd["peak_mb"]:.0f} MB; one '
+          f'pass alone: {one["peak_mb"]:.0f} MB')
+    for name, goal in goals.items():
+        print(f'{name}: {"met" if goal["met"] else "MISSED"}')
+    print(write(args.name, dict(metrics=table, one_pass=one, pgd=pgd,
+                                goals=goals)))
+
+
+if __name__ == '__main__':
+    main()
