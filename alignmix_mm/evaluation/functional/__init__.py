@@ -7,10 +7,20 @@ from .calibration import (
     expected_calibration_error,
     overconfidence_error,
 )
+from .cam import class_activation_map, score_map
+from .localization import (
+    best_iou_curve,
+    box_iou,
+    boxes_from_map,
+    max_box_accuracy,
+    resize_boxes,
+)
 from .ood import ood_metrics
 
 __all__ = [
-    'BinStatistics', 'bin_confidences', 'bin_statistics',
-    'expected_calibration_error', 'ood_metrics', 'overconfidence_error',
-    'projected_gradient_ascent', 'uniform_start'
+    'BinStatistics', 'best_iou_curve', 'bin_confidences', 'bin_statistics',
+    'box_iou', 'boxes_from_map', 'class_activation_map',
+    'expected_calibration_error', 'max_box_accuracy', 'ood_metrics',
+    'overconfidence_error', 'projected_gradient_ascent', 'resize_boxes',
+    'score_map', 'uniform_start'
 ]

@@ -1,0 +1,67 @@
+"""Class activation maps."""
+import cv2
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from ._arrays import to_numpy
+
+NORMS = ('minmax', 'max')
+
+
+def class_activation_map(features: Tensor, weight: Tensor,
+                         labels: Tensor) -> Tensor:
+    r"""Class activation maps (Zhou et al., 2016), raw and small.
+
+    .. math::
+        M_c = \sum_k w_{ck} F_k
+
+    Their mean plus the bias is the logit behind global average pooling.
+
+    Args:
+        features (Tensor): What is pooled, ``(B, C, h, w)``.
+        weight (Tensor): Weights of the linear classifier, ``(K, C)``.
+        labels (Tensor): Class of each map, ``(B, )``, int64.
+
+    Returns:
+        Tensor: ``(B, h, w)``. Negative values are kept.
+    """
+    return torch.einsum('bchw,bc->bhw', features, weight[labels])
+
+
+def score_map(cam: ArrayLike,
+              size: tuple[int, int],
+              norm: str = 'minmax') -> np.ndarray:
+    """Enlarge a map, then bring it into [0, 1].
+
+    Args:
+        cam (ArrayLike | Tensor): The raw map, ``(h, w)``.
+        size (tuple[int, int]): Rows and columns of the image.
+        norm (str): ``'minmax'``, or ``'max'``: negative values are set to
+            zero and all divided by the largest (Zhou et al.). Defaults to
+            ``'minmax'``.
+
+    Returns:
+        np.ndarray: ``size``, float64. All zeros if the map is constant (for
+        ``'max'``: nowhere positive) or has a value that is not finite.
+
+    Raises:
+        ValueError: If the map is not 2-D or ``norm`` is unknown.
+    """
+    cam = to_numpy(cam).astype(np.float64)
+    if cam.ndim != 2:
+        raise ValueError(f'Expected a map (h, w), but got {cam.shape}.')
+    if norm not in NORMS:
+        raise ValueError(f'Expected `norm` to be one of {list(NORMS)}, but '
+                         f'got {norm!r}.')
+    # in float64: rounding would make a constant map vary, and normalization
+    # blow that up to the whole range
+    scores = cv2.resize(cam, (size[1], size[0]),
+                        interpolation=cv2.INTER_CUBIC)
+    if not np.isfinite(scores).all() or cam.min() == cam.max():
+        usable = norm == 'max' and np.isfinite(scores).all()
+        return np.full(size, float(usable and cam.flat[0] > 0))
+    low = scores.min() if norm == 'minmax' else 0.
+    scores = np.maximum(scores - low, 0)
+    return scores / scores.max() if scores.max() > 0 else scores
