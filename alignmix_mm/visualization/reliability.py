@@ -24,7 +24,7 @@ def plot_reliability(tables: dict[str, BinStatistics]) -> Figure:
     """
     if not tables:
         raise ValueError('Expected at least one table to draw.')
-    figure = Figure(figsize=(4.6, 5.6), layout='constrained')
+    figure = Figure(figsize=(4.6, 6.2), layout='constrained')
     upper, lower = figure.subplots(
         2, 1, sharex=True, height_ratios=[4, 1])
     upper.plot([0, 1], [0, 1], '--', color='0.5', linewidth=1,
@@ -43,7 +43,7 @@ def plot_reliability(tables: dict[str, BinStatistics]) -> Figure:
         lower.stairs(table.count / table.count.sum(), table.edges,
                      fill=len(tables) == 1)
     upper.set(xlim=(0, 1), ylim=(0, 1), ylabel='accuracy')
-    upper.legend(loc='upper left', fontsize='small')
+    figure.legend(loc='outside upper center', fontsize='small')
     lower.set(xlabel='confidence', ylabel='samples', ylim=(0, None))
     return figure
 
