@@ -113,17 +113,16 @@ class AlignMixClassifier(ImageClassifier):
             Tensor | tuple[Tensor]: See ``ImageClassifier.extract_feat``.
         """
         if not isinstance(inputs, MixBatch):
-            with self.places.mixing(None, self.backbone, None):
+            with self.places.mixing(self.backbone, None):
                 return super().extract_feat(inputs, stage)
         if stage not in _STAGES:
             raise ValueError(f'Expected `stage` to be one of {_STAGES}, but '
                              f'got {stage!r}.')
         images, plan = inputs.images, inputs.plan
         self._check_modes([plan.mode])
-        place = self.places.choose(plan)
         if self.training and plan.mixes_features and self.mixer.align:
-            self._report(inputs, place)
-        with self.places.mixing(place, self.backbone, plan):
+            self._report(inputs)
+        with self.places.mixing(self.backbone, plan) as place:
             x = self.backbone(images)
         if stage == 'backbone':
             return x
@@ -139,10 +138,8 @@ class AlignMixClassifier(ImageClassifier):
         Returns:
             Tensor: See :func:`alignment_effect`.
         """
-        place = self.places.choose(batch.plan)
-
         def embed() -> Features:
-            with self.places.mixing(place, self.backbone, batch.plan):
+            with self.places.mixing(self.backbone, batch.plan) as place:
                 # past the hooks of users, who count or record passes
                 x = self.backbone.forward(batch.images)
             return self._embed(x, batch.plan, place)
@@ -159,7 +156,8 @@ class AlignMixClassifier(ImageClassifier):
         return self.mixer(feats, plan, self.neck if self.with_neck else _same)
 
     @torch.compiler.disable
-    def _report(self, batch: MixBatch, place: MixPlace | None) -> None:
+    def _report(self, batch: MixBatch) -> None:
+        place = self.places.choose(batch.plan)
         self._report_effect(None if place is None else place.name,
                             lambda: self.measure_effect(batch))
 

@@ -187,24 +187,27 @@ class MixPlaces:
         return self._places[int(plan.place * len(self._places))]
 
     @contextmanager
-    def mixing(self, place: MixPlace | None, backbone: nn.Module,
-               plan: MixPlan | None) -> Iterator[None]:
-        """Mix at one place in the pass of the backbone that this contains.
+    def mixing(self, backbone: nn.Module,
+               plan: MixPlan | None) -> Iterator[MixPlace | None]:
+        """Mix in the one pass of the backbone that this context contains.
 
         Args:
-            place (MixPlace, optional): The place, None for none.
             backbone (nn.Module): The backbone.
-            plan (MixPlan, optional): The plan.
+            plan (MixPlan, optional): The plan, None for a pass without.
+
+        Yields:
+            MixPlace, optional: The place, None if nothing is mixed inside.
         """
-        for other in self._places:
-            if other is not None:
-                other.plan = None
+        for place in self._places:
+            if place is not None:
+                place.plan = None
+        place = self.choose(plan)
         if place is None:
-            yield
+            yield None
             return
         place.attach(backbone)
         with place.mixing(plan):
-            yield
+            yield place
 
 
 def _check_name(name: str, backbone: nn.Module) -> None:

@@ -257,9 +257,13 @@ def test_tokens_with_their_grid_are_mixed_in_its_blocks():
     assert not torch.allclose(mixed, model.mixer.mix_tokens(tokens, plan))
 
 
-def test_a_compiled_backbone_mixes_alike():
-    """With no new graphs for every step. On a CPU, the solver is called."""
-    model = build(PREACT, ['layer4.0', 'layer3'])
+@pytest.mark.parametrize('backend', ['torch', 'triton'])
+def test_a_compiled_backbone_mixes_alike(backend):
+    """With no new graphs for every step, and with the kernels in one each."""
+    if backend == 'triton':
+        pytest.importorskip('triton')
+    model = build(PREACT, ['layer4.0', 'layer3.1'],
+                  mixer=dict(backend=backend))
     model.eval()
     compiled = copy.deepcopy(model)
     graphs, counts = [], []
@@ -269,8 +273,8 @@ def test_a_compiled_backbone_mixes_alike():
         return graph.forward
 
     torch._dynamo.reset()
-    compiled.backbone.compile(backend=count)
-    for step in range(5):
+    compiled.backbone.compile(backend=count, fullgraph=backend == 'triton')
+    for step in range(3):
         for mode, place in [('feat', 0.), ('feat_swap', .9), ('embed', 0.)]:
             torch.manual_seed(step)
             plan = MixPlan(mode, torch.rand(3), torch.randperm(3), place)
@@ -282,6 +286,8 @@ def test_a_compiled_backbone_mixes_alike():
                                model.extract_feat(x)[0])
         counts.append(len(graphs))
     assert 0 < counts[0] == counts[-1]
+    if backend == 'triton':  # not mixed, and one for each of two places
+        assert len(graphs) == 3
 
 
 def test_evaluation_and_state_dict_are_those_of_the_plain_classifier():
