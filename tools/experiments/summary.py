@@ -144,12 +144,14 @@ def write(records: list[dict], name: str) -> list[Path]:
     text = '\n\n'.join(f'{TASKS[task].title}\n\n{table(cells, task)}'
                        for task in tasks)
     path.with_suffix('.md').write_text(text + '\n')
-    figure = Figure(figsize=(6.4 * len(tasks), 4.2), layout='constrained')
+    figure = Figure(figsize=(6.4 * len(tasks), 4.5), layout='constrained')
     axes = figure.subplots(1, len(tasks), squeeze=False)[0]
     for ax, task in zip(axes, tasks):
         draw(ax, records, cells, task)
-    axes[0].legend(fontsize=8, title='plan; squares: mean and its error',
-                   title_fontsize=8)
+    figure.legend(*axes[0].get_legend_handles_labels(), fontsize=8,
+                  loc='outside lower center', ncols=len(PLANS),
+                  title='plan; squares: mean and its error',
+                  title_fontsize=8)
     figure.savefig(path.with_suffix('.png'), dpi=130)
     print(text)
     return [path.with_suffix(suffix) for suffix in ('.json', '.md', '.png')]
