@@ -1,6 +1,5 @@
 """What tools/train.py and tools/test.py share: options and their meaning."""
 import argparse
-import atexit
 import inspect
 import logging
 import os
@@ -93,6 +92,28 @@ def build_runner(cfg: Config) -> Runner:
     return runner
 
 
+def leave() -> None:
+    """End a process that did its part of a job without a GPU.
+
+    Threads of gloo outlive the process group, in cycles of references that
+    the interpreter clears late, and then sometimes abort the process, though
+    all is done. So all wait for each other, and those that write nothing
+    skip the clearing.
+    """
+    group = torch.distributed
+    if not (group.is_available() and group.is_initialized()
+            and group.get_backend() == 'gloo'):
+        return
+    group.barrier()
+    rank = group.get_rank()
+    group.destroy_process_group()
+    if rank:
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+
+
 def _is_no_noise(record: logging.LogRecord) -> bool:
     return not str(record.msg).startswith(_NOISE)
 
@@ -143,8 +164,6 @@ def _prepare_launcher(cfg: Config, launcher: str) -> None:
         return
     if not torch.distributed.is_initialized():
         torch.distributed.init_process_group('gloo')
-        # its threads abort a process that ends before them
-        atexit.register(torch.distributed.destroy_process_group)
     wrapper = dict(
         type='MMDistributedDataParallel',
         device_ids=None,

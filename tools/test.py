@@ -10,7 +10,12 @@ from mmengine.config import Config, ConfigDict
 from mmengine.dist import is_main_process
 from mmengine.evaluator import DumpResults
 
-from alignmix_mm.cli import add_common_options, build_runner, load_config
+from alignmix_mm.cli import (
+    add_common_options,
+    build_runner,
+    leave,
+    load_config,
+)
 from alignmix_mm.evaluation.loops import ATTACKS
 
 
@@ -102,6 +107,7 @@ def main() -> None:
         mmengine.dump(metrics, str(Path(runner.log_dir) / 'metrics.json'))
     if args.out and args.out_item == 'metrics':
         mmengine.dump(metrics, args.out)
+    leave()
 
 
 if __name__ == '__main__':

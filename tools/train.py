@@ -3,7 +3,12 @@
 import argparse
 import sys
 
-from alignmix_mm.cli import add_common_options, build_runner, load_config
+from alignmix_mm.cli import (
+    add_common_options,
+    build_runner,
+    leave,
+    load_config,
+)
 
 
 def parse_args() -> argparse.Namespace:
@@ -54,6 +59,7 @@ def main() -> None:
                      'its learning rate is meant for.')
         cfg.auto_scale_lr.enable = True
     build_runner(cfg).train()
+    leave()
 
 
 if __name__ == '__main__':
