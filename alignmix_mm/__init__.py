@@ -20,13 +20,25 @@ if not _MISSING:
     with warnings.catch_warnings():
         # mmcv-lite says so at every import, and nothing here needs it
         warnings.filterwarnings('ignore', 'Fail to import ``MultiScaleDeform')
-        from .datasets import Digits, NoiseImages, OODTestSets
+        from .datasets import (
+            CUBWithBoxes,
+            Digits,
+            NoiseImages,
+            OODTestSets,
+            WSOLMetadata,
+        )
         from .evaluation.loops import AdversarialTestLoop
-        from .evaluation.metrics import CalibrationError, OODDetection
+        from .evaluation.metrics import (
+            CalibrationError,
+            Localization,
+            OODDetection,
+        )
         from .mixing import AlignMix, MixBatch, MixPlan
         from .models import (
+            VGGGAP,
             AlignMixClassifier,
             AlignMixNeck,
+            CAMClassifier,
             LinearEmbedding,
             PreActResNet_CIFAR,
         )
@@ -46,7 +58,8 @@ else:
 
 __all__ = [
     'AdversarialTestLoop', 'AlignMix', 'AlignMixClassifier', 'AlignMixNeck',
-    'CalibrationError', 'Digits', 'LinearEmbedding', 'MixBatch', 'MixPlan',
-    'NoiseImages', 'OODDetection', 'OODTestSets', 'PreActResNet_CIFAR',
-    '__version__'
+    'CAMClassifier', 'CUBWithBoxes', 'CalibrationError', 'Digits',
+    'LinearEmbedding', 'Localization', 'MixBatch', 'MixPlan', 'NoiseImages',
+    'OODDetection', 'OODTestSets', 'PreActResNet_CIFAR', 'VGGGAP',
+    'WSOLMetadata', '__version__'
 ]

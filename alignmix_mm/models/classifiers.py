@@ -3,11 +3,11 @@ import copy
 from collections.abc import Iterable, Sequence
 
 import torch
-from mmpretrain.models import ImageClassifier
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
 from ..mixing import AlignMix, MixBatch, MixPlan
+from .cam import CAMClassifier
 from .effect import EffectReport, alignment_effect, without_trace
 from .mixer import Features, MapMixer
 from .necks import AlignMixNeck
@@ -17,7 +17,7 @@ _STAGES = ('backbone', 'neck', 'pre_logits')
 
 
 @MODELS.register_module()
-class AlignMixClassifier(ImageClassifier):
+class AlignMixClassifier(CAMClassifier):
     """An ``ImageClassifier`` that can be trained with AlignMix.
 
     Whatever is no :class:`MixBatch` (validation, test, CutMix drawn from the
@@ -58,6 +58,7 @@ class AlignMixClassifier(ImageClassifier):
         num_extra_tokens (int, optional): Number of class and distillation
             tokens before the patch tokens; they are mixed without alignment.
             Defaults to None: what the backbone says.
+        cam (str, optional): See :class:`CAMClassifier`. Defaults to None.
 
     Raises:
         ValueError: If ``AlignMix`` draws a mode that this class cannot
@@ -78,12 +79,14 @@ class AlignMixClassifier(ImageClassifier):
                  init_cfg: dict | None = None,
                  mix_at: str | Sequence[str | None] | None = None,
                  mixer: dict | None = None,
-                 num_extra_tokens: int | None = None) -> None:
+                 num_extra_tokens: int | None = None,
+                 cam: str | None = None) -> None:
         # RandomBatchAugment appends to the list of `probs` that it is given
         if isinstance(data_preprocessor, dict):
             data_preprocessor = copy.deepcopy(data_preprocessor)
         super().__init__(backbone, neck, head, pretrained,
-                         copy.deepcopy(train_cfg), data_preprocessor, init_cfg)
+                         copy.deepcopy(train_cfg), data_preprocessor, init_cfg,
+                         cam=cam)
         if isinstance(self.neck, AlignMixNeck):
             if mixer is not None:
                 raise ValueError(

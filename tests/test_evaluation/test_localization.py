@@ -1,105 +1,22 @@
-"""Boxes of hand-made maps, by the definition and by brute force."""
+"""Figures of localization, by the definition and by brute force."""
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from alignmix_mm.evaluation.functional import (
     best_iou_curve,
-    box_iou,
+    best_iou_curves,
     boxes_from_map,
+    localization_metrics,
+    localize,
     max_box_accuracy,
     resize_boxes,
+    score_map,
 )
-from alignmix_mm.evaluation.functional.localization import THRESHOLDS
+from alignmix_mm.evaluation.functional.boxes import THRESHOLDS
+from alignmix_mm.evaluation.functional.localization import MASK_THRESHOLDS
 
-
-def blank(*rectangles, size=(224, 224)):
-    """A map with ones in rectangles (x, y, width, height)."""
-    scores = np.zeros(size)
-    for x, y, w, h in rectangles:
-        scores[y:y + h, x:x + w] = 1
-    return scores
-
-
-def boxes(scores, contours='largest', threshold=.15):
-    found, = boxes_from_map(scores, [threshold], contours)
-    return sorted(map(list, found.tolist()))
-
-
-@pytest.mark.parametrize('rectangle, box', [
-    ((90, 112, 1, 1), [90, 112, 91, 113]),  # one pixel larger
-    ((223, 223, 1, 1), [223, 223, 223, 223]),  # but not beyond the border
-    ((0, 0, 224, 224), [0, 0, 223, 223]),
-    ((0, 10, 5, 214), [0, 10, 5, 223]),
-    ((30, 40, 20, 7), [30, 40, 50, 47])])
-def test_the_box_of_a_rectangle(rectangle, box):
-    for contours in 'largest', 'all', 'mask':
-        assert boxes(blank(rectangle), contours) == [box]
-
-
-def test_no_foreground_is_a_box_at_the_origin():
-    for contours in 'largest', 'all', 'mask':
-        assert boxes(blank(), contours) == [[0, 0, 0, 0]]
-    curve = best_iou_curve(blank(), [[0, 0, 0, 0]])
-    assert (curve == 1).all()
-
-
-def test_largest_is_the_area_inside_the_contour():
-    """A thin line has none; a thin ring counts what it encloses."""
-    line_and_blob = blank((10, 100, 200, 1), (50, 20, 9, 9))
-    assert boxes(line_and_blob) == [[50, 20, 59, 29]]
-    ring = blank((20, 20, 60, 60), (120, 20, 50, 50))
-    ring[21:79, 21:79] = 0
-    assert boxes(ring) == [[20, 20, 80, 80]]
-
-
-def test_ties_are_won_by_the_bottom_and_the_right():
-    assert boxes(blank((50, 100, 41, 41), (150, 100, 41, 41))) == [
-        [150, 100, 191, 141]]
-    assert boxes(blank((100, 60, 41, 41), (100, 160, 41, 41))) == [
-        [100, 160, 141, 201]]
-
-
-def test_diagonal_neighbours_are_connected():
-    assert boxes(blank((60, 60, 50, 50), (110, 110, 50, 50)), 'all') == [
-        [60, 60, 160, 160]]
-
-
-def test_all_contours_include_holes_and_islands():
-    scores = blank((50, 50, 100, 100))
-    scores[70:130, 80:120] = 0
-    scores[90:100, 95:105] = 1
-    # the hole's border are the foreground pixels around it
-    assert boxes(scores, 'all') == [
-        [50, 50, 150, 150], [79, 69, 121, 131], [95, 90, 105, 100]]
-    assert boxes(scores) == [[50, 50, 150, 150]]
-
-
-def test_the_mask_is_boxed_as_a_whole():
-    scores = blank((10, 20, 5, 5), (200, 100, 10, 10))
-    assert boxes(scores, 'mask') == [[10, 20, 210, 110]]
-    assert len(boxes(scores, 'all')) == 2
-
-
-def test_thresholds_are_levels_below_the_largest():
-    ramp = np.tile(np.arange(256) / 255, (8, 1))  # level = column
-    for threshold in (0., .15, .5, .999):
-        cut = int(threshold * 255)
-        # strictly above, and to the border
-        assert boxes(ramp, threshold=threshold) == [[cut + 1, 0, 255, 7]]
-    half = ramp * (100 / 255)  # relative to the map's own maximum
-    first = int(np.flatnonzero(np.trunc(half[0] * 255) > 15)[0])
-    assert boxes(half) == [[first, 0, 255, 7]]
-
-
-def test_a_constant_map_that_is_not_zero_is_full_at_every_threshold():
-    found = boxes_from_map(np.full((224, 224), .5))
-    assert len(found) == 1000
-    assert all(b.tolist() == [[0, 0, 223, 223]] for b in found)
-
-
-def test_the_grid_has_a_thousand_thresholds():
-    assert len(THRESHOLDS) == 1000 and THRESHOLDS[0] == 0
-    assert THRESHOLDS[-1] == pytest.approx(.999)
+EIGHT = np.ones((3, 3))
 
 
 def random_map(seed, size=40):
@@ -132,33 +49,26 @@ def test_curves_are_those_of_every_threshold_by_itself(contours, seed):
         assert curve[n] == best
 
 
-def test_iou_is_that_of_counting_pixels():
-    rng = np.random.default_rng(0)
-    low = rng.integers(0, 25, (2, 30, 2))
-    both = np.concatenate([low, low + rng.integers(0, 25, (2, 30, 2))], 2)
-    expected = [[iou_by_counting(a, b) for b in both[1]] for a in both[0]]
-    np.testing.assert_array_equal(box_iou(*both), expected)
-    assert box_iou([[3, 4, 3, 4]], [[3, 4, 3, 4]]) == 1  # a point with itself
+def test_curves_share_the_contours_and_not_the_choice():
+    scores, truth = random_map(0), [[5, 8, 20, 30]]
+    curves = best_iou_curves(scores, truth)
+    assert list(curves) == ['largest', 'all']
+    for name, curve in curves.items():
+        np.testing.assert_array_equal(
+            curve, best_iou_curve(scores, truth, contours=name))
+    assert (curves['all'] >= curves['largest']).all()
+    assert (curves['all'] > curves['largest']).any()
 
 
-@pytest.mark.parametrize('box', [
-    [-1, 0, 5, 5], [5, 0, 4, 5], [0, 5, 5, 4], [0, 0, np.nan, 5]])
-def test_what_is_no_box_is_refused(box):
-    for call in (lambda: box_iou([box], [[0, 0, 1, 1]]),
-                 lambda: box_iou([[0, 0, 1, 1]], [box]),
-                 lambda: resize_boxes([box], (9, 9), (5, 5))):
-        with pytest.raises(ValueError, match='x0 <= x1'):
-            call()
-    with pytest.raises(ValueError, match='at least one box'):
-        box_iou(np.zeros((0, 4)), [[0, 0, 1, 1]])
-
-
-def test_boxes_are_scaled_by_their_axis_and_cut_off():
-    box = resize_boxes([[60, 27, 385, 331]], (500, 375), (224, 224))
-    assert box.tolist() == [[26, 16, 172, 197]]
-    # 3 * (224 / 42) is 15.999999999999998
-    assert resize_boxes([[3, 3, 3, 3]], (42, 42), (224, 224)).tolist() == [
-        [16, 16, 16, 16]]
+def test_255_thresholds_see_all_masks_of_a_normalized_map():
+    assert len(MASK_THRESHOLDS) == 255 and set(MASK_THRESHOLDS) <= set(
+        THRESHOLDS)
+    truth = [[5, 8, 20, 30]]
+    few = [best_iou_curve(random_map(n), truth, MASK_THRESHOLDS)
+           for n in range(5)]
+    many = [best_iou_curve(random_map(n), truth) for n in range(5)]
+    assert max_box_accuracy(few, thresholds=MASK_THRESHOLDS) == (
+        max_box_accuracy(many))
 
 
 def test_the_best_threshold_is_chosen_for_each_level_and_not_each_image():
@@ -177,13 +87,189 @@ def test_the_best_threshold_is_chosen_for_each_level_and_not_each_image():
     assert (apart['best_threshold@30'], apart['best_threshold@50']) == (0, .5)
 
 
+def test_neither_one_threshold_for_all_levels_nor_one_for_each_image():
+    curves = np.array([[.4, .1, .1], [.4, .6, .1], [.4, .6, .1], [.1, .1, .8]])
+    ok = np.stack([curves >= level for level in (.3, .5, .7)])
+    joint, each = ok.mean((0, 1)).max(), ok.any(2).mean()
+    mean = max_box_accuracy(curves)['mean']
+    assert mean == pytest.approx((3 + 2 + 1) / 12)
+    assert joint == pytest.approx((2 + 2 + 0) / 12)
+    assert joint < mean < each
+
+
+def brute_force(scores, truth, threshold, contours):
+    """Best IoU by labelling components instead of following borders."""
+    levels = np.trunc(scores * 255)
+    mask = levels > int(threshold * levels.max())
+    parts = [ndimage.label(mask, EIGHT)]
+    if contours == 'all':  # a hole is background that touches no edge; its
+        holes, count = ndimage.label(np.pad(~mask, 1, constant_values=True))
+        for n in range(1, count + 1):
+            if n != holes[0, 0]:  # box is that of the foreground around it
+                around = ndimage.binary_dilation(holes == n, EIGHT)[1:-1, 1:-1]
+                parts.append((around, 1))
+    size = np.array(mask.shape[::-1]) - 1
+    best = []
+    for labels, count in parts:
+        for n in range(1, count + 1):
+            y, x = np.nonzero(labels == n)
+            box = [x.min(), y.min(), *np.minimum(
+                [x.max() + 1, y.max() + 1], size)]
+            best.append(max(iou_by_counting(box, t) for t in truth))
+    return max(best, default=max(
+        iou_by_counting([0, 0, 0, 0], t) for t in truth))
+
+
+def test_figures_are_those_of_brute_force():
+    """Single blobs with holes, where largest and connected are the same."""
+    rng, images, all_curves = np.random.default_rng(0), [], []
+    for n in range(8):
+        cam = random_map(10 + n, 9)
+        scores = score_map(cam, (40, 40))
+        # near a box of the map, each near that of another threshold
+        near = boxes_from_map(scores, [.1 + .1 * n])[0]
+        truth = (near + rng.integers(0, 9, (1, 4))).clip(0, 39)
+        truth = np.concatenate([truth, [[3, 4, 9, 30]]])[:1 + n % 2]
+        images.append(localize(cam, truth, (40, 40)))
+        all_curves.append([brute_force(scores, truth, tau, 'all')
+                           for tau in MASK_THRESHOLDS])
+    np.testing.assert_array_equal([image.all for image in images], all_curves)
+    result = localization_metrics(images, np.zeros(8))
+    curves = np.array(all_curves)
+    parts = [(curves >= level).mean(0).max() for level in (.3, .5, .7)]
+    assert [result[f'boxacc@{n}'] for n in (30, 50, 70)] == parts
+    assert result['maxboxaccv2'] == pytest.approx(np.mean(parts))
+
+
+def test_the_centre_baseline_by_its_geometry():
+    """A map that falls off with the distance has squares for boxes."""
+    y, x = np.mgrid[:224, :224] - 111.5
+    cam = np.exp(-(x**2 + y**2) / 2 / 56**2)
+    scores = (cam - cam.min()) / (cam.max() - cam.min())
+    rng = np.random.default_rng(0)
+    sizes = rng.integers(100, 500, (40, 2))
+    low = (rng.uniform(0, .5, (40, 2)) * sizes).astype(int)
+    high = (low + rng.uniform(.2, .5, (40, 2)) * sizes).astype(int)
+    truths = [resize_boxes([[*a, *b]], tuple(s), (224, 224))
+              for a, b, s in zip(low, high, sizes)]
+    images = [localize(cam, truth, (224, 224)) for truth in truths]
+    row = np.trunc(scores[111] * 255)  # the widest of all rows
+    accuracy = {}
+    for tau in THRESHOLDS:
+        inside = np.flatnonzero(row > int(tau * 255))
+        a, b = inside[0], min(inside[-1] + 1, 223)
+        assert a + inside[-1] == 223
+        for truth in truths:
+            for level in (.3, .5, .7):
+                accuracy.setdefault((level, tau), []).append(
+                    iou_by_counting([a, a, b, b], truth[0], 224) >= level)
+    result = localization_metrics(images, np.zeros(40))
+    for level in (.3, .5, .7):
+        best = max(np.mean(v) for k, v in accuracy.items() if k[0] == level)
+        assert result[f'boxacc@{round(100 * level)}'] == best
+    assert result['maxboxacc'] == result['boxacc@50']  # there is one contour
+    fixed = accuracy[.5, THRESHOLDS[150]]
+    assert result['gtknown@0.15'] == np.mean(fixed)
+
+
+TRUTH = [[50, 50, 100, 100]]
+
+
+def image_of(*rectangles, truth=TRUTH, **options):
+    cam = np.zeros((224, 224))
+    for x, y, w, h in rectangles:
+        cam[y:y + h, x:x + w] = 1
+    return localize(cam, truth, (224, 224), **options)
+
+
+def test_an_image_has_the_box_of_its_threshold():
+    image = image_of((50, 50, 50, 50), (120, 50, 20, 20))
+    assert image.box.tolist() == TRUTH[0] and image.iou == 1
+    assert not image.degenerate
+    both = image_of((50, 50, 50, 50), (120, 50, 20, 20), box='mask')
+    assert both.box.tolist() == [50, 50, 140, 100]
+    assert both.iou == 51 * 51 / (91 * 51)
+    # curves are defined by contours and do not follow the fixed box
+    np.testing.assert_array_equal(image.largest, both.largest)
+    second = image_of((50, 50, 50, 50), (150, 50, 60, 60))
+    assert second.iou == 0 and (second.all == 1).all()  # V2 finds the other
+
+
+def test_normalizations_differ_where_values_are_negative():
+    cam = np.full((14, 14), -.5)
+    cam[:, :6] = -3
+    cam[4:8, 8:12] = 1
+    boxes = [localize(cam, TRUTH, (224, 224), norm=norm).box
+             for norm in ('minmax', 'max')]
+    assert boxes[0][3] - boxes[0][1] > 200 and boxes[1][3] - boxes[1][1] < 90
+    tau = localize(cam, TRUTH, (224, 224), tau=.9).box
+    assert tau[3] - tau[1] < 60
+
+
+@pytest.mark.parametrize('cam', [
+    np.full((14, 14), .3, np.float32), np.zeros((14, 14)),
+    np.where(np.eye(14) > 0, np.nan, 1)])
+def test_degenerate_maps_are_counted_and_not_left_out(cam):
+    image = localize(cam, [[0, 0, 0, 0]], (224, 224))
+    assert image.degenerate and image.box.tolist() == [0, 0, 0, 0]
+    assert image.iou == 1
+    result = localization_metrics([image, image_of((50, 50, 50, 50))], [0, 0])
+    assert (result['n_images'], result['n_degenerate']) == (2, 1)
+
+
+def test_all_true_boxes_count():
+    image = image_of((50, 50, 50, 50), truth=[[0, 0, 9, 9], *TRUTH])
+    assert image.iou == 1 and (image.all == 1).all()
+
+
+def test_the_class_matters_for_top_k_and_nothing_else():
+    right, wrong = image_of((50, 50, 50, 50)), image_of((0, 0, 9, 9))
+    images = [right, right, wrong, right]
+    result = localization_metrics(images, [0, 3, 0, 7], topk=(1, 5))
+    assert result['top1_cls'] == .5 and result['top5_cls'] == .75
+    assert result['gtknown@0.15'] == .75
+    assert result['top1_loc@0.15'] == .25 and result['top5_loc@0.15'] == .5
+    assert result['top1_loc@oracle'] == .25
+    assert result['maxboxacc'] == result['maxboxaccv2'] == .75
+    assert result['mean_iou@0.15'] == pytest.approx(.75)  # the other is 0
+    other = localization_metrics(images, [9, 9, 9, 9], topk=(1, 5))
+    same = {k for k in result if not k.startswith(('top', 'best_tau@top'))}
+    assert {k: other[k] for k in same} == {k: result[k] for k in same}
+    assert other['top1_loc@0.15'] == other['top1_loc@oracle'] == 0
+
+
+def test_oracle_thresholds_are_named_as_such():
+    """A blob on a plateau: only a high threshold finds it."""
+    cam = np.full((224, 224), .5)
+    cam[0, 0] = 0
+    cam[50:100, 50:100] = 1
+    result = localization_metrics([localize(cam, TRUTH, (224, 224))], [0])
+    assert result['top1_loc@0.15'] == result['gtknown@0.15'] == 0
+    assert result['top1_loc@oracle'] == result['maxboxacc'] == 1
+    for name in 'maxboxacc', 'top1_loc', '30', '50', '70':
+        # levels are 127 and 255: .5 * 255 = 127.5 is the first that cuts
+        assert result[f'best_tau@{name}'] == pytest.approx(.499)
+    other = localization_metrics([localize(cam, TRUTH, (224, 224), .6)], [0],
+                                 .6)
+    assert other['top1_loc@0.6'] == 1 and 'top1_loc@0.15' not in other
+
+
+def test_nothing_is_changed_in_place():
+    cam = np.random.default_rng(0).normal(size=(14, 14))
+    before = cam.copy()
+    localize(cam, TRUTH, (224, 224))
+    boxes_from_map(random_map(0))
+    np.testing.assert_array_equal(cam, before)
+
+
 @pytest.mark.parametrize('call, message', [
     (lambda: max_box_accuracy(np.zeros((0, 5))), 'at least one image'),
     (lambda: max_box_accuracy(np.zeros((2, 5)), thresholds=[.1]), '5 thresh'),
-    (lambda: boxes_from_map(np.full((4, 4), 3.)), '`score_map` normalizes'),
-    (lambda: boxes_from_map(np.full((4, 4), np.nan)), 'from 0 to 1'),
-    (lambda: boxes_from_map(np.zeros(4)), r'\(H, W\)'),
-    (lambda: boxes_from_map(np.zeros((4, 4)), contours='one'), "'largest'")])
+    (lambda: best_iou_curves(random_map(0), TRUTH, contours=('one', )),
+     "'largest', 'all', 'mask'"),
+    (lambda: localization_metrics([], []), 'at least one image'),
+    (lambda: localization_metrics([image_of()], [0, 1]), 'as many ranks'),
+    (lambda: localize(np.zeros((3, 3)), [], (9, 9)), 'at least one box')])
 def test_bad_arguments_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()

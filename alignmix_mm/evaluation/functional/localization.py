@@ -1,49 +1,150 @@
-"""Boxes from score maps, and how well they fit.
+"""How well the boxes of score maps fit the true ones: Top-1 Loc, MaxBoxAcc.
 
 The protocol is that of Choe et al., *Evaluating weakly supervised object
-localization methods right* (2020). Boxes are ``x0 y0 x1 y1`` in pixels, x to
-the right and y down. The last coordinate counts as inside when areas are
-measured (the "+1" convention).
+localization methods right* (2020), and, for a fixed threshold, of Yun et al.,
+*CutMix* (2019).
 """
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ._arrays import to_numpy
+from .boxes import (
+    SELECT,
+    THRESHOLDS,
+    box_iou,
+    boxes_from_map,
+    boxes_of_levels,
+    check_contours,
+)
+from .cam import score_map
 
-#: The thresholds of MaxBoxAcc: 0, 0.001, ... 0.999.
-THRESHOLDS = np.arange(0, 1, .001)
+#: The first of ``THRESHOLDS`` for each mask that they make of a map whose
+#: largest level is 255. A normalized map has no other masks, so these 255
+#: give the same best accuracies at the same best thresholds.
+MASK_THRESHOLDS = THRESHOLDS[np.unique(
+    (THRESHOLDS * 255).astype(np.int64), return_index=True)[1]]
 
 
-def boxes_from_map(scores: np.ndarray,
-                   thresholds: ArrayLike = THRESHOLDS,
-                   contours: str = 'largest') -> list[np.ndarray]:
-    """Boxes around the foreground, for every threshold.
+@dataclass(frozen=True, eq=False)
+class LocalizedImage:
+    """What evaluation keeps of one image.
 
-    Scores become 8-bit levels; those above ``threshold`` times the largest
-    level are foreground.
+    Attributes:
+        box (np.ndarray): Predicted box at the fixed threshold, ``(4, )``,
+            int64.
+        iou (float): Its largest IoU with a true box.
+        largest (np.ndarray): Best IoU of the largest contour at every
+            threshold of ``MASK_THRESHOLDS``, ``(255, )``, float64.
+        all (np.ndarray): The same of all contours, ``(255, )``.
+        degenerate (bool): Whether the map is constant or not finite.
+    """
+
+    box: np.ndarray
+    iou: float
+    largest: np.ndarray
+    all: np.ndarray
+    degenerate: bool
+
+
+def localize(cam: ArrayLike,
+             gt_boxes: ArrayLike,
+             size: tuple[int, int],
+             tau: float = .15,
+             norm: str = 'minmax',
+             box: str = 'largest') -> LocalizedImage:
+    """Compare what a class activation map shows with the true boxes.
 
     Args:
-        scores (np.ndarray): Score map, ``(H, W)``, in [0, 1].
-        thresholds (ArrayLike): Fractions of the largest level, ``(T, )``.
-            Defaults to ``THRESHOLDS``.
-        contours (str): ``'largest'``, the box of the contour with the largest
-            area (MaxBoxAcc); ``'all'``, a box for each contour, those of
-            holes among them (MaxBoxAccV2); ``'mask'``, one box around all
-            foreground. Defaults to ``'largest'``.
+        cam (ArrayLike | Tensor): Raw map of the true class, ``(h, w)``.
+        gt_boxes (ArrayLike): True boxes in pixels of ``size``, ``(m, 4)``.
+        size (tuple[int, int]): Rows and columns of the image.
+        tau (float): Fixed threshold. Defaults to 0.15.
+        norm (str): See :func:`score_map`. Defaults to ``'minmax'``.
+        box (str): Box at the fixed threshold, ``'largest'`` or ``'mask'``,
+            see :func:`boxes_from_map`. Defaults to ``'largest'``.
 
     Returns:
-        list[np.ndarray]: Boxes ``(n, 4)``, int64, for each threshold. Where
-        there is no foreground, one box of zeros.
+        LocalizedImage: Boxes and IoU.
 
     Raises:
         ValueError: If arguments do not fit.
     """
-    levels, cuts = _cut(scores, thresholds, contours)
-    boxes = {cut: _boxes(levels, cut, contours) for cut in np.unique(cuts)}
-    return [boxes[cut] for cut in cuts]
+    scores = score_map(cam, size, norm)
+    (predicted, ), = boxes_from_map(scores, [tau], box)
+    curves = best_iou_curves(scores, gt_boxes, MASK_THRESHOLDS)
+    return LocalizedImage(
+        predicted, float(box_iou([predicted], gt_boxes).max()),
+        curves['largest'], curves['all'], bool(scores.min() == scores.max()))
+
+
+def localization_metrics(images: Sequence[LocalizedImage],
+                         ranks: ArrayLike | None = None,
+                         tau: float = .15,
+                         topk: Sequence[int] = (1, )) -> dict[str, float]:
+    """Figures of a whole set of images, as fractions.
+
+    Names with ``@<tau>`` hold at the fixed threshold. All others are at the
+    threshold that is best **on these images** (``best_tau...``), MaxBoxAcc
+    and MaxBoxAccV2 by their definition.
+
+    Args:
+        images (Sequence[LocalizedImage]): Results of :func:`localize`.
+        ranks (ArrayLike, optional): Rank of the true class among the
+            predicted ones, 0 for the first, ``(N, )``. Defaults to None: no
+            figures that depend on the class.
+        tau (float): Their fixed threshold. Defaults to 0.15.
+        topk (Sequence[int]): Ranks that count as right. Defaults to
+            ``(1, )``.
+
+    Returns:
+        dict[str, float]: ``gtknown@<tau>`` (localization by the map of the
+        true class), ``mean_iou@<tau>``, ``maxboxacc``, ``maxboxaccv2``, its
+        parts ``boxacc@30``, ``@50``, ``@70``, with ``best_tau@maxboxacc``,
+        ``best_tau@30``, ...; for each k ``top<k>_cls`` (classification),
+        ``top<k>_loc@<tau>`` (both right), ``top<k>_loc@oracle`` and
+        ``best_tau@top<k>_loc``; ``n_images``, ``n_degenerate``.
+
+    Raises:
+        ValueError: If there are no images or not as many ranks.
+    """
+    if not len(images):
+        raise ValueError('Expected at least one image.')
+    iou = np.array([image.iou for image in images])
+    largest = np.stack([image.largest for image in images])
+    result = {}
+    if ranks is not None:
+        ranks = to_numpy(ranks)
+        if ranks.shape != iou.shape:
+            raise ValueError(f'Expected as many ranks as images, {len(iou)}, '
+                             f'but got {ranks.shape}.')
+        for k in topk:
+            result.update(_top_k_metrics(k, ranks < k, iou, largest, tau))
+    result[f'gtknown@{tau:g}'] = float((iou >= .5).mean())
+    result[f'mean_iou@{tau:g}'] = float(iou.mean())
+    v1 = max_box_accuracy(largest, (.5, ), MASK_THRESHOLDS)
+    v2 = max_box_accuracy(np.stack([image.all for image in images]),
+                          thresholds=MASK_THRESHOLDS)
+    result.update({'maxboxacc': v1['mean'],
+                   'best_tau@maxboxacc': v1['best_threshold@50'],
+                   'maxboxaccv2': v2['mean']})
+    for level in ('30', '50', '70'):
+        result[f'boxacc@{level}'] = v2[f'box_acc@{level}']
+        result[f'best_tau@{level}'] = v2[f'best_threshold@{level}']
+    return dict(result, n_images=len(images),
+                n_degenerate=sum(image.degenerate for image in images))
+
+
+def _top_k_metrics(k: int, right: np.ndarray, iou: np.ndarray,
+                   largest: np.ndarray, tau: float) -> dict[str, float]:
+    accuracy = ((largest >= .5) & right[:, None]).mean(0)
+    best = int(accuracy.argmax())
+    return {f'top{k}_cls': float(right.mean()),
+            f'top{k}_loc@{tau:g}': float(((iou >= .5) & right).mean()),
+            f'top{k}_loc@oracle': float(accuracy[best]),
+            f'best_tau@top{k}_loc': float(MASK_THRESHOLDS[best])}
 
 
 def best_iou_curve(scores: np.ndarray,
@@ -64,54 +165,41 @@ def best_iou_curve(scores: np.ndarray,
     Raises:
         ValueError: If arguments do not fit.
     """
-    levels, cuts = _cut(scores, thresholds, contours)
-    # at most 256 different masks, however many thresholds
-    distinct, index = np.unique(cuts, return_inverse=True)
-    best = [box_iou(_boxes(levels, cut, contours), gt_boxes).max()
-            for cut in distinct]
-    return np.array(best)[index]
+    return best_iou_curves(scores, gt_boxes, thresholds,
+                           (contours, ))[contours]
 
 
-def box_iou(a: ArrayLike, b: ArrayLike) -> np.ndarray:
-    """Intersection over union of all pairs, the last pixel inside.
-
-    Args:
-        a (ArrayLike): Boxes ``(n, 4)``.
-        b (ArrayLike): Boxes ``(m, 4)``.
-
-    Returns:
-        np.ndarray: ``(n, m)``, float64.
-
-    Raises:
-        ValueError: If a box has a negative coordinate or ends before it
-            starts.
-    """
-    a, b = (_check_boxes(boxes) for boxes in (a, b))
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    intersection = np.maximum(high - low + 1, 0).prod(2)
-    areas = [(boxes[:, 2:] - boxes[:, :2] + 1).prod(1) for boxes in (a, b)]
-    return intersection / (areas[0][:, None] + areas[1] - intersection)
-
-
-def resize_boxes(boxes: ArrayLike, old_size: tuple[int, int],
-                 new_size: tuple[int, int]) -> np.ndarray:
-    """Scale boxes with their image, cutting fractions off.
+def best_iou_curves(
+    scores: np.ndarray,
+    gt_boxes: ArrayLike,
+    thresholds: ArrayLike = THRESHOLDS,
+    contours: Sequence[str] = ('largest', 'all'),
+) -> dict[str, np.ndarray]:
+    """Curves of several choices of boxes, from the same contours.
 
     Args:
-        boxes (ArrayLike): ``(m, 4)``.
-        old_size (tuple[int, int]): Width and height of the image.
-        new_size (tuple[int, int]): Its new width and height.
+        scores (np.ndarray): Score map, ``(H, W)``, in [0, 1].
+        gt_boxes (ArrayLike): True boxes in pixels of the map, ``(m, 4)``.
+        thresholds (ArrayLike): See :func:`boxes_from_map`.
+        contours (Sequence[str]): Choices of :func:`boxes_from_map`. Defaults
+            to ``('largest', 'all')``.
 
     Returns:
-        np.ndarray: ``(m, 4)``, int64.
+        dict[str, np.ndarray]: The curve of each choice, see
+        :func:`best_iou_curve`.
 
     Raises:
-        ValueError: If a box is none.
+        ValueError: If arguments do not fit.
     """
-    boxes = _check_boxes(boxes)
-    # multiplied first: the quotient of the sizes is not exact
-    return (boxes * (new_size * 2) / np.array(old_size * 2)).astype(np.int64)
+    check_contours(contours)
+    found, index = boxes_of_levels(scores, thresholds)
+    curves = {}
+    for name in contours:
+        boxes = [SELECT[name](boxes) for boxes in found]
+        starts = np.cumsum([0, *map(len, boxes[:-1])])
+        iou = box_iou(np.concatenate(boxes), gt_boxes).max(1)
+        curves[name] = np.maximum.reduceat(iou, starts)[index]
+    return curves
 
 
 def max_box_accuracy(
@@ -159,57 +247,3 @@ def max_box_accuracy(
         result['best_threshold' + name] = float(thresholds[best])
         accuracies.append(accuracy[best])
     return dict(result, mean=float(np.mean(accuracies)))
-
-
-def _cut(scores: np.ndarray, thresholds: ArrayLike,
-         contours: str) -> tuple[np.ndarray, np.ndarray]:
-    """Levels of a map, and the level of each threshold."""
-    scores = np.asarray(scores)
-    if contours not in _SELECT:
-        raise ValueError(f'Expected `contours` to be one of {list(_SELECT)}, '
-                         f'but got {contours!r}.')
-    if scores.ndim != 2 or not (scores.min() >= 0 and scores.max() <= 1):
-        raise ValueError(
-            'Expected a score map (H, W) with values from 0 to 1, but got '
-            f'{scores.shape}, {scores.min()} to {scores.max()}. `score_map` '
-            'normalizes a raw map.')
-    levels = (scores.astype(np.float64) * 255).astype(np.uint8)
-    thresholds = np.asarray(thresholds, dtype=np.float64)
-    return levels, (thresholds * int(levels.max())).astype(np.int64)
-
-
-def _boxes(levels: np.ndarray, cut: int, contours: str) -> np.ndarray:
-    mask = (levels > cut).astype(np.uint8)
-    if not mask.any():
-        return np.zeros((1, 4), np.int64)
-    x, y, w, h = np.array(_SELECT[contours](mask)).T
-    height, width = mask.shape
-    return np.stack([x, y, np.minimum(x + w, width - 1),
-                     np.minimum(y + h, height - 1)], axis=1).astype(np.int64)
-
-
-def _contours(mask: np.ndarray) -> Sequence[np.ndarray]:
-    """Outer and inner borders; diagonal neighbours are connected."""
-    return cv2.findContours(mask, cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE)[-2]
-
-
-# name: rectangles (x, y, width, height) of a mask
-_SELECT = {
-    'largest': lambda mask: [cv2.boundingRect(
-        max(_contours(mask), key=cv2.contourArea))],
-    'all': lambda mask: [cv2.boundingRect(c) for c in _contours(mask)],
-    'mask': lambda mask: [cv2.boundingRect(mask)],
-}
-
-
-def _check_boxes(boxes: ArrayLike) -> np.ndarray:
-    boxes = np.asarray(boxes, dtype=np.float64)
-    if boxes.ndim != 2 or boxes.shape[1] != 4 or not len(boxes):
-        raise ValueError('Expected at least one box, (n, 4), but got '
-                         f'{boxes.shape}.')
-    bad = (boxes[:, :2] < 0).any(1) | (boxes[:, 2:] < boxes[:, :2]).any(1)
-    if bad.any() or not np.isfinite(boxes).all():
-        raise ValueError(
-            'Expected boxes x0 y0 x1 y1 with 0 <= x0 <= x1 and 0 <= y0 <= y1, '
-            f'but got {boxes[bad][:1].tolist() or boxes.tolist()}.')
-    return boxes

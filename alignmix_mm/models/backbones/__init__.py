@@ -1,4 +1,5 @@
 """Backbones that MMPretrain lacks."""
 from .preact_resnet_cifar import PreActResNet_CIFAR
+from .vgg_gap import VGGGAP
 
-__all__ = ['PreActResNet_CIFAR']
+__all__ = ['PreActResNet_CIFAR', 'VGGGAP']

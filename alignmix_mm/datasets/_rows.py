@@ -1,0 +1,73 @@
+"""Text files of numbers for images, with errors that name the line."""
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Row(NamedTuple):
+    """A line of such a file.
+
+    Attributes:
+        path (Path): The file.
+        line (int): Number of the line, from 1.
+        text (str): The line.
+        key (str): Its first field, the image.
+        values (list[float]): Its other fields.
+    """
+
+    path: Path
+    line: int
+    text: str
+    key: str
+    values: list[float]
+
+    def error(self, problem: str) -> ValueError:
+        """Make an error that names the line.
+
+        Args:
+            problem (str): What is wrong with it.
+
+        Returns:
+            ValueError: To be raised.
+        """
+        return ValueError(
+            f'{self.path}, line {self.line}, {self.text!r}: {problem}.')
+
+
+def read_rows(path: Path,
+              fields: Sequence[str],
+              separator: str | None = None) -> Iterator[Row]:
+    """Read lines of an image and numbers.
+
+    Args:
+        path (Path): The file.
+        fields (Sequence[str]): Names of all fields, for the messages.
+        separator (str, optional): What is between them. Defaults to None:
+            white space.
+
+    Yields:
+        Row: Each line that is not empty.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If a line is none of these fields.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(
+            f'There is no file {path}, lines of '
+            f'`{(separator or " ").join(fields)}`.')
+    for number, text in enumerate(path.read_text().splitlines(), 1):
+        if not text.strip():
+            continue
+        # from the right: a path may hold the separator
+        key, *values = text.strip().rsplit(separator, len(fields) - 1)
+        row = Row(path, number, text, key, [])
+        try:
+            row.values.extend(map(float, values))
+        except ValueError:
+            values = []
+        if len(values) != len(fields) - 1:
+            raise row.error(
+                f'expected `{(separator or " ").join(fields)}`, numbers '
+                'behind the first field')
+        yield row

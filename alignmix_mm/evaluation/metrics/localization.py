@@ -1,0 +1,135 @@
+"""MMEngine metric: weakly-supervised localization."""
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import mmengine
+import numpy as np
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
+from mmpretrain.registry import METRICS
+
+from ..functional import localization_metrics, localize
+from ._report import run_folder
+from .geometry import boxes_in_input
+
+
+@METRICS.register_module()
+class Localization(BaseMetric):
+    """Boxes of class activation maps against true boxes.
+
+    It needs a data set with boxes (``CUBWithBoxes``, ``WSOLMetadata``) and a
+    classifier that attaches the maps of the true classes
+    (``CAMClassifier`` or ``AlignMixClassifier`` with ``cam='gt'``). Keys are
+    ``localization/top1_loc@0.15`` and so on, in percent, see
+    :func:`alignmix_mm.evaluation.functional.localization_metrics`: those with
+    ``@<tau>`` hold at that fixed threshold, all others at the threshold that
+    is best on these very images; ``tau_chosen_on`` names their split.
+
+    ``localization.csv`` and ``.json`` in the run's folder have a record of
+    every image.
+
+    Args:
+        tau (float): Fixed threshold, a share of the largest value. Defaults
+            to 0.15.
+        norm (str): ``'minmax'`` or ``'max'``, see ``score_map``. Defaults to
+            ``'minmax'``.
+        box (str): Box at the fixed threshold: around the ``'largest'``
+            contour, or the whole ``'mask'``. Defaults to ``'largest'``.
+        center_crop (bool): Whether test images are cropped centrally behind
+            their resizing. Boxes are moved and cut off with them. Defaults
+            to False.
+        out_dir (str, optional): Folder of the files. Defaults to None: that
+            of the run's log, or none where there is no log file.
+        collect_device (str): See ``BaseMetric``. Defaults to ``'cpu'``.
+        prefix (str, optional): See ``BaseMetric``. Defaults to None.
+    """
+
+    default_prefix = 'localization'
+
+    def __init__(self,
+                 tau: float = .15,
+                 norm: str = 'minmax',
+                 box: str = 'largest',
+                 center_crop: bool = False,
+                 out_dir: str | None = None,
+                 collect_device: str = 'cpu',
+                 prefix: str | None = None) -> None:
+        super().__init__(collect_device=collect_device, prefix=prefix)
+        self.options = dict(tau=tau, norm=norm, box=box)
+        localize(np.eye(2), [[0, 0, 1, 1]], (2, 2), **self.options)  # valid?
+        self.center_crop = center_crop
+        self.out_dir = out_dir
+
+    def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
+        """Keep what :func:`localize` says of each image, and its record."""
+        for sample in data_samples:
+            _check(sample)
+            boxes = boxes_in_input(sample, self.center_crop)
+            image = localize(sample['cam'], boxes, sample['img_shape'][:2],
+                             **self.options)
+            label = int(sample['gt_label'])
+            scores = sample['pred_score'].float().cpu().numpy()
+            rank = _rank(scores, label)
+            record = dict(
+                image=sample.get('img_path', ''), label=label,
+                predicted=int(scores.argmax()), rank=rank,
+                box=image.box.tolist(), gt_boxes=boxes.tolist(),
+                iou=image.iou, localized=image.iou >= .5,
+                correct=image.iou >= .5 and rank == 0,
+                degenerate=image.degenerate)
+            self.results.append((image, len(scores), record))
+
+    def compute_metrics(self, results: list[tuple]) -> dict:
+        """Figures in percent, thresholds, counts and the protocol."""
+        images, classes, records = zip(*results)
+        figures = localization_metrics(
+            images, [record['rank'] for record in records],
+            self.options['tau'], (1, 5) if min(classes) > 5 else (1, ))
+        figures = {key: value if key.startswith(('n_', 'best_tau')) else
+                   100 * value for key, value in figures.items()}
+        split = (self.dataset_meta or {}).get('split', 'these images')
+        figures.update(norm=self.options['norm'], box=self.options['box'],
+                       tau_chosen_on=split)
+        self._write(figures, records)
+        return figures
+
+    def _write(self, figures: dict, records: Sequence[dict]) -> None:
+        folder = run_folder() if self.out_dir is None else Path(self.out_dir)
+        if folder is None:
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / 'localization.json'
+        mmengine.dump(dict(metrics=figures, images=records), str(path))
+        with open(path.with_suffix('.csv'), 'w', newline='') as file:
+            writer = csv.DictWriter(file, list(records[0]))
+            writer.writeheader()
+            writer.writerows(records)
+        print_log(f'Boxes of {len(records)} images: {path} and .csv',
+                  logger='current')
+
+
+def _check(sample: dict) -> None:
+    if 'loc_boxes' not in sample:
+        raise ValueError(
+            'Localization expected samples with true boxes, but they have no '
+            '`loc_boxes`. Use the data set CUBWithBoxes or WSOLMetadata.')
+    if 'cam' not in sample:
+        raise ValueError(
+            'Localization expected class activation maps, but predictions '
+            "have no `cam`. Use CAMClassifier or AlignMixClassifier with "
+            "cam='gt', and no augmentation at test time.")
+    if int(sample['cam_label']) != int(sample['gt_label']):
+        raise ValueError(
+            'Localization expected maps of the true classes, but got one of '
+            f'class {int(sample["cam_label"])} for an image of class '
+            f"{int(sample['gt_label'])}. Set cam='gt' in the classifier.")
+
+
+def _rank(scores: np.ndarray, label: int) -> int:
+    """How many classes come before one; of equal ones, the first wins."""
+    if not np.isfinite(scores).all():
+        return len(scores)
+    before = scores > scores[label]
+    before[:label] |= scores[:label] == scores[label]
+    return int(before.sum())

@@ -1,0 +1,82 @@
+"""VGG-GAP: a VGG that ends in a map to be pooled globally."""
+import re
+
+from mmcv.cnn import ConvModule
+from mmpretrain.models.backbones import VGG
+from mmpretrain.registry import MODELS
+from torch import Tensor, nn
+
+_TORCHVISION = re.compile(r'features\.(\d+)\.(weight|bias)')
+
+
+@MODELS.register_module()
+class VGGGAP(VGG):
+    """VGG without its last pooling, and one more convolution.
+
+    What Zhou et al., *Learning deep features for discriminative
+    localization* (2016), make of VGG-16: images of 224 pixels give maps of
+    14x14. Global average pooling and a linear head belong behind it. The
+    defaults are those of Choe et al. (2020); the network that Zhou et al.
+    published has ``groups=2, dropout=0.5``.
+
+    Weights of a VGG are loaded from MMPretrain's checkpoints and from
+    torchvision's, ``init_cfg=dict(type='Pretrained',
+    checkpoint='torchvision://vgg16')``; the new convolution keeps its own
+    initialization (Kaiming, fan out) then.
+
+    Args:
+        depth (int): 11, 13, 16 or 19. Defaults to 16.
+        out_channels (int): Channels of the map. Defaults to 1024.
+        groups (int): Groups of the new convolution. Defaults to 1.
+        dropout (float): Share of channels that are dropped in training.
+            Dropping a whole channel is dropout behind the pooling. Defaults
+            to 0.
+        **kwargs: Further arguments of ``VGG``.
+    """
+
+    def __init__(self,
+                 depth: int = 16,
+                 out_channels: int = 1024,
+                 groups: int = 1,
+                 dropout: float = 0.,
+                 **kwargs) -> None:
+        super().__init__(depth, with_last_pool=False, **kwargs)
+        self.conv6 = ConvModule(
+            512, out_channels, 3, padding=1, groups=groups)
+        self.dropout = nn.Dropout2d(dropout)
+        self._register_load_state_dict_pre_hook(
+            _rename, with_module=True)
+
+    def forward(self, x: Tensor) -> tuple[Tensor]:
+        """Compute the map.
+
+        Args:
+            x (Tensor): Images, ``(N, 3, H, W)``.
+
+        Returns:
+            tuple[Tensor]: ``(N, out_channels, H / 16, W / 16)``.
+        """
+        return (self.dropout(self.conv6(super().forward(x)[-1])), )
+
+
+def _rename(module: VGGGAP, state_dict: dict, prefix: str, *_) -> None:
+    """Turn torchvision's names into MMPretrain's, in place.
+
+    Layers have other numbers there, but the same order. The classifiers of
+    both have no place here.
+    """
+    given = {}
+    for key in [key for key in state_dict if key.startswith(prefix)]:
+        name = key.removeprefix(prefix)
+        if match := _TORCHVISION.fullmatch(name):
+            given.setdefault(int(match[1]), {})[match[2]] = state_dict.pop(key)
+        elif name.startswith('classifier.'):
+            state_dict.pop(key)
+    own = [number for number, layer in enumerate(module.features)
+           if isinstance(layer, ConvModule)]
+    if len(given) not in (0, len(own)):
+        raise ValueError(f'Expected weights of {len(own)} layers, but the '
+                         f'checkpoint has {len(given)}: it is another VGG.')
+    for number, old in zip(own, sorted(given)):
+        for kind, value in given[old].items():
+            state_dict[f'{prefix}features.{number}.conv.{kind}'] = value

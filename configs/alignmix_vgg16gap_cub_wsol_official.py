@@ -1,0 +1,11 @@
+# alignmix_vgg16gap_cub_wsol.py with the settings of the authors' code (which has
+# no CUB itself): half of the batches mixes images, the other half maps before
+# the pooling; one weight for the batch; Sinkhorn stops early.
+_base_ = './alignmix_vgg16gap_cub_wsol.py'
+model = dict(
+    mix_at=None,
+    mixer=dict(solver='log', tol=0.1, end='col'),
+    train_cfg=dict(augments=[
+        dict(type='AlignMix', alpha=2.0, modes=['input', 'feat', 'feat_swap'],
+             probs=[0.5, 0.25, 0.25], lam_per='batch')
+    ]))

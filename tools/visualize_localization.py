@@ -1,0 +1,195 @@
+#!/usr/bin/env python
+"""Draw where a classifier sees its objects, Figure 5.
+
+`python tools/visualize_localization.py CONFIG CKPT --num 16` draws images of
+the config's test set with their heat maps, predicted boxes (red) and true
+boxes (green). Maps and boxes are those that the metric Localization evaluates:
+of the true class. `--images FOLDER` draws images of your own, without true
+boxes, with the map of the class that is predicted.
+"""
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import BaseDataset, pseudo_collate
+from mmengine.evaluator import BaseMetric
+from mmpretrain.apis import get_model
+from mmpretrain.registry import DATASETS, METRICS
+from mmpretrain.structures import DataSample
+
+from alignmix_mm.cli import add_common_options, load_config
+from alignmix_mm.evaluation.functional import (
+    box_iou,
+    boxes_from_map,
+    score_map,
+)
+from alignmix_mm.evaluation.metrics import Localization
+from alignmix_mm.evaluation.metrics.geometry import boxes_in_input
+from alignmix_mm.visualization import (
+    LocalizedPicture,
+    plot_localization,
+    save,
+)
+
+
+def parse_args() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    add_common_options(parser)
+    parser.add_argument(
+        '--num', type=int, default=16, help='number of images, drawn at '
+        'random; default: 16')
+    parser.add_argument('--seed', type=int, default=0, help='of the draw')
+    parser.add_argument(
+        '--images', type=Path, help='folder of images without boxes')
+    parser.add_argument(
+        '--out', nargs='+', type=Path, help='files to write; default: '
+        'localization.png in the work dir')
+    return parser.parse_args()
+
+
+def build_dataset(cfg: Config, images: Path | None) -> BaseDataset:
+    """Build the test set, or one of a folder's images.
+
+    Args:
+        cfg (Config): Complete config.
+        images (Path, optional): The folder.
+
+    Returns:
+        BaseDataset: The data set.
+    """
+    options = cfg.test_dataloader.dataset
+    if images is None:
+        return DATASETS.build(options)
+    dataset = DATASETS.build(dict(
+        type='CustomDataset', data_root=str(images), with_label=False,
+        pipeline=options.pipeline, lazy_init=True))
+    try:
+        dataset.full_init()
+    except (OSError, RuntimeError) as error:
+        sys.exit(f'--images {images}: {error}')
+    return dataset
+
+
+def build_model(cfg: Config, checkpoint: str, cam: str) -> torch.nn.Module:
+    """Build the classifier, with maps.
+
+    Args:
+        cfg (Config): Complete config.
+        checkpoint (str): Its weights.
+        cam (str): Class of the maps, see ``CAMClassifier``.
+
+    Returns:
+        Module: In evaluation mode.
+    """
+    if cfg.model.type == 'ImageClassifier':
+        cfg.model.type = 'alignmix_mm.CAMClassifier'
+    cfg.model.cam = cam
+    device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    return get_model(cfg, checkpoint, device=device).eval()
+
+
+def metric_of(cfg: Config) -> BaseMetric:
+    """Find the config's Localization, whose options say what a box is.
+
+    Args:
+        cfg (Config): Complete config.
+
+    Returns:
+        BaseMetric: It, or one of the default options.
+    """
+    evaluators = cfg.get('test_evaluator') or []
+    if isinstance(evaluators, dict):
+        evaluators = [evaluators]
+    for options in evaluators:
+        if METRICS.get(options['type']) is Localization:
+            return METRICS.build(options)
+    return Localization()
+
+
+def pictures(dataset: BaseDataset, model: torch.nn.Module,
+             metric: Localization,
+             indices: np.ndarray) -> Iterator[LocalizedPicture]:
+    """Predict and describe images.
+
+    Args:
+        dataset (BaseDataset): The images.
+        model (Module): The classifier.
+        metric (Localization): Says what a box is.
+        indices (np.ndarray): Which images.
+
+    Yields:
+        LocalizedPicture: Each of them.
+    """
+    # a checkpoint knows the classes that it was trained on
+    classes = model._dataset_meta.get('classes') or (
+        dataset.metainfo.get('classes'))
+    for index in indices:
+        data = dataset[int(index)]
+        with torch.no_grad():
+            sample, = model.test_step(pseudo_collate([data]))
+        image = data['inputs'].permute(1, 2, 0).numpy()
+        if model.data_preprocessor.to_rgb:  # it is loaded as BGR
+            image = image[..., ::-1]
+        scores = score_map(sample.cam, image.shape[:2],
+                           metric.options['norm'])
+        (box, ), = boxes_from_map(scores, [metric.options['tau']],
+                                  metric.options['box'])
+        truth = np.zeros((0, 4))
+        if 'loc_boxes' in sample:
+            truth = boxes_in_input(sample.to_dict(), metric.center_crop)
+        yield LocalizedPicture(image, scores, box, truth,
+                               describe(sample, box, truth, classes))
+
+
+def describe(sample: DataSample, box: np.ndarray, truth: np.ndarray,
+             classes: tuple[str, ...] | None) -> str:
+    """Write the class, the IoU, and what was wrongly predicted.
+
+    Args:
+        sample (DataSample): The prediction.
+        box (np.ndarray): Its box.
+        truth (np.ndarray): True boxes.
+        classes (tuple[str], optional): Names of the classes.
+
+    Returns:
+        str: A line.
+    """
+    shown, predicted = int(sample.cam_label), int(sample.pred_label)
+
+    def name(label: int) -> str:
+        return classes[label] if classes else f'class {label}'
+
+    words = [name(shown)]
+    if len(truth):
+        words.append(f'IoU {box_iou([box], truth).max():.2f}')
+    text = ', '.join(words)
+    return text if predicted == shown else f'{text}\npred. {name(predicted)}'
+
+
+def main() -> None:
+    """Draw."""
+    args = parse_args()
+    if not Path(args.checkpoint).is_file():
+        sys.exit(f'There is no checkpoint {args.checkpoint}.')
+    cfg = load_config(args, [] if args.images else ['test_dataloader'])
+    dataset = build_dataset(cfg, args.images)
+    model = build_model(cfg, args.checkpoint, 'pred' if args.images else 'gt')
+    generator = np.random.default_rng(args.seed)
+    indices = np.sort(generator.permutation(len(dataset))[:args.num])
+    drawn = list(pictures(dataset, model, metric_of(cfg), indices))
+    figure = plot_localization(drawn)
+    for path in args.out or [Path(cfg.work_dir, 'localization.png')]:
+        save(figure, path)
+        print(path)
+
+
+if __name__ == '__main__':
+    main()
