@@ -6,15 +6,13 @@ them, and PGD against one step of training's forward and backward on the same
 batch: an attack should need the memory of one batch's graph and no more.
 """
 import argparse
-import resource
 import time
 from collections.abc import Callable
-from multiprocessing import get_context
 
 import numpy as np
 import torch
 from measure import interleaved, median_ms, paired_ratio, write
-from memory import peak_bytes
+from memory import apart, peak_bytes, peak_mb
 from mmpretrain.registry import MODELS
 
 from alignmix_mm.evaluation.functional import (
@@ -25,11 +23,6 @@ from alignmix_mm.evaluation.functional import (
 
 SECONDS, MEGABYTES = 10, 1000  # goals, for all metrics together
 MEMORY_RATIO = 1.02  # goal: the images themselves, and no second graph
-
-
-def peak_mb() -> float:
-    """Largest resident memory of this process so far, MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def metrics(samples: int, classes: int) -> dict[str, float]:
@@ -102,12 +95,6 @@ def attack(steps: int, batch: int) -> dict[str, float]:
             seconds['attack'], seconds['gradient']) / steps,
         gradient_mb=memory['gradient'], attack_mb=memory['attack'],
         memory_ratio=memory['attack'] / memory['gradient'])
-
-
-def apart(function: Callable[..., dict], *args: int) -> dict:
-    """Call a function in a process of its own, whose peak is its own."""
-    with get_context('spawn').Pool(1) as pool:
-        return pool.apply(function, args)
 
 
 def main() -> None:

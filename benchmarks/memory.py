@@ -1,14 +1,27 @@
 """Memory that a call takes, and how fast the device copies memory."""
 import json
 import os
+import resource
 import tempfile
 from collections.abc import Callable
+from multiprocessing import get_context
 from pathlib import Path
 
 import torch
 from measure import interleaved, median_ms
 
 COPIED = 2**29  # bytes; larger than any cache
+
+
+def peak_mb() -> float:
+    """Largest resident memory of this process so far, MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def apart(function: Callable[..., dict], *args: object) -> dict:
+    """Call a function in a process of its own, whose peak is its own."""
+    with get_context('spawn').Pool(1) as pool:
+        return pool.apply(function, args)
 
 
 def peak_bytes(function: Callable[[], object], device: torch.device) -> int:

@@ -21,24 +21,29 @@ def test_exports():
     assert mixing.__all__ == ['MODES', 'AlignMix', 'MixBatch', 'MixPlan']
     assert alignmix_mm.__all__ == [
         'AdversarialTestLoop', 'AlignMix', 'AlignMixClassifier',
-        'AlignMixNeck', 'CalibrationError', 'Digits', 'LinearEmbedding',
-        'MixBatch', 'MixPlan', 'NoiseImages', 'OODDetection', 'OODTestSets',
-        'PreActResNet_CIFAR', '__version__']
+        'AlignMixNeck', 'CAMClassifier', 'CUBWithBoxes', 'CalibrationError',
+        'Digits', 'LinearEmbedding', 'Localization', 'MixBatch', 'MixPlan',
+        'NoiseImages', 'OODDetection', 'OODTestSets', 'PreActResNet_CIFAR',
+        'VGGGAP', 'WSOLMetadata', '__version__']
     assert set(functional.__all__) >= {
         'bin_statistics', 'expected_calibration_error',
         'overconfidence_error', 'ood_metrics', 'projected_gradient_ascent',
-        'uniform_start'}
+        'uniform_start', 'score_map', 'boxes_from_map', 'box_iou',
+        'resize_boxes', 'best_iou_curve', 'max_box_accuracy',
+        'class_activation_map'}
     for module in (alignmix_mm, functional, mixing, models, ops):
         assert all(hasattr(module, name) for name in module.__all__)
 
 
 @pytest.mark.parametrize('registry, name', [
     (BATCH_AUGMENTS, 'AlignMix'), (DATASETS, 'Digits'),
-    (DATASETS, 'NoiseImages'), (DATASETS, 'OODTestSets'),
+    (DATASETS, 'CUBWithBoxes'), (DATASETS, 'NoiseImages'),
+    (DATASETS, 'OODTestSets'), (DATASETS, 'WSOLMetadata'),
     (LOOPS, 'AdversarialTestLoop'), (METRICS, 'CalibrationError'),
-    (METRICS, 'OODDetection'),
+    (METRICS, 'Localization'), (METRICS, 'OODDetection'),
     (MODELS, 'AlignMixNeck'), (MODELS, 'AlignMixClassifier'),
-    (MODELS, 'LinearEmbedding'), (MODELS, 'PreActResNet_CIFAR')])
+    (MODELS, 'CAMClassifier'), (MODELS, 'LinearEmbedding'),
+    (MODELS, 'PreActResNet_CIFAR'), (MODELS, 'VGGGAP')])
 def test_classes_are_in_mmpretrains_registries(registry, name):
     assert registry.get(name) is getattr(alignmix_mm, name)
     assert registry.get(f'alignmix_mm.{name}') is getattr(alignmix_mm, name)

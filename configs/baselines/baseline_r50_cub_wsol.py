@@ -21,3 +21,4 @@ model = dict(
         num_classes=200,
         in_channels=2048,
         loss=dict(type='CrossEntropyLoss', use_soft=False)))
+default_hooks = dict(checkpoint=dict(interval=10, max_keep_ckpts=2))

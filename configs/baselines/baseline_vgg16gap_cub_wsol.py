@@ -1,6 +1,6 @@
-# CAM of Table 4, VGG-GAP: no mixing. Learning rate 0.001 for the classifier and
-# the new convolution (the paper speaks of the classifier; Choe et al. count
-# the convolution to it), 0.0001 for all other layers.
+# CAM of Table 4, VGG-GAP: no mixing. Learning rate 0.001 for the classifier
+# and the new convolution (the paper speaks of the classifier; Choe et al.
+# count the convolution to it), 0.0001 for all other layers.
 _base_ = [
     '../_base_/datasets/cub_wsol.py',
     '../_base_/schedules/cub_600e.py',
@@ -21,3 +21,4 @@ model = dict(
 optim_wrapper = dict(
     optimizer=dict(lr=0.0001),
     paramwise_cfg=dict(custom_keys={'conv6': dict(lr_mult=10.)}))
+default_hooks = dict(checkpoint=dict(interval=10, max_keep_ckpts=2))

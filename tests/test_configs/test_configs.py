@@ -32,18 +32,25 @@ def num_parameters(module):
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
 def test_builds_and_does_a_step(path):
     cfg, model = build(path)
-    size = 224 if 'imagenet' in path.stem else 32
+    size = (224 if path.stem.endswith(('imagenet', 'cub_wsol', '_paper',
+                                       '_official')) else
+            112 if 'wsol_mini' in path.stem else 32)
     model.train()
+    classes = cfg.data_preprocessor.num_classes
     data = dict(
         inputs=torch.randint(0, 255, (3, 3, size, size), dtype=torch.uint8),
-        data_samples=[DataSample().set_gt_label(n) for n in range(3)])
+        data_samples=[DataSample().set_gt_label(n % classes)
+                      for n in range(3)])
     optimizer = torch.optim.SGD(model.parameters(), 1e-4)
     loss = model.train_step(data, OptimWrapper(optimizer))['loss']
     assert torch.isfinite(loss)
-    data['data_samples'] = [DataSample().set_gt_label(n) for n in range(3)]
+    data['data_samples'] = [DataSample().set_gt_label(n % classes)
+                            for n in range(3)]
     model.eval()
     samples = model.val_step(data)
-    assert samples[0].pred_score.shape == (cfg.data_preprocessor.num_classes, )
+    assert samples[0].pred_score.shape == (classes, )
+    if 'wsol' in path.stem:
+        assert samples[0].cam.shape == (14, 14)
     assert cfg.train_dataloader.drop_last  # a batch of one spoils BatchNorm
 
 
@@ -52,15 +59,21 @@ def test_alignmix_and_baselines_have_their_classes(path):
     _, model = build(path)
     method = path.stem.split('_')[0]
     augments = model.data_preprocessor.batch_augments
-    expected = method != 'baseline'
+    expected = method in ('alignmix', 'manifold')
     assert isinstance(model, alignmix_mm.AlignMixClassifier) == expected
-    if method == 'baseline':
+    if method in ('baseline', 'cutout'):
         assert augments is None
         return
     augment = augments.augments[0]
+    if not expected:
+        assert type(augment).__name__ == dict(
+            input='Mixup', cutmix='CutMix')[method]
+        assert augment.alpha == 1.0
+        return
     assert augment.alpha == 2.0
     assert model.mixer.align == (method == 'alignmix')
-    assert len(augment.modes) == {'alignmix': 4, 'manifold': 2}[method]
+    assert len(augment.modes) == (2 if method == 'manifold' else
+                                  3 if 'official' in path.stem else 4)
 
 
 @pytest.mark.parametrize('name, parameters', [
@@ -76,6 +89,10 @@ def test_alignmix_and_baselines_have_their_classes(path):
     ('alignmix_deit_small_imagenet', 22050664),
     ('alignmix_swin_tiny_imagenet', 28288354),
     ('alignmix_convnext_tiny_imagenet', 28589128),
+    ('alignmix_r50_cub_wsol', 23917832),
+    ('alignmix_vgg16gap_cub_wsol', 19639304),
+    ('baselines/baseline_r50_cub_wsol', 23917832),
+    ('baselines/baseline_vgg16gap_cub_wsol', 19639304),
 ])
 def test_parameter_counts(name, parameters):
     _, model = build(ROOT / 'configs' / f'{name}.py')

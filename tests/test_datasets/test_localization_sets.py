@@ -26,7 +26,8 @@ def folder(tmp_path):
         path = tmp_path / 'images' / name
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new('RGB', size, (200, 0, 0)).save(path)
-    write(tmp_path, 'images.txt', [f'{n + 1} {x}' for n, x in enumerate(names)])
+    write(tmp_path, 'images.txt',
+          [f'{n} {name}' for n, name in enumerate(names, 1)])
     write(tmp_path, 'image_class_labels.txt', ['1 1', '2 2', '3 1', '4 2'])
     write(tmp_path, 'train_test_split.txt', ['1 0', '2 0', '3 1', '4 0'])
     write(tmp_path, 'bounding_boxes.txt', BOXES)

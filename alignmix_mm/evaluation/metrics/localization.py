@@ -86,11 +86,8 @@ class Localization(BaseMetric):
         figures = localization_metrics(
             images, [record['rank'] for record in records],
             self.options['tau'], (1, 5) if min(classes) > 5 else (1, ))
-        figures = {key: value if key.startswith(('n_', 'best_tau')) else
-                   100 * value for key, value in figures.items()}
-        split = (self.dataset_meta or {}).get('split', 'these images')
-        figures.update(norm=self.options['norm'], box=self.options['box'],
-                       tau_chosen_on=split)
+        figures = report(figures, self.options,
+                         (self.dataset_meta or {}).get('split'))
         self._write(figures, records)
         return figures
 
@@ -107,6 +104,26 @@ class Localization(BaseMetric):
             writer.writerows(records)
         print_log(f'Boxes of {len(records)} images: {path} and .csv',
                   logger='current')
+
+
+def report(figures: dict[str, float], options: dict,
+           split: str | None) -> dict[str, float | str]:
+    """Put figures in percent and add the protocol.
+
+    Args:
+        figures (dict[str, float]): Of ``localization_metrics``.
+        options (dict): ``norm`` and ``box``.
+        split (str, optional): Name of the images, which also chose what is
+            called the best threshold.
+
+    Returns:
+        dict[str, float | str]: Accuracies and IoU in percent; thresholds and
+        counts as they are; ``norm``, ``box``, ``tau_chosen_on``.
+    """
+    percent = {key: value if key.startswith(('n_', 'best_tau')) else
+               100 * value for key, value in figures.items()}
+    return dict(percent, norm=options['norm'], box=options['box'],
+                tau_chosen_on=split or 'these images')
 
 
 def _check(sample: dict) -> None:

@@ -12,4 +12,3 @@ param_scheduler = [
 ]
 train_cfg = dict(max_epochs=600, val_interval=10)
 auto_scale_lr = dict(base_batch_size=16)
-default_hooks = dict(checkpoint=dict(interval=10, max_keep_ckpts=2))

@@ -1,0 +1,128 @@
+#!/usr/bin/env python
+"""Evaluate score maps of any origin against true boxes.
+
+`python tools/localize_maps.py data/CUB_200_2011 --maps FOLDER` reads
+FOLDER/<class>/<image>.npy, a raw map (h, w) of any size, for every image of
+the test set, and prints what tools/test.py prints for a checkpoint. Without
+--maps it evaluates the same bump at the centre of every image: what is no
+better has not found anything.
+"""
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import mmengine
+import numpy as np
+from mmengine.dataset import BaseDataset
+
+from alignmix_mm import CUBWithBoxes, WSOLMetadata
+from alignmix_mm.evaluation.functional import (
+    LocalizedImage,
+    localization_metrics,
+    localize,
+    resize_boxes,
+)
+from alignmix_mm.evaluation.metrics.localization import report
+
+
+def parse_args() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument('data_root', help="folder in CUB-200-2011's layout, "
+                        'or of images (with --metadata)')
+    parser.add_argument('--maps', type=Path, help='folder of .npy files')
+    parser.add_argument(
+        '--metadata', help='metadata folder of Choe et al., e.g. '
+        'metadata/CUB/val; default: bounding_boxes.txt of the data')
+    parser.add_argument('--split', choices=['train', 'test'], default='test')
+    parser.add_argument(
+        '--size', type=int, nargs=2, default=(224, 224),
+        metavar=('HEIGHT', 'WIDTH'), help='of evaluation; default: 224 224')
+    parser.add_argument('--tau', type=float, default=.15)
+    parser.add_argument('--norm', choices=['minmax', 'max'], default='minmax')
+    parser.add_argument(
+        '--box', choices=['largest', 'mask'], default='largest')
+    parser.add_argument('--out', help='JSON file to write figures to')
+    return parser.parse_args()
+
+
+def centre_map(size: tuple[int, int]) -> np.ndarray:
+    """Make a bump at the centre, a quarter of the image wide (sigma).
+
+    Args:
+        size (tuple[int, int]): Rows and columns.
+
+    Returns:
+        np.ndarray: ``size``, float64.
+    """
+    y, x = (np.arange(n) - (n - 1) / 2 for n in size)
+    return np.exp(-((y / size[0])[:, None]**2 + (x / size[1])**2) * 8)
+
+
+def read_map(folder: Path, image: Path) -> np.ndarray:
+    """Read the map of an image.
+
+    Args:
+        folder (Path): Folder of maps.
+        image (Path): Path of the image relative to that of all images.
+
+    Returns:
+        np.ndarray: The map, ``(h, w)``.
+    """
+    path = folder / image.with_suffix('.npy')
+    try:
+        scores = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        sys.exit(f'{path} should be the map of {image}: {error}')
+    if scores.ndim != 2:
+        sys.exit(f'{path} should be a map (h, w), but is {scores.shape}.')
+    return scores
+
+
+def evaluate(dataset: BaseDataset,
+             args: argparse.Namespace) -> list[LocalizedImage]:
+    """Evaluate all images.
+
+    Args:
+        dataset (BaseDataset): Data set with boxes.
+        args (Namespace): Parsed options.
+
+    Returns:
+        list[LocalizedImage]: What was found in each.
+    """
+    size = tuple(args.size)
+    images = []
+    for n in range(len(dataset)):
+        info = dataset.get_data_info(n)
+        boxes = resize_boxes(info['loc_boxes'], info['loc_size'], size[::-1])
+        name = Path(os.path.relpath(info['img_path'], dataset.img_prefix))
+        scores = (read_map(args.maps, name) if args.maps else
+                  centre_map(size))
+        images.append(localize(
+            scores, boxes, size, args.tau, args.norm, args.box))
+    return images
+
+
+def main() -> None:
+    """Evaluate, print, write."""
+    args = parse_args()
+    try:
+        if args.metadata:
+            dataset = WSOLMetadata(args.metadata, args.data_root)
+        else:
+            dataset = CUBWithBoxes(args.data_root, args.split)
+        figures = localization_metrics(evaluate(dataset, args), tau=args.tau)
+    except (OSError, ValueError) as error:
+        sys.exit(str(error))
+    figures = report(figures, vars(args), dataset.metainfo['split'])
+    for key, value in figures.items():
+        shown = f'{value:.3f}' if isinstance(value, float) else value
+        print(f'{key:20} {shown}')
+    if args.out:
+        mmengine.dump(figures, args.out)
+
+
+if __name__ == '__main__':
+    main()
