@@ -29,8 +29,5 @@ val_dataloader = dict(
     dataset=dict(
         type='CUBWithBoxes', data_root=data_root, pipeline=test_pipeline))
 test_dataloader = val_dataloader
-val_evaluator = [
-    dict(type='Accuracy', topk=(1, 5)),
-    dict(type='Localization'),
-]
+val_evaluator = [dict(type='Accuracy'), dict(type='Localization')]
 test_evaluator = val_evaluator
