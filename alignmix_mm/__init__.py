@@ -36,11 +36,13 @@ if not _MISSING:
         from .mixing import AlignMix, MixBatch, MixPlan
         from .models import (
             VGGGAP,
+            AlignMixAEClassifier,
             AlignMixClassifier,
             AlignMixNeck,
             CAMClassifier,
             LinearEmbedding,
             PreActResNet_CIFAR,
+            ResidualDecoder,
         )
 else:
     _ADVICE = (
@@ -57,9 +59,10 @@ else:
 
 
 __all__ = [
-    'AdversarialTestLoop', 'AlignMix', 'AlignMixClassifier', 'AlignMixNeck',
-    'CAMClassifier', 'CUBWithBoxes', 'CalibrationError', 'Digits',
-    'LinearEmbedding', 'Localization', 'MixBatch', 'MixPlan', 'NoiseImages',
-    'OODDetection', 'OODTestSets', 'PreActResNet_CIFAR', 'VGGGAP',
-    'WSOLMetadata', '__version__'
+    'AdversarialTestLoop', 'AlignMix', 'AlignMixAEClassifier',
+    'AlignMixClassifier', 'AlignMixNeck', 'CAMClassifier', 'CUBWithBoxes',
+    'CalibrationError', 'Digits', 'LinearEmbedding', 'Localization',
+    'MixBatch', 'MixPlan', 'NoiseImages', 'OODDetection', 'OODTestSets',
+    'PreActResNet_CIFAR', 'ResidualDecoder', 'VGGGAP', 'WSOLMetadata',
+    '__version__'
 ]

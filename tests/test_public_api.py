@@ -20,11 +20,12 @@ def test_exports():
                            'assignment', 'pairwise_cost']
     assert mixing.__all__ == ['MODES', 'AlignMix', 'MixBatch', 'MixPlan']
     assert alignmix_mm.__all__ == [
-        'AdversarialTestLoop', 'AlignMix', 'AlignMixClassifier',
-        'AlignMixNeck', 'CAMClassifier', 'CUBWithBoxes', 'CalibrationError',
-        'Digits', 'LinearEmbedding', 'Localization', 'MixBatch', 'MixPlan',
-        'NoiseImages', 'OODDetection', 'OODTestSets', 'PreActResNet_CIFAR',
-        'VGGGAP', 'WSOLMetadata', '__version__']
+        'AdversarialTestLoop', 'AlignMix', 'AlignMixAEClassifier',
+        'AlignMixClassifier', 'AlignMixNeck', 'CAMClassifier', 'CUBWithBoxes',
+        'CalibrationError', 'Digits', 'LinearEmbedding', 'Localization',
+        'MixBatch', 'MixPlan', 'NoiseImages', 'OODDetection', 'OODTestSets',
+        'PreActResNet_CIFAR', 'ResidualDecoder', 'VGGGAP', 'WSOLMetadata',
+        '__version__']
     assert set(functional.__all__) >= {
         'bin_statistics', 'expected_calibration_error',
         'overconfidence_error', 'ood_metrics', 'projected_gradient_ascent',
@@ -42,6 +43,7 @@ def test_exports():
     (LOOPS, 'AdversarialTestLoop'), (METRICS, 'CalibrationError'),
     (METRICS, 'Localization'), (METRICS, 'OODDetection'),
     (MODELS, 'AlignMixNeck'), (MODELS, 'AlignMixClassifier'),
+    (MODELS, 'AlignMixAEClassifier'), (MODELS, 'ResidualDecoder'),
     (MODELS, 'CAMClassifier'), (MODELS, 'LinearEmbedding'),
     (MODELS, 'PreActResNet_CIFAR'), (MODELS, 'VGGGAP')])
 def test_classes_are_in_mmpretrains_registries(registry, name):

@@ -183,7 +183,8 @@ class AlignMixClassifier(CAMClassifier):
             raise ValueError(
                 f'AlignMix draws modes {unknown}, but {type(self).__name__} '
                 f"executes {sorted(self.executes)}. 'clean' reconstructs "
-                'images and needs a decoder; leave it out of `modes`.')
+                'images: leave it out of `modes`, or take '
+                'AlignMixAEClassifier, which has a decoder.')
 
 
 def _same(feats: Features) -> Features:

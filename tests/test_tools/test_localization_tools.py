@@ -59,10 +59,12 @@ def trained(tmp_path_factory):
     environment = dict(ALIGNMIX_WSOL=str(folder / 'data'))
     output = python(
         'tools/train.py', CONFIG, '--work-dir', folder / 'run',
-        '--no-validate', '--cfg-options', 'train_cfg.max_epochs=1',
+        '--cfg-options', 'train_cfg.max_epochs=1', 'train_cfg.val_interval=1',
         'default_hooks.checkpoint.interval=1', 'train_dataloader.batch_size=5',
-        'train_dataloader.num_workers=0', **environment)
+        'train_dataloader.num_workers=0', 'val_dataloader.num_workers=0',
+        **environment)
     assert 'alignment changes the embedding by' in output
+    assert 'localization/tau_chosen_on: test' in output  # validation
     return folder, environment
 
 

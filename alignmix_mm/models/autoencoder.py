@@ -1,0 +1,131 @@
+"""AlignMix/AE: reconstruction of clean images beside mixing."""
+import torch.nn.functional as F
+from mmpretrain.registry import MODELS
+from mmpretrain.structures import DataSample
+from torch import Tensor, nn
+
+from ..mixing import MixBatch
+from .classifiers import AlignMixClassifier
+
+_REDUCTIONS = ('mean', 'sum')
+
+
+@MODELS.register_module()
+class AlignMixAEClassifier(AlignMixClassifier):
+    r"""AlignMix with a decoder, Algorithm 1.
+
+    Batches of mode ``'clean'`` train encoder and decoder to reconstruct the
+    images, :math:`\|x - D(f(F(x)))\|^2`; the classifier has no part in them.
+    All other modes train the classifier as in AlignMix; the decoder has no
+    part in those. So in no step all parameters get a gradient, and
+    distributed training needs ``find_unused_parameters=True`` in the config.
+
+    Nothing that was decoded reaches the classifier, and evaluation does not
+    use the decoder.
+
+    Args:
+        *args: Arguments of :class:`AlignMixClassifier`.
+        decoder (dict | nn.Module): The decoder D, e.g.
+            ``dict(type='ResidualDecoder', in_channels=512)``. Its images are
+            in [-1, 1].
+        loss_weight (float): Weight of the reconstruction loss. Defaults to
+            1.
+        reduction (str): ``'mean'`` over all values, or ``'sum'`` over the
+            values of an image, which is the loss as the paper writes it and
+            thousands of times larger. Defaults to ``'mean'``.
+        **kwargs: Arguments of :class:`AlignMixClassifier`. ``AlignMix`` has
+            to draw ``'clean'``, e.g. ``modes=('clean', 'input', 'embed',
+            'feat', 'feat_swap')``.
+
+    Raises:
+        ValueError: If an option is unknown, or images are not normalized by
+            the data preprocessor, so that their range is unknown.
+    """
+
+    executes = AlignMixClassifier.executes | {'clean'}
+
+    def __init__(self,
+                 *args,
+                 decoder: dict | nn.Module,
+                 loss_weight: float = 1.,
+                 reduction: str = 'mean',
+                 **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        if reduction not in _REDUCTIONS:
+            raise ValueError(f'Expected `reduction` to be one of '
+                             f'{list(_REDUCTIONS)}, but got {reduction!r}.')
+        if not getattr(self.data_preprocessor, '_enable_normalize', False):
+            raise ValueError(
+                'A decoder needs to know the range of the images: expected '
+                '`data_preprocessor.mean` and `std` for images from 0 to 255, '
+                'but got none.')
+        self.decoder = (decoder if isinstance(decoder, nn.Module) else
+                        MODELS.build(decoder))
+        self.loss_weight = loss_weight
+        self.reduction = reduction
+
+    def loss(self, inputs: Tensor | MixBatch,
+             data_samples: list[DataSample]) -> dict[str, Tensor]:
+        """Reconstruction of a clean batch, classification of any other.
+
+        Args:
+            inputs (Tensor | MixBatch): Images ``(N, 3, H, W)``, or images
+                with a plan.
+            data_samples (list[DataSample]): Their labels.
+
+        Returns:
+            dict[str, Tensor]: ``loss_reconstruction``, or ``loss``.
+        """
+        if not (isinstance(inputs, MixBatch) and inputs.plan.mode == 'clean'):
+            return super().loss(inputs, data_samples)
+        decoded = self.decoder(self.extract_feat(inputs)[-1])
+        return dict(loss_reconstruction=self.reconstruction_loss(
+            decoded, self.decoder_target(inputs.images)))
+
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """Encode and decode images.
+
+        Args:
+            images (Tensor): As the network gets them, ``(N, 3, H, W)``.
+
+        Returns:
+            Tensor: ``(N, 3, H, W)`` in [-1, 1].
+        """
+        return self.decoder(self.extract_feat(images)[-1])
+
+    def decoder_target(self, images: Tensor) -> Tensor:
+        """Bring normalized images into the range of the decoder.
+
+        Args:
+            images (Tensor): As the network gets them, ``(N, 3, H, W)``.
+
+        Returns:
+            Tensor: The same in [-1, 1].
+        """
+        preprocessor = self.data_preprocessor
+        pixels = images * preprocessor.std + preprocessor.mean
+        return pixels / 127.5 - 1
+
+    def reconstruction_loss(self, decoded: Tensor, target: Tensor) -> Tensor:
+        """Squared error of decoded images.
+
+        Args:
+            decoded (Tensor): ``(N, 3, H, W)``.
+            target (Tensor): ``(N, 3, H, W)``.
+
+        Returns:
+            Tensor: The loss, ``()``.
+
+        Raises:
+            ValueError: If the decoder makes images of another size.
+        """
+        if decoded.shape != target.shape:
+            raise ValueError(
+                f'Expected the decoder to make images {tuple(target.shape)}, '
+                f'as the data are, but got {tuple(decoded.shape)}. Set '
+                "`decoder.widths` and `decoder.start_size`: every width but "
+                'the first doubles the size.')
+        loss = F.mse_loss(decoded, target, reduction=self.reduction)
+        if self.reduction == 'sum':
+            loss = loss / len(target)
+        return self.loss_weight * loss
