@@ -1,7 +1,9 @@
 """Figures from arrays; no global state of pyplot."""
 from .alignment import move_cells, plot_alignment, plot_mixed_batch, save
+from .interpolation import plot_interpolation
 from .localization import LocalizedPicture, plot_localization
 from .reliability import plot_reliability
 
 __all__ = ['LocalizedPicture', 'move_cells', 'plot_alignment',
-           'plot_localization', 'plot_mixed_batch', 'plot_reliability', 'save']
+           'plot_interpolation', 'plot_localization', 'plot_mixed_batch',
+           'plot_reliability', 'save']

@@ -32,8 +32,7 @@ def num_parameters(module):
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
 def test_builds_and_does_a_step(path):
     cfg, model = build(path)
-    size = (224 if path.stem.endswith(('imagenet', 'cub_wsol', '_paper',
-                                       '_official')) else
+    size = (224 if 'imagenet' in path.stem or 'cub' in path.stem else
             112 if 'wsol_mini' in path.stem else 32)
     model.train()
     classes = cfg.data_preprocessor.num_classes
@@ -42,8 +41,8 @@ def test_builds_and_does_a_step(path):
         data_samples=[DataSample().set_gt_label(n % classes)
                       for n in range(3)])
     optimizer = torch.optim.SGD(model.parameters(), 1e-4)
-    loss = model.train_step(data, OptimWrapper(optimizer))['loss']
-    assert torch.isfinite(loss)
+    losses = model.train_step(data, OptimWrapper(optimizer))
+    assert torch.isfinite(losses['loss'])
     data['data_samples'] = [DataSample().set_gt_label(n % classes)
                             for n in range(3)]
     model.eval()
@@ -73,7 +72,9 @@ def test_alignmix_and_baselines_have_their_classes(path):
     assert augment.alpha == 2.0
     assert model.mixer.align == (method == 'alignmix')
     assert len(augment.modes) == (2 if method == 'manifold' else
-                                  3 if 'official' in path.stem else 4)
+                                  3 if 'official' in path.stem else
+                                  5 if '_ae' in path.stem else 4)
+    assert ('clean' in augment.modes) == ('_ae' in path.stem)
 
 
 @pytest.mark.parametrize('name, parameters', [
@@ -89,6 +90,10 @@ def test_alignmix_and_baselines_have_their_classes(path):
     ('alignmix_deit_small_imagenet', 22050664),
     ('alignmix_swin_tiny_imagenet', 28288354),
     ('alignmix_convnext_tiny_imagenet', 28589128),
+    # and the decoder: its linear layer, its blocks and last convolution
+    ('alignmix_r18_cifar10_ae', 15366090 + 513 * 8192 + 2499907),
+    ('alignmix_r18_cifar100_ae', 15412260 + 513 * 8192 + 2499907),
+    ('alignmix_r50_imagenet_ae', 27831464 + 129 * 512 * 49 + 7561923),
     ('alignmix_r50_cub_wsol', 23917832),
     ('alignmix_vgg16gap_cub_wsol', 19639304),
     ('baselines/baseline_r50_cub_wsol', 23917832),

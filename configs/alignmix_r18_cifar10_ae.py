@@ -1,0 +1,12 @@
+# AlignMix/AE of Table 1(a), CIFAR-10, R-18: a decoder, and a fifth mode in
+# which it learns to reconstruct clean images from e (Algorithm 1). In no step
+# all parameters get a gradient.
+_base_ = './alignmix_r18_cifar10.py'
+model = dict(
+    type='AlignMixAEClassifier',
+    decoder=dict(type='ResidualDecoder', in_channels=512),
+    train_cfg=dict(augments=[
+        dict(type='AlignMix', alpha=2.0,
+             modes=['clean', 'input', 'embed', 'feat', 'feat_swap'])
+    ]))
+find_unused_parameters = True

@@ -1,0 +1,95 @@
+"""AlignMix/AE from the command line, on real digits."""
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT
+from mmpretrain.apis import get_model
+from mmpretrain.registry import DATASETS
+from PIL import Image
+
+CONFIG = 'configs/demo/alignmix_ae_digits.py'
+SHORT = ['--cfg-options', 'train_cfg.max_epochs=2', 'train_cfg.val_interval=2',
+         'default_hooks.checkpoint.interval=2', 'train_dataloader.batch_size='
+         '100', 'default_hooks.logger.interval=1']
+
+
+def launch(*command, code=0):
+    result = subprocess.run(
+        list(map(str, command)), cwd=ROOT, capture_output=True, text=True,
+        env={**os.environ, 'OMP_NUM_THREADS': '1', 'PORT': '29531',
+             'PATH': f'{Path(sys.executable).parent}:{os.environ["PATH"]}'})
+    output = result.stdout + result.stderr
+    assert result.returncode == code, output[-4000:]
+    return output
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+    """Work directory of two epochs, by two processes."""
+    work_dir = tmp_path_factory.mktemp('ae')
+    output = launch('bash', 'tools/dist_train.sh', CONFIG, 2, '--work-dir',
+                    work_dir, *SHORT)
+    # steps without the decoder and steps without the classifier
+    assert 'loss_reconstruction' in output and ' loss:' in output
+    return work_dir
+
+
+@pytest.fixture(scope='module')
+def tool():
+    spec = importlib.util.spec_from_file_location(
+        'visualize_interpolation', ROOT / 'tools/visualize_interpolation.py')
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_pictures(trained):
+    output = launch(
+        sys.executable, 'tools/visualize_interpolation.py', CONFIG,
+        trained / 'epoch_2.pth', '--pair', 3, 5, '--steps', 3, '--out',
+        trained)
+    for name in 'interpolation_3_5.png', 'interpolation_5_3.png':
+        assert name in output
+        assert np.asarray(Image.open(trained / name)).std() > 10
+
+
+def test_mixtures_are_decoded_in_both_directions(trained, tool):
+    from mmengine.config import Config
+    cfg = Config.fromfile(ROOT / CONFIG)
+    model = get_model(cfg, str(trained / 'epoch_2.pth')).eval()
+    dataset = DATASETS.build(cfg.test_dataloader.dataset)
+    lam = np.array([0, .3, 1], np.float32)
+    ends, decoded = tool.interpolate(model, dataset, (3, 5), lam)
+    for n, index in enumerate((3, 5)):
+        pixels = dataset[index]['inputs'].permute(1, 2, 0).numpy()
+        np.testing.assert_array_equal(ends[n], pixels)
+    assert list(decoded) == ['unaligned', 'aligned']
+    inputs = torch.stack([dataset[n]['inputs'] for n in (3, 5)])
+    images = model.data_preprocessor(dict(inputs=inputs))['inputs']
+    with torch.no_grad():
+        alone = (model.reconstruct(images) + 1) * 127.5
+    alone = alone.round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    for way in decoded.values():  # a weight of 1 is the anchor itself
+        assert way.shape == (2, 3, 32, 32, 3)
+        np.testing.assert_allclose(way[:, 2], alone, atol=1)
+    # a weight of 0 is the partner, where it is not aligned
+    np.testing.assert_allclose(decoded['unaligned'][:, 0], alone[::-1], atol=1)
+    # in between, the other direction has the other weight
+    flipped = tool.decode(model, images.flip(0), 1 - lam)
+    with model.mixer.unaligned():
+        plain = tool.decode(model, images.flip(0), 1 - lam)
+    np.testing.assert_allclose(decoded['unaligned'], plain, atol=1)
+    assert not np.array_equal(decoded['aligned'], flipped)
+
+
+def test_a_config_without_decoder_is_refused(trained):
+    output = launch(
+        sys.executable, 'tools/visualize_interpolation.py',
+        'configs/demo/alignmix_digits.py', trained / 'epoch_2.pth', code=1)
+    assert 'has no decoder' in output and 'Traceback' not in output

@@ -1,0 +1,128 @@
+#!/usr/bin/env python
+"""Decode mixtures of two images, Figure 3.
+
+`python tools/visualize_interpolation.py CONFIG CKPT` takes pairs of test
+images, mixes their feature maps with weights from 0 to 1, without and with
+alignment, in both directions, and decodes what comes out. CKPT is one of
+AlignMix/AE. Columns are weights of the anchor, whose pose alignment keeps.
+"""
+import argparse
+import contextlib
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.dataset import BaseDataset
+from mmpretrain.apis import get_model
+from mmpretrain.registry import DATASETS
+
+from alignmix_mm import AlignMixAEClassifier, MixBatch, MixPlan
+from alignmix_mm.cli import add_common_options, load_config
+from alignmix_mm.visualization import plot_interpolation, save
+
+
+def parse_args() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    add_common_options(parser)
+    parser.add_argument(
+        '--pair', type=int, nargs=2, action='append', metavar='INDEX',
+        help='test images to mix; default: random ones. Repeat for more pairs')
+    parser.add_argument(
+        '--num', type=int, default=3, help='number of random pairs')
+    parser.add_argument('--seed', type=int, default=0, help='of the draw')
+    parser.add_argument(
+        '--steps', type=int, default=7, help='weights from 0 to 1')
+    parser.add_argument(
+        '--out', type=Path, help='folder; default: that of the work dir')
+    return parser.parse_args()
+
+
+@torch.no_grad()
+def decode(model: AlignMixAEClassifier, images: torch.Tensor,
+           lam: np.ndarray) -> np.ndarray:
+    """Mix two images with each other and decode, for all weights.
+
+    Args:
+        model (AlignMixAEClassifier): In evaluation mode.
+        images (Tensor): Two images as the network gets them, ``(2, 3, H,
+            W)``. Each is once the anchor.
+        lam (np.ndarray): Weights of the anchor, ``(L, )``.
+
+    Returns:
+        np.ndarray: ``(2, L, H, W, 3)`` uint8.
+    """
+    swap = torch.tensor([1, 0], device=images.device)
+    decoded = []
+    for weight in lam:
+        plan = MixPlan('feat', images.new_tensor(weight), swap)
+        decoded.append(model.decoder(
+            model.extract_feat(MixBatch(images, plan))[-1]))
+    pixels = (torch.stack(decoded, 1) + 1) * 127.5
+    pixels = pixels.round().clamp(0, 255).to(torch.uint8)
+    return pixels.permute(0, 1, 3, 4, 2).cpu().numpy()
+
+
+def interpolate(model: AlignMixAEClassifier, dataset: BaseDataset,
+                pair: tuple[int, int],
+                lam: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Mix a pair without and with alignment.
+
+    Args:
+        model (AlignMixAEClassifier): In evaluation mode.
+        dataset (BaseDataset): The images.
+        pair (tuple[int, int]): Which of them.
+        lam (np.ndarray): Weights, ``(L, )``.
+
+    Returns:
+        tuple[np.ndarray, dict]: The images, ``(2, H, W, 3)`` uint8 RGB, and
+        the decoded mixtures ``(2, L, H, W, 3)`` of each way.
+    """
+    inputs = torch.stack([dataset[n]['inputs'] for n in pair])
+    images = model.data_preprocessor(dict(inputs=inputs))['inputs']
+    pixels = (model.decoder_target(images) + 1) * 127.5
+    pixels = pixels.round().clamp(0, 255).to(torch.uint8)
+    ways = {'unaligned': model.mixer.unaligned(),
+            'aligned': contextlib.nullcontext()}
+    decoded = {}
+    for name, context in ways.items():
+        with context:
+            decoded[name] = decode(model, images, lam)
+    return pixels.permute(0, 2, 3, 1).cpu().numpy(), decoded
+
+
+def main() -> None:
+    """Draw."""
+    args = parse_args()
+    if not Path(args.checkpoint).is_file():
+        sys.exit(f'There is no checkpoint {args.checkpoint}.')
+    cfg = load_config(args, ['test_dataloader'])
+    device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    model = get_model(cfg, args.checkpoint, device=device).eval()
+    if not isinstance(model, AlignMixAEClassifier):
+        sys.exit(f'{args.config} has no decoder: its model is '
+                 f'{type(model).__name__}. Take a config of AlignMix/AE, such '
+                 'as configs/alignmix_r18_cifar10_ae.py.')
+    dataset = DATASETS.build(cfg.test_dataloader.dataset)
+    generator = np.random.default_rng(args.seed)
+    pairs = args.pair or generator.choice(
+        len(dataset), (args.num, 2), replace=False).tolist()
+    lam = np.linspace(0, 1, args.steps, dtype=np.float32)
+    for pair in pairs:
+        ends, decoded = interpolate(model, dataset, pair, lam)
+        for n, (anchor, partner) in enumerate((ends, ends[::-1])):
+            figure = plot_interpolation(
+                {name: images[n] for name, images in decoded.items()}, lam,
+                (anchor, partner))
+            path = (args.out or Path(cfg.work_dir)) / (
+                f'interpolation_{pair[n]}_{pair[1 - n]}.png')
+            save(figure, path)
+            print(path)
+
+
+if __name__ == '__main__':
+    main()
