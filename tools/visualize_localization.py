@@ -9,7 +9,7 @@ boxes, with the map of the class that is predicted.
 """
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +47,8 @@ def parse_args() -> argparse.Namespace:
         '--num', type=int, default=16, help='number of images, drawn at '
         'random; default: 16')
     parser.add_argument('--seed', type=int, default=0, help='of the draw')
+    parser.add_argument(
+        '--index', type=int, nargs='+', help='draw these images instead')
     parser.add_argument(
         '--images', type=Path, help='folder of images without boxes')
     parser.add_argument(
@@ -116,14 +118,14 @@ def metric_of(cfg: Config) -> BaseMetric:
 
 def pictures(dataset: BaseDataset, model: torch.nn.Module,
              metric: Localization,
-             indices: np.ndarray) -> Iterator[LocalizedPicture]:
+             indices: Iterable[int]) -> Iterator[LocalizedPicture]:
     """Predict and describe images.
 
     Args:
         dataset (BaseDataset): The images.
         model (Module): The classifier.
         metric (Localization): Says what a box is.
-        indices (np.ndarray): Which images.
+        indices (Iterable[int]): Which images.
 
     Yields:
         LocalizedPicture: Each of them.
@@ -183,7 +185,11 @@ def main() -> None:
     dataset = build_dataset(cfg, args.images)
     model = build_model(cfg, args.checkpoint, 'pred' if args.images else 'gt')
     generator = np.random.default_rng(args.seed)
-    indices = np.sort(generator.permutation(len(dataset))[:args.num])
+    indices = args.index or np.sort(
+        generator.permutation(len(dataset))[:args.num])
+    if max(indices) >= len(dataset):
+        sys.exit(f'There are {len(dataset)} images, but --index asks for '
+                 f'number {max(indices)}.')
     drawn = list(pictures(dataset, model, metric_of(cfg), indices))
     figure = plot_localization(drawn)
     for path in args.out or [Path(cfg.work_dir, 'localization.png')]:

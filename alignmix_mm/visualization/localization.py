@@ -61,8 +61,11 @@ def plot_localization(pictures: Sequence[LocalizedPicture],
                 _draw(axis, box, TRUE)
         right.imshow(picture.scores, cmap='jet', alpha=.5, vmin=0, vmax=1)
         left.set_title(picture.title, fontsize='small', loc='left')
+    shown = [('predicted', PREDICTED)]
+    if any(len(picture.gt_boxes) for picture in pictures):
+        shown.append(('true', TRUE))
     handles = [Rectangle((0, 0), 1, 1, fill=False, color=color, label=label)
-               for color, label in ((PREDICTED, 'predicted'), (TRUE, 'true'))]
+               for label, color in shown]
     figure.legend(handles=handles, loc='outside upper right', ncols=2,
                   fontsize='small', frameon=False)
     return figure

@@ -37,8 +37,11 @@ def test_the_grid_has_room_for_all():
 
 
 def test_pictures_without_true_boxes():
-    image, _ = plot_localization([picture(gt_boxes=())]).axes
-    assert len(boxes(image)) == 1
+    figure = plot_localization([picture(gt_boxes=())])
+    assert len(boxes(figure.axes[0])) == 1
+    labels = [[text.get_text() for text in f.legends[0].get_texts()]
+              for f in (figure, plot_localization([picture()]))]
+    assert labels == [['predicted'], ['predicted', 'true']]
 
 
 def test_nothing_to_draw_is_said():
