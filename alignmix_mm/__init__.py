@@ -43,6 +43,7 @@ if not _MISSING:
             LinearEmbedding,
             PreActResNet_CIFAR,
             ResidualDecoder,
+            WideResNet_CIFAR,
         )
 else:
     _ADVICE = (
@@ -64,5 +65,5 @@ __all__ = [
     'CalibrationError', 'Digits', 'LinearEmbedding', 'Localization',
     'MixBatch', 'MixPlan', 'NoiseImages', 'OODDetection', 'OODTestSets',
     'PreActResNet_CIFAR', 'ResidualDecoder', 'VGGGAP', 'WSOLMetadata',
-    '__version__'
+    'WideResNet_CIFAR', '__version__'
 ]

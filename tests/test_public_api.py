@@ -25,7 +25,7 @@ def test_exports():
         'CalibrationError', 'Digits', 'LinearEmbedding', 'Localization',
         'MixBatch', 'MixPlan', 'NoiseImages', 'OODDetection', 'OODTestSets',
         'PreActResNet_CIFAR', 'ResidualDecoder', 'VGGGAP', 'WSOLMetadata',
-        '__version__']
+        'WideResNet_CIFAR', '__version__']
     assert set(functional.__all__) >= {
         'bin_statistics', 'expected_calibration_error',
         'overconfidence_error', 'ood_metrics', 'projected_gradient_ascent',
@@ -45,7 +45,8 @@ def test_exports():
     (MODELS, 'AlignMixNeck'), (MODELS, 'AlignMixClassifier'),
     (MODELS, 'AlignMixAEClassifier'), (MODELS, 'ResidualDecoder'),
     (MODELS, 'CAMClassifier'), (MODELS, 'LinearEmbedding'),
-    (MODELS, 'PreActResNet_CIFAR'), (MODELS, 'VGGGAP')])
+    (MODELS, 'PreActResNet_CIFAR'), (MODELS, 'VGGGAP'),
+    (MODELS, 'WideResNet_CIFAR')])
 def test_classes_are_in_mmpretrains_registries(registry, name):
     assert registry.get(name) is getattr(alignmix_mm, name)
     assert registry.get(f'alignmix_mm.{name}') is getattr(alignmix_mm, name)

@@ -1,6 +1,6 @@
 """Networks that execute mix plans, and maps of what they see."""
 from .autoencoder import AlignMixAEClassifier
-from .backbones import VGGGAP, PreActResNet_CIFAR
+from .backbones import VGGGAP, PreActResNet_CIFAR, WideResNet_CIFAR
 from .cam import CAMClassifier
 from .classifiers import AlignMixClassifier
 from .decoders import ResidualDecoder
@@ -10,5 +10,5 @@ from .necks import AlignMixNeck
 __all__ = [
     'AlignMixAEClassifier', 'AlignMixClassifier', 'AlignMixNeck',
     'CAMClassifier', 'LinearEmbedding', 'PreActResNet_CIFAR',
-    'ResidualDecoder', 'VGGGAP'
+    'ResidualDecoder', 'VGGGAP', 'WideResNet_CIFAR'
 ]

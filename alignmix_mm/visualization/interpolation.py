@@ -28,7 +28,7 @@ def plot_interpolation(rows: dict[str, np.ndarray],
             f'got {({name: len(images) for name, images in rows.items()})}.')
     anchor, partner = ends
     columns = len(lam) + 2
-    figure = Figure(figsize=(1.05 * columns, 1.1 * len(rows) + .6),
+    figure = Figure(figsize=(1.05 * columns, 1.02 * len(rows) + .3),
                     layout='constrained')
     axes = figure.subplots(len(rows), columns, squeeze=False)
     for row, (name, images) in zip(axes, rows.items()):
