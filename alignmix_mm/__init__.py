@@ -25,6 +25,7 @@ if not _MISSING:
             Digits,
             NoiseImages,
             OODTestSets,
+            TinyImageNet,
             WSOLMetadata,
         )
         from .evaluation.loops import AdversarialTestLoop
@@ -64,6 +65,6 @@ __all__ = [
     'AlignMixClassifier', 'AlignMixNeck', 'CAMClassifier', 'CUBWithBoxes',
     'CalibrationError', 'Digits', 'LinearEmbedding', 'Localization',
     'MixBatch', 'MixPlan', 'NoiseImages', 'OODDetection', 'OODTestSets',
-    'PreActResNet_CIFAR', 'ResidualDecoder', 'VGGGAP', 'WSOLMetadata',
-    'WideResNet_CIFAR', '__version__'
+    'PreActResNet_CIFAR', 'ResidualDecoder', 'TinyImageNet', 'VGGGAP',
+    'WSOLMetadata', 'WideResNet_CIFAR', '__version__'
 ]

@@ -24,8 +24,8 @@ def test_exports():
         'AlignMixClassifier', 'AlignMixNeck', 'CAMClassifier', 'CUBWithBoxes',
         'CalibrationError', 'Digits', 'LinearEmbedding', 'Localization',
         'MixBatch', 'MixPlan', 'NoiseImages', 'OODDetection', 'OODTestSets',
-        'PreActResNet_CIFAR', 'ResidualDecoder', 'VGGGAP', 'WSOLMetadata',
-        'WideResNet_CIFAR', '__version__']
+        'PreActResNet_CIFAR', 'ResidualDecoder', 'TinyImageNet', 'VGGGAP',
+        'WSOLMetadata', 'WideResNet_CIFAR', '__version__']
     assert set(functional.__all__) >= {
         'bin_statistics', 'expected_calibration_error',
         'overconfidence_error', 'ood_metrics', 'projected_gradient_ascent',
@@ -39,7 +39,8 @@ def test_exports():
 @pytest.mark.parametrize('registry, name', [
     (BATCH_AUGMENTS, 'AlignMix'), (DATASETS, 'Digits'),
     (DATASETS, 'CUBWithBoxes'), (DATASETS, 'NoiseImages'),
-    (DATASETS, 'OODTestSets'), (DATASETS, 'WSOLMetadata'),
+    (DATASETS, 'OODTestSets'), (DATASETS, 'TinyImageNet'),
+    (DATASETS, 'WSOLMetadata'),
     (LOOPS, 'AdversarialTestLoop'), (METRICS, 'CalibrationError'),
     (METRICS, 'Localization'), (METRICS, 'OODDetection'),
     (MODELS, 'AlignMixNeck'), (MODELS, 'AlignMixClassifier'),

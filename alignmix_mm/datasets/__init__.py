@@ -2,6 +2,7 @@
 from .digits import Digits
 from .localization import CUBWithBoxes, WSOLMetadata
 from .ood import NoiseImages, OODTestSets
+from .tiny_imagenet import TinyImageNet
 
 __all__ = ['CUBWithBoxes', 'Digits', 'NoiseImages', 'OODTestSets',
-           'WSOLMetadata']
+           'TinyImageNet', 'WSOLMetadata']

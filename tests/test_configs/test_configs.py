@@ -32,8 +32,9 @@ def num_parameters(module):
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
 def test_builds_and_does_a_step(path):
     cfg, model = build(path)
-    size = (224 if 'imagenet' in path.stem or 'cub' in path.stem else
-            112 if 'wsol_mini' in path.stem else 32)
+    size = (224 if '_imagenet' in path.stem or 'cub' in path.stem else
+            112 if 'wsol_mini' in path.stem else
+            64 if 'tinyimagenet' in path.stem else 32)
     model.train()
     classes = cfg.data_preprocessor.num_classes
     data = dict(
@@ -93,6 +94,15 @@ def test_alignmix_and_baselines_have_their_classes(path):
     # and the decoder: its linear layer, its blocks and last convolution
     ('alignmix_r18_cifar10_ae', 15366090 + 513 * 8192 + 2499907),
     ('alignmix_r18_cifar100_ae', 15412260 + 513 * 8192 + 2499907),
+    ('baselines/baseline_wrn16_8_cifar10', 10960736 + 513 * 10),
+    ('alignmix_wrn16_8_cifar10', 10960736 + 8192 * 512 + 512 + 513 * 10),
+    ('alignmix_wrn16_8_cifar100_ae', 10960736 + 8192 * 512 + 512 + 513 * 100
+     + 513 * 8192 + 2499907),
+    ('baselines/baseline_r18_tinyimagenet', 11166144 + 513 * 200),
+    ('alignmix_r18_tinyimagenet', 11166144 + 8192 * 512 + 512 + 513 * 200),
+    # 11.69M for 64 pixels
+    ('alignmix_r18_tinyimagenet_ae', 11166144 + 8192 * 512 + 512 + 513 * 200
+     + 513 * 8192 + 7483715),
     ('alignmix_r50_imagenet_ae', 27831464 + 129 * 512 * 49 + 7561923),
     ('alignmix_r50_cub_wsol', 23917832),
     ('alignmix_vgg16gap_cub_wsol', 19639304),
@@ -122,9 +132,12 @@ def test_imagenet_schedule_is_appendix_b():
     assert cfg.auto_scale_lr.base_batch_size == 4 * 100
 
 
-@pytest.mark.parametrize('name', ['alignmix_r18_cifar10',
-                                  'alignmix_r18_cifar100'])
-def test_cifar_schedule_is_appendix_b(name):
+@pytest.mark.parametrize('name, epochs, milestones', [
+    ('alignmix_r18_cifar10', 2000, (500, 1000, 1500)),
+    ('alignmix_r18_cifar100', 2000, (500, 1000, 1500)),
+    ('alignmix_wrn16_8_cifar100_ae', 2000, (500, 1000, 1500)),
+    ('alignmix_r18_tinyimagenet', 1200, (600, 900))])
+def test_schedule_of_small_images_is_appendix_b(name, epochs, milestones):
     cfg, model = build(ROOT / 'configs' / f'{name}.py')
     optimizer = torch.optim.SGD(model.parameters(), 0.1)
     schedulers = []
@@ -133,14 +146,15 @@ def test_cifar_schedule_is_appendix_b(name):
         schedulers.append(PARAM_SCHEDULERS.build(
             dict(optimizer=optimizer, **options)))
     rates = []
-    for _ in range(2000):
+    for _ in range(epochs):
         rates.append(optimizer.param_groups[0]['lr'])
         optimizer.step()
         for scheduler in schedulers:
             scheduler.step()
     assert rates[0] == pytest.approx(1e-3)  # the warm-up, not in the paper
-    for epoch, rate in ((5, .1), (499, .1), (500, .01), (999, .01),
-                        (1000, 1e-3), (1500, 1e-4), (1999, 1e-4)):
-        assert rates[epoch] == pytest.approx(rate), epoch
-    assert cfg.train_cfg.max_epochs == 2000
+    assert rates[5] == pytest.approx(.1)
+    for n, epoch in enumerate(milestones):
+        assert rates[epoch - 1] == pytest.approx(.1**(n + 1)), epoch
+        assert rates[epoch] == pytest.approx(.1**(n + 2)), epoch
+    assert cfg.train_cfg.max_epochs == epochs
     assert cfg.train_dataloader.batch_size == 128

@@ -1,0 +1,3 @@
+# Baseline of Table 1(a), CIFAR-100, WRN16-8.
+_base_ = './baseline_r18_cifar100.py'
+model = dict(backbone=dict(_delete_=True, type='WideResNet_CIFAR'))
