@@ -1,0 +1,6 @@
+# Table 8, CIFAR-100, R-18: AlignMix, layers {x, e}.
+_base_ = '../alignmix_r18_cifar100.py'
+model = dict(
+    train_cfg=dict(augments=[
+        dict(type='AlignMix', alpha=2.0, modes=['input', 'embed'])
+    ]))

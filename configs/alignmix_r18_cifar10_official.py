@@ -1,0 +1,12 @@
+# CIFAR-10, R-18, as the authors' code does it: global average pooling for f, half
+# of the batches mixes images, the other half maps, one weight for the batch,
+# Sinkhorn stops early. (Theirs keeps the last, smaller batch of an epoch.)
+_base_ = './baselines/baseline_r18_cifar10.py'
+model = dict(
+    type='AlignMixClassifier',
+    mixer=dict(solver='log', tol=0.1, end='col'),
+    head=dict(loss=dict(use_soft=True)),
+    train_cfg=dict(augments=[
+        dict(type='AlignMix', alpha=2.0, modes=['input', 'feat', 'feat_swap'],
+             probs=[0.5, 0.25, 0.25], lam_per='batch')
+    ]))
