@@ -3,7 +3,8 @@ from .alignment import move_cells, plot_alignment, plot_mixed_batch, save
 from .interpolation import plot_interpolation
 from .localization import LocalizedPicture, plot_localization
 from .reliability import plot_reliability
+from .transport import plot_transport
 
 __all__ = ['LocalizedPicture', 'move_cells', 'plot_alignment',
            'plot_interpolation', 'plot_localization', 'plot_mixed_batch',
-           'plot_reliability', 'save']
+           'plot_reliability', 'plot_transport', 'save']

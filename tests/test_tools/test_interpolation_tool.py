@@ -88,6 +88,18 @@ def test_mixtures_are_decoded_in_both_directions(trained, tool):
     assert not np.array_equal(decoded['aligned'], flipped)
 
 
+@pytest.mark.parametrize('own', [False, True])
+def test_pictures_of_alignment(trained, own):
+    """Points of Figure 2, or matches of test images."""
+    names = ['matches_3_5'] if own else ['transport']
+    options = [CONFIG, trained / 'epoch_2.pth', '--pair', 3, 5] * own
+    output = launch(sys.executable, 'tools/visualize_alignment.py', *options,
+                    '--out', trained)
+    for name in names:
+        assert f'{name}.png' in output and f'{name}.svg' in output
+        assert np.asarray(Image.open(trained / f'{name}.png')).std() > 10
+
+
 def test_a_config_without_decoder_is_refused(trained):
     output = launch(
         sys.executable, 'tools/visualize_interpolation.py',

@@ -1,0 +1,125 @@
+#!/usr/bin/env python
+"""Draw what alignment does.
+
+`python tools/visualize_alignment.py` draws Figure 2: two sets of 16 points in
+the plane, their cost and assignment, aligned and mixed points.
+`python tools/visualize_alignment.py CONFIG CKPT` draws, for pairs of test
+images, which position of one feature map takes which of the other.
+"""
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmpretrain.apis import get_model
+from mmpretrain.registry import DATASETS
+
+from alignmix_mm.cli import add_common_options, load_config
+from alignmix_mm.ops import assignment, pairwise_cost
+from alignmix_mm.visualization import plot_alignment, plot_transport, save
+
+
+def parse_args() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument('config', nargs='?', help='config file')
+    parser.add_argument('checkpoint', nargs='?', help='checkpoint file')
+    add_common_options(parser)
+    parser.add_argument(
+        '--pair', type=int, nargs=2, action='append', metavar='INDEX',
+        help='test images; default: random ones. Repeat for more pairs')
+    parser.add_argument(
+        '--num', type=int, default=3, help='number of random pairs')
+    parser.add_argument('--seed', type=int, default=0, help='of all draws')
+    parser.add_argument(
+        '--eps', type=float, default=.1, help='regularization; default: 0.1')
+    parser.add_argument(
+        '--lam', type=float, default=.5, help='weight of the anchor')
+    parser.add_argument(
+        '--out', type=Path, default=Path('work_dirs/alignment'),
+        help='folder; default: work_dirs/alignment')
+    args = parser.parse_args()
+    if bool(args.config) != bool(args.checkpoint):
+        parser.error('CONFIG and CKPT come together, or neither of them')
+    return args
+
+
+def points(seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Make two sets of points: an arc, and a crooked line beside it.
+
+    Args:
+        seed (int): Of their noise.
+
+    Returns:
+        tuple[Tensor, Tensor]: ``(1, 2, 16)`` twice, float32.
+    """
+    rng = np.random.default_rng(seed)
+    t = np.linspace(0, 1, 16)
+    arc = np.stack([np.cos(np.pi * t), np.sin(np.pi * t)])
+    line = np.stack([1.6 - 2 * t, 1.2 * t - 1.4 + .3 * np.sin(6 * t)])
+    return tuple(torch.from_numpy(
+        p + rng.normal(0, .05, p.shape)).float()[None] for p in (arc, line))
+
+
+def draw_points(args: argparse.Namespace) -> None:
+    """Draw Figure 2.
+
+    Args:
+        args (Namespace): Parsed options.
+    """
+    a, b = points(args.seed)
+    cost = pairwise_cost(a, b)
+    plan = assignment(cost, eps=args.eps)
+    figure = plot_transport(*(x[0].numpy() for x in (a, b, cost, plan)),
+                            args.lam)
+    for suffix in 'png', 'svg':
+        path = args.out / f'transport.{suffix}'
+        save(figure, path)
+        print(path)
+
+
+@torch.no_grad()
+def draw_pairs(args: argparse.Namespace) -> None:
+    """Draw the matches of pairs of test images.
+
+    Args:
+        args (Namespace): Parsed options.
+    """
+    if not Path(args.checkpoint).is_file():
+        sys.exit(f'There is no checkpoint {args.checkpoint}.')
+    cfg = load_config(args, ['test_dataloader'])
+    device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    model = get_model(cfg, args.checkpoint, device=device).eval()
+    dataset = DATASETS.build(cfg.test_dataloader.dataset)
+    generator = np.random.default_rng(args.seed)
+    pairs = args.pair or generator.choice(
+        len(dataset), (args.num, 2), replace=False).tolist()
+    for pair in pairs:
+        inputs = torch.stack([dataset[n]['inputs'] for n in pair])
+        images = inputs.permute(0, 2, 3, 1).numpy()
+        if model.data_preprocessor.to_rgb:  # they are loaded as BGR
+            images = images[..., ::-1]
+        maps = model.extract_feat(
+            model.data_preprocessor(dict(inputs=inputs))['inputs'],
+            stage='backbone')[-1]
+        flat = maps.flatten(2)
+        plan = assignment(pairwise_cost(flat[:1], flat[1:]), eps=args.eps)
+        figure = plot_alignment(
+            images[0], images[1], plan[0].cpu().numpy(), maps.shape[2:],
+            'Where each position of the anchor finds its match')
+        for suffix in 'png', 'svg':
+            path = args.out / f'matches_{pair[0]}_{pair[1]}.{suffix}'
+            save(figure, path)
+            print(path)
+
+
+def main() -> None:
+    """Draw."""
+    args = parse_args()
+    (draw_pairs if args.config else draw_points)(args)
+
+
+if __name__ == '__main__':
+    main()
