@@ -15,7 +15,8 @@ MODEL_BLOCKS = [block for block in BLOCKS if 'model = dict(' in block]
 
 
 @pytest.mark.parametrize(
-    'block', MODEL_BLOCKS, ids=['ten_lines', 'two_lines', 'inside'])
+    'block', MODEL_BLOCKS,
+    ids=['ten_lines', 'two_lines', 'inside', 'autoencoder'])
 def test_config_lines_build(block, tmp_path):
     if '_base_' not in block:
         block = "_base_ = ['mmpretrain::resnet/resnet50_8xb32_in1k.py']\n" + (
