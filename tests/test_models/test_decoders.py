@@ -46,6 +46,16 @@ def test_a_block_is_that_of_gulrajani():
     assert block.conv1.bias is None and block.conv2.bias is not None
 
 
+def test_the_ends_are_a_linear_layer_and_norm_relu_conv_tanh():
+    decoder = ResidualDecoder(5, (6, 4)).eval()
+    torch.nn.init.uniform_(decoder.norm.running_mean, -1, 1)
+    e = torch.randn(3, 5)
+    x = decoder.blocks((e @ decoder.fc.weight.T + decoder.fc.bias).view(
+        3, 6, 4, 4))
+    expected = decoder.conv(decoder.norm(x).clamp(min=0)).tanh()
+    torch.testing.assert_close(decoder(e), expected, rtol=1e-5, atol=1e-5)
+
+
 def test_initialization():
     torch.manual_seed(0)
     decoder = ResidualDecoder(32, (128, 96))
