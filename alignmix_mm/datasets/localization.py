@@ -107,7 +107,7 @@ class CUBWithBoxes(_WithBoxes, CUB):
                 cut.append(row)
             info['loc_size'] = size
             info.setdefault('loc_boxes', []).append(
-                np.minimum(box, np.tile(size, 2) - [0, 0, 1, 1]).tolist())
+                np.minimum(box, np.tile(size, 2) - 1).tolist())
         _warn_of_cut(cut)
         _check_all_have_boxes(infos, path)
         return list(infos.values())
