@@ -3,7 +3,8 @@
 
 `python tools/localize_maps.py data/CUB_200_2011 --maps FOLDER` reads
 FOLDER/<class>/<image>.npy, a raw map (h, w) of any size, for every image of
-the test set, and prints what tools/test.py prints for a checkpoint. Without
+the test set, and prints what tools/test.py prints for a checkpoint. (Maps that
+the evaluator of Choe et al. wrote, <image>.jpg.npy, are found too.) Without
 --maps it evaluates the same bump at the centre of every image: what is no
 better has not found anything.
 """
@@ -72,6 +73,8 @@ def read_map(folder: Path, image: Path) -> np.ndarray:
         np.ndarray: The map, ``(h, w)``.
     """
     path = folder / image.with_suffix('.npy')
+    if not path.is_file() and (folder / f'{image}.npy').is_file():
+        path = folder / f'{image}.npy'
     try:
         scores = np.load(path, allow_pickle=False)
     except (OSError, ValueError) as error:
