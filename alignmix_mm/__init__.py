@@ -46,6 +46,7 @@ if not _MISSING:
             ResidualDecoder,
             WideResNet_CIFAR,
         )
+        from .schedulers import PiecewiseLinearLR
 else:
     _ADVICE = (
         f'alignmix_mm did not find {", ".join(_MISSING)}, so only '
@@ -65,6 +66,7 @@ __all__ = [
     'AlignMixClassifier', 'AlignMixNeck', 'CAMClassifier', 'CUBWithBoxes',
     'CalibrationError', 'Digits', 'LinearEmbedding', 'Localization',
     'MixBatch', 'MixPlan', 'NoiseImages', 'OODDetection', 'OODTestSets',
-    'PreActResNet_CIFAR', 'ResidualDecoder', 'TinyImageNet', 'VGGGAP',
-    'WSOLMetadata', 'WideResNet_CIFAR', '__version__'
+    'PiecewiseLinearLR', 'PreActResNet_CIFAR', 'ResidualDecoder',
+    'TinyImageNet', 'VGGGAP', 'WSOLMetadata', 'WideResNet_CIFAR',
+    '__version__'
 ]

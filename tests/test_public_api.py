@@ -8,6 +8,7 @@ from mmpretrain.registry import (
     LOOPS,
     METRICS,
     MODELS,
+    PARAM_SCHEDULERS,
 )
 
 import alignmix_mm
@@ -24,8 +25,9 @@ def test_exports():
         'AlignMixClassifier', 'AlignMixNeck', 'CAMClassifier', 'CUBWithBoxes',
         'CalibrationError', 'Digits', 'LinearEmbedding', 'Localization',
         'MixBatch', 'MixPlan', 'NoiseImages', 'OODDetection', 'OODTestSets',
-        'PreActResNet_CIFAR', 'ResidualDecoder', 'TinyImageNet', 'VGGGAP',
-        'WSOLMetadata', 'WideResNet_CIFAR', '__version__']
+        'PiecewiseLinearLR', 'PreActResNet_CIFAR', 'ResidualDecoder',
+        'TinyImageNet', 'VGGGAP', 'WSOLMetadata', 'WideResNet_CIFAR',
+        '__version__']
     assert set(functional.__all__) >= {
         'bin_statistics', 'expected_calibration_error',
         'overconfidence_error', 'ood_metrics', 'projected_gradient_ascent',
@@ -47,7 +49,8 @@ def test_exports():
     (MODELS, 'AlignMixAEClassifier'), (MODELS, 'ResidualDecoder'),
     (MODELS, 'CAMClassifier'), (MODELS, 'LinearEmbedding'),
     (MODELS, 'PreActResNet_CIFAR'), (MODELS, 'VGGGAP'),
-    (MODELS, 'WideResNet_CIFAR')])
+    (MODELS, 'WideResNet_CIFAR'),
+    (PARAM_SCHEDULERS, 'PiecewiseLinearLR')])
 def test_classes_are_in_mmpretrains_registries(registry, name):
     assert registry.get(name) is getattr(alignmix_mm, name)
     assert registry.get(f'alignmix_mm.{name}') is getattr(alignmix_mm, name)

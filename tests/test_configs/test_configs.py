@@ -89,6 +89,7 @@ def test_alignmix_and_baselines_have_their_classes(path):
     # the paper says 28M: 2048x4x4, e in R^128
     ('alignmix_r50_imagenet', 23508032 + 32768 * 128 + 128 + 129 * 1000),
     ('baselines/baseline_r50_imagenet', 25557032),
+    ('alignmix_r50_imagenet_100e', 23508032 + 32768 * 128 + 128 + 129 * 1000),
     # no parameter is added to MMPretrain's networks
     ('baselines/manifold_r18_cifar10', 11166144 + 513 * 10),
     ('alignmix_deit_small_imagenet', 22050664),
