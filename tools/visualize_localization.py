@@ -70,6 +70,10 @@ def build_dataset(cfg: Config, images: Path | None) -> BaseDataset:
     options = cfg.test_dataloader.dataset
     if images is None:
         return DATASETS.build(options)
+    if not any('Load' in str(step.type) for step in options.pipeline):
+        sys.exit('--images needs a config whose test pipeline reads image '
+                 'files, with LoadImageFromFile and a Resize; that of this '
+                 f'config is {[step.type for step in options.pipeline]}.')
     dataset = DATASETS.build(dict(
         type='CustomDataset', data_root=str(images), with_label=False,
         pipeline=options.pipeline, lazy_init=True))

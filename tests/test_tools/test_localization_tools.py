@@ -150,6 +150,15 @@ def test_pictures(trained, own):
     assert ('#00ff00' in text) == (not own)  # true boxes
 
 
+def test_a_config_that_reads_no_files_cannot_draw_a_folder(trained):
+    folder, _ = trained
+    output = python(
+        'tools/visualize_localization.py', 'configs/alignmix_r18_cifar10.py',
+        folder / 'run' / 'epoch_1.pth', '--images', folder, code=1)
+    assert 'with LoadImageFromFile and a Resize' in output
+    assert "['PackInputs']" in output and 'Traceback' not in output
+
+
 @pytest.mark.parametrize('tool', ['test', 'visualize_localization'])
 def test_missing_boxes_are_named(trained, tool, tmp_path):
     import shutil

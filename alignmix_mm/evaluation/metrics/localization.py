@@ -43,6 +43,11 @@ class Localization(BaseMetric):
             of the run's log, or none where there is no log file.
         collect_device (str): See ``BaseMetric``. Defaults to ``'cpu'``.
         prefix (str, optional): See ``BaseMetric``. Defaults to None.
+
+    Raises:
+        ValueError: If an option is unknown; when images are evaluated, if
+            samples lack boxes or maps of the true class, or were not just
+            resized.
     """
 
     default_prefix = 'localization'
@@ -57,7 +62,8 @@ class Localization(BaseMetric):
                  prefix: str | None = None) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
         self.options = dict(tau=tau, norm=norm, box=box)
-        localize(np.eye(2), [[0, 0, 1, 1]], (2, 2), **self.options)  # valid?
+        # raises now, and not behind the first epoch, if an option is none
+        localize(np.eye(2), [[0, 0, 1, 1]], (2, 2), **self.options)
         self.center_crop = center_crop
         self.out_dir = out_dir
 
