@@ -1,4 +1,4 @@
-"""What tools/train.py and tools/test.py share: options and their meaning."""
+"""What the tools share: options, their meaning, and trained models."""
 import argparse
 import inspect
 import logging
@@ -7,10 +7,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from mmengine.config import Config, ConfigDict, DictAction
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
+from mmpretrain.apis import get_model
 from mmpretrain.registry import DATASETS
 
 # MMEngine warns of its own calls, which a user cannot do anything about.
@@ -90,6 +92,55 @@ def build_runner(cfg: Config) -> Runner:
               Runner.from_cfg(cfg))
     runner.logger.addFilter(_is_no_noise)
     return runner
+
+
+def load_model(cfg: Config, checkpoint: str) -> torch.nn.Module:
+    """Build the model and load its weights, to look at what it does.
+
+    Args:
+        cfg (Config): Complete config.
+        checkpoint (str): File of the weights.
+
+    Returns:
+        Module: In evaluation mode, on the GPU if there is one.
+    """
+    if not Path(checkpoint).is_file():
+        sys.exit(f'There is no checkpoint {checkpoint}.')
+    device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    return get_model(cfg, checkpoint, device=device).eval()
+
+
+def add_pair_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say which pairs of test images are drawn.
+
+    Args:
+        parser (ArgumentParser): The parser to extend.
+    """
+    parser.add_argument(
+        '--pair', type=int, nargs=2, action='append', metavar='INDEX',
+        help='test images; default: random ones. Repeat for more pairs')
+    parser.add_argument(
+        '--num', type=int, default=3, help='number of random pairs')
+    parser.add_argument('--seed', type=int, default=0, help='of all draws')
+
+
+def choose_pairs(args: argparse.Namespace, size: int) -> list[list[int]]:
+    """Indices of the pairs that the options ask for.
+
+    Args:
+        args (Namespace): Parsed options.
+        size (int): Number of test images.
+
+    Returns:
+        list[list[int]]: Two indices each.
+    """
+    pairs = args.pair or np.random.default_rng(args.seed).choice(
+        size, (args.num, 2), replace=False).tolist()
+    largest = max(map(max, pairs))
+    if largest >= size:
+        sys.exit(f'There are {size} test images, but --pair asks for number '
+                 f'{largest}.')
+    return pairs
 
 
 def leave() -> None:

@@ -7,15 +7,20 @@ the plane, their cost and assignment, aligned and mixed points.
 images, which position of one feature map takes which of the other.
 """
 import argparse
-import sys
 from pathlib import Path
 
 import numpy as np
 import torch
-from mmpretrain.apis import get_model
+import torch.nn.functional as F
 from mmpretrain.registry import DATASETS
 
-from alignmix_mm.cli import add_common_options, load_config
+from alignmix_mm.cli import (
+    add_common_options,
+    add_pair_options,
+    choose_pairs,
+    load_config,
+    load_model,
+)
 from alignmix_mm.ops import assignment, pairwise_cost
 from alignmix_mm.visualization import plot_alignment, plot_transport, save
 
@@ -27,12 +32,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('config', nargs='?', help='config file')
     parser.add_argument('checkpoint', nargs='?', help='checkpoint file')
     add_common_options(parser)
-    parser.add_argument(
-        '--pair', type=int, nargs=2, action='append', metavar='INDEX',
-        help='test images; default: random ones. Repeat for more pairs')
-    parser.add_argument(
-        '--num', type=int, default=3, help='number of random pairs')
-    parser.add_argument('--seed', type=int, default=0, help='of all draws')
+    add_pair_options(parser)
     parser.add_argument(
         '--eps', type=float, default=.1, help='regularization; default: 0.1')
     parser.add_argument(
@@ -87,16 +87,10 @@ def draw_pairs(args: argparse.Namespace) -> None:
     Args:
         args (Namespace): Parsed options.
     """
-    if not Path(args.checkpoint).is_file():
-        sys.exit(f'There is no checkpoint {args.checkpoint}.')
     cfg = load_config(args, ['test_dataloader'])
-    device = 'cuda' if torch.cuda.is_available() else 'cpu'
-    model = get_model(cfg, args.checkpoint, device=device).eval()
+    model = load_model(cfg, args.checkpoint)
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
-    generator = np.random.default_rng(args.seed)
-    pairs = args.pair or generator.choice(
-        len(dataset), (args.num, 2), replace=False).tolist()
-    for pair in pairs:
+    for pair in choose_pairs(args, len(dataset)):
         inputs = torch.stack([dataset[n]['inputs'] for n in pair])
         images = inputs.permute(0, 2, 3, 1).numpy()
         if model.data_preprocessor.to_rgb:  # they are loaded as BGR
@@ -104,6 +98,8 @@ def draw_pairs(args: argparse.Namespace) -> None:
         maps = model.extract_feat(
             model.data_preprocessor(dict(inputs=inputs))['inputs'],
             stage='backbone')[-1]
+        if getattr(model.neck, 'align_size', None):  # as the neck does it
+            maps = F.adaptive_avg_pool2d(maps, model.neck.align_size)
         flat = maps.flatten(2)
         plan = assignment(pairwise_cost(flat[:1], flat[1:]), eps=args.eps)
         figure = plot_alignment(

@@ -14,11 +14,16 @@ from pathlib import Path
 import numpy as np
 import torch
 from mmengine.dataset import BaseDataset
-from mmpretrain.apis import get_model
 from mmpretrain.registry import DATASETS
 
 from alignmix_mm import AlignMixAEClassifier, MixBatch, MixPlan
-from alignmix_mm.cli import add_common_options, load_config
+from alignmix_mm.cli import (
+    add_common_options,
+    add_pair_options,
+    choose_pairs,
+    load_config,
+    load_model,
+)
 from alignmix_mm.visualization import plot_interpolation, save
 
 
@@ -29,12 +34,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
     add_common_options(parser)
-    parser.add_argument(
-        '--pair', type=int, nargs=2, action='append', metavar='INDEX',
-        help='test images to mix; default: random ones. Repeat for more pairs')
-    parser.add_argument(
-        '--num', type=int, default=3, help='number of random pairs')
-    parser.add_argument('--seed', type=int, default=0, help='of the draw')
+    add_pair_options(parser)
     parser.add_argument(
         '--steps', type=int, default=7, help='weights from 0 to 1')
     parser.add_argument(
@@ -98,21 +98,15 @@ def interpolate(model: AlignMixAEClassifier, dataset: BaseDataset,
 def main() -> None:
     """Draw."""
     args = parse_args()
-    if not Path(args.checkpoint).is_file():
-        sys.exit(f'There is no checkpoint {args.checkpoint}.')
     cfg = load_config(args, ['test_dataloader'])
-    device = 'cuda' if torch.cuda.is_available() else 'cpu'
-    model = get_model(cfg, args.checkpoint, device=device).eval()
+    model = load_model(cfg, args.checkpoint)
     if not isinstance(model, AlignMixAEClassifier):
         sys.exit(f'{args.config} has no decoder: its model is '
                  f'{type(model).__name__}. Take a config of AlignMix/AE, such '
                  'as configs/alignmix_r18_cifar10_ae.py.')
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
-    generator = np.random.default_rng(args.seed)
-    pairs = args.pair or generator.choice(
-        len(dataset), (args.num, 2), replace=False).tolist()
     lam = np.linspace(0, 1, args.steps, dtype=np.float32)
-    for pair in pairs:
+    for pair in choose_pairs(args, len(dataset)):
         ends, decoded = interpolate(model, dataset, pair, lam)
         for n, (anchor, partner) in enumerate((ends, ends[::-1])):
             figure = plot_interpolation(

@@ -17,11 +17,10 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset, pseudo_collate
 from mmengine.evaluator import BaseMetric
-from mmpretrain.apis import get_model
 from mmpretrain.registry import DATASETS, METRICS
 from mmpretrain.structures import DataSample
 
-from alignmix_mm.cli import add_common_options, load_config
+from alignmix_mm.cli import add_common_options, load_config, load_model
 from alignmix_mm.evaluation.functional import (
     box_iou,
     boxes_from_map,
@@ -98,8 +97,7 @@ def build_model(cfg: Config, checkpoint: str, cam: str) -> torch.nn.Module:
     if cfg.model.type == 'ImageClassifier':
         cfg.model.type = 'alignmix_mm.CAMClassifier'
     cfg.model.cam = cam
-    device = 'cuda' if torch.cuda.is_available() else 'cpu'
-    return get_model(cfg, checkpoint, device=device).eval()
+    return load_model(cfg, checkpoint)
 
 
 def metric_of(cfg: Config) -> BaseMetric:
@@ -183,11 +181,9 @@ def describe(sample: DataSample, box: np.ndarray, truth: np.ndarray,
 def main() -> None:
     """Draw."""
     args = parse_args()
-    if not Path(args.checkpoint).is_file():
-        sys.exit(f'There is no checkpoint {args.checkpoint}.')
     cfg = load_config(args, [] if args.images else ['test_dataloader'])
-    dataset = build_dataset(cfg, args.images)
     model = build_model(cfg, args.checkpoint, 'pred' if args.images else 'gt')
+    dataset = build_dataset(cfg, args.images)
     generator = np.random.default_rng(args.seed)
     indices = args.index or np.sort(
         generator.permutation(len(dataset))[:args.num])

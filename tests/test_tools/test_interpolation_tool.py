@@ -40,13 +40,17 @@ def trained(tmp_path_factory):
     return work_dir
 
 
-@pytest.fixture(scope='module')
-def tool():
+def load(name):
     spec = importlib.util.spec_from_file_location(
-        'visualize_interpolation', ROOT / 'tools/visualize_interpolation.py')
+        name, ROOT / 'tools' / f'{name}.py')
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope='module')
+def tool():
+    return load('visualize_interpolation')
 
 
 def test_pictures(trained):
@@ -100,8 +104,40 @@ def test_pictures_of_alignment(trained, own):
         assert np.asarray(Image.open(trained / f'{name}.png')).std() > 10
 
 
+def test_matches_are_those_of_the_map_that_the_neck_aligns(
+        tmp_path, monkeypatch):
+    from mmengine.config import Config
+    from mmpretrain.registry import MODELS
+    config = tmp_path / 'pooled.py'
+    config.write_text(
+        f"_base_ = {str(ROOT / 'configs/demo/alignmix_digits.py')!r}\n"
+        'model = dict(neck=dict(align_size=2, embed=dict(in_channels=512)))')
+    cfg = Config.fromfile(config)
+    torch.save(MODELS.build(cfg.model).state_dict(), tmp_path / 'ckpt.pth')
+    tool, grids = load('visualize_alignment'), []
+    monkeypatch.setattr(tool, 'save', lambda *_: None)
+    monkeypatch.setattr(tool, 'plot_alignment', lambda a, b, plan, grid, title:
+                        grids.append((plan.shape, tuple(grid))))
+    monkeypatch.setattr(sys, 'argv', [
+        'tool', str(config), str(tmp_path / 'ckpt.pth'), '--num', '1'])
+    tool.main()
+    assert grids == [((4, 4), (2, 2))]  # the backbone's map is 4x4
+
+
 def test_a_config_without_decoder_is_refused(trained):
     output = launch(
         sys.executable, 'tools/visualize_interpolation.py',
         'configs/demo/alignmix_digits.py', trained / 'epoch_2.pth', code=1)
     assert 'has no decoder' in output and 'Traceback' not in output
+
+
+@pytest.mark.parametrize('tool, options, message', [
+    ('visualize_interpolation', ['--pair', '3', '900'],
+     'There are 900 test images, but --pair asks for number 900'),
+    ('visualize_alignment', ['--pair', '3', '900'], 'There are 900 test'),
+    ('visualize_alignment', [], 'There is no checkpoint')])
+def test_what_is_not_there_is_named(trained, tool, options, message):
+    checkpoint = trained / ('epoch_2.pth' if options else 'epoch_9.pth')
+    output = launch(sys.executable, f'tools/{tool}.py', CONFIG, checkpoint,
+                    *options, '--out', trained, code=1)
+    assert message in output and 'Traceback' not in output
