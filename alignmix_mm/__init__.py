@@ -41,6 +41,8 @@ if not _MISSING:
             AlignMixClassifier,
             AlignMixNeck,
             CAMClassifier,
+            ConvEmbedding,
+            GaussianEmbedding,
             LinearEmbedding,
             PreActResNet_CIFAR,
             ResidualDecoder,
@@ -64,9 +66,9 @@ else:
 __all__ = [
     'AdversarialTestLoop', 'AlignMix', 'AlignMixAEClassifier',
     'AlignMixClassifier', 'AlignMixNeck', 'CAMClassifier', 'CUBWithBoxes',
-    'CalibrationError', 'Digits', 'LinearEmbedding', 'Localization',
-    'MixBatch', 'MixPlan', 'NoiseImages', 'OODDetection', 'OODTestSets',
-    'PiecewiseLinearLR', 'PreActResNet_CIFAR', 'ResidualDecoder',
-    'TinyImageNet', 'VGGGAP', 'WSOLMetadata', 'WideResNet_CIFAR',
-    '__version__'
+    'CalibrationError', 'ConvEmbedding', 'Digits', 'GaussianEmbedding',
+    'LinearEmbedding', 'Localization', 'MixBatch', 'MixPlan', 'NoiseImages',
+    'OODDetection', 'OODTestSets', 'PiecewiseLinearLR', 'PreActResNet_CIFAR',
+    'ResidualDecoder', 'TinyImageNet', 'VGGGAP', 'WSOLMetadata',
+    'WideResNet_CIFAR', '__version__'
 ]

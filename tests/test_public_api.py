@@ -23,11 +23,11 @@ def test_exports():
     assert alignmix_mm.__all__ == [
         'AdversarialTestLoop', 'AlignMix', 'AlignMixAEClassifier',
         'AlignMixClassifier', 'AlignMixNeck', 'CAMClassifier', 'CUBWithBoxes',
-        'CalibrationError', 'Digits', 'LinearEmbedding', 'Localization',
-        'MixBatch', 'MixPlan', 'NoiseImages', 'OODDetection', 'OODTestSets',
-        'PiecewiseLinearLR', 'PreActResNet_CIFAR', 'ResidualDecoder',
-        'TinyImageNet', 'VGGGAP', 'WSOLMetadata', 'WideResNet_CIFAR',
-        '__version__']
+        'CalibrationError', 'ConvEmbedding', 'Digits', 'GaussianEmbedding',
+        'LinearEmbedding', 'Localization', 'MixBatch', 'MixPlan',
+        'NoiseImages', 'OODDetection', 'OODTestSets', 'PiecewiseLinearLR',
+        'PreActResNet_CIFAR', 'ResidualDecoder', 'TinyImageNet', 'VGGGAP',
+        'WSOLMetadata', 'WideResNet_CIFAR', '__version__']
     assert set(functional.__all__) >= {
         'bin_statistics', 'expected_calibration_error',
         'overconfidence_error', 'ood_metrics', 'projected_gradient_ascent',

@@ -79,12 +79,24 @@ class MixPlan:
         Returns:
             Tensor: ``(B, ...)`` in the dtype of ``x``.
         """
-        anchor, partner = self.pair(x)
-        dtype = torch.promote_types(x.dtype, self.lam.dtype)
+        return self.interpolate(*self.pair(x))
+
+    def interpolate(self, anchor: Tensor, partner: Tensor) -> Tensor:
+        """Interpolate given pairs, e.g. of an aligned partner.
+
+        Args:
+            anchor (Tensor): ``(B, ...)``, floating point, weight ``lam``.
+            partner (Tensor): ``(B, ...)``, like the anchor.
+
+        Returns:
+            Tensor: ``(B, ...)`` in the dtype of the anchor.
+        """
+        dtype = torch.promote_types(anchor.dtype, self.lam.dtype)
         lam = self.lam.to(dtype)
         if lam.ndim:
-            lam = lam.view(-1, *[1] * (x.ndim - 1))
-        return torch.lerp(partner.to(dtype), anchor.to(dtype), lam).to(x.dtype)
+            lam = lam.view(-1, *[1] * (anchor.ndim - 1))
+        return torch.lerp(partner.to(dtype), anchor.to(dtype),
+                          lam).to(anchor.dtype)
 
 
 @dataclass(frozen=True, eq=False)

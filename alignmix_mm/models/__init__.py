@@ -4,11 +4,12 @@ from .backbones import VGGGAP, PreActResNet_CIFAR, WideResNet_CIFAR
 from .cam import CAMClassifier
 from .classifiers import AlignMixClassifier
 from .decoders import ResidualDecoder
-from .embeddings import LinearEmbedding
+from .embeddings import ConvEmbedding, LinearEmbedding
+from .gaussian import GaussianEmbedding
 from .necks import AlignMixNeck
 
 __all__ = [
     'AlignMixAEClassifier', 'AlignMixClassifier', 'AlignMixNeck',
-    'CAMClassifier', 'LinearEmbedding', 'PreActResNet_CIFAR',
-    'ResidualDecoder', 'VGGGAP', 'WideResNet_CIFAR'
+    'CAMClassifier', 'ConvEmbedding', 'GaussianEmbedding', 'LinearEmbedding',
+    'PreActResNet_CIFAR', 'ResidualDecoder', 'VGGGAP', 'WideResNet_CIFAR'
 ]

@@ -1,4 +1,4 @@
-"""AlignMix/AE: reconstruction of clean images beside mixing."""
+"""AlignMix/AE and /VAE: reconstruction of clean images beside mixing."""
 import torch.nn.functional as F
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from ..mixing import MixBatch
 from .classifiers import AlignMixClassifier
+from .gaussian import Gaussian, GaussianEmbedding
 
 _REDUCTIONS = ('mean', 'sum')
 
@@ -23,6 +24,10 @@ class AlignMixAEClassifier(AlignMixClassifier):
     Nothing that was decoded reaches the classifier, and evaluation does not
     use the decoder.
 
+    With :class:`GaussianEmbedding` it is AlignMix/VAE: clean batches have a
+    second loss, the divergence of the embeddings' distributions from the
+    standard normal one.
+
     Args:
         *args: Arguments of :class:`AlignMixClassifier`.
         decoder (dict | nn.Module): The decoder D, e.g.
@@ -33,6 +38,10 @@ class AlignMixAEClassifier(AlignMixClassifier):
         reduction (str): ``'mean'`` over all values, or ``'sum'`` over the
             values of an image, which is the loss as the paper writes it and
             thousands of times larger. Defaults to ``'mean'``.
+        kl_weight (float, optional): Weight of the divergence. Defaults to
+            None: that of the reconstruction loss, per value of an image if
+            it is a mean. The two losses then have the ratio of Kingma and
+            Welling (2014), up to the factor 1/2 of a normal likelihood.
         **kwargs: Arguments of :class:`AlignMixClassifier`. ``AlignMix`` has
             to draw ``'clean'``, e.g. ``modes=('clean', 'input', 'embed',
             'feat', 'feat_swap')``.
@@ -49,6 +58,7 @@ class AlignMixAEClassifier(AlignMixClassifier):
                  decoder: dict | nn.Module,
                  loss_weight: float = 1.,
                  reduction: str = 'mean',
+                 kl_weight: float | None = None,
                  **kwargs) -> None:
         super().__init__(*args, **kwargs)
         if reduction not in _REDUCTIONS:
@@ -61,8 +71,15 @@ class AlignMixAEClassifier(AlignMixClassifier):
                 'but got none.')
         self.decoder = (decoder if isinstance(decoder, nn.Module) else
                         MODELS.build(decoder))
+        if kl_weight is not None and not any(
+                isinstance(m, GaussianEmbedding) for m in self.modules()):
+            raise ValueError(
+                f'Expected no `kl_weight` without GaussianEmbedding, got '
+                f'{kl_weight!r}. Leave it out, or set `neck.embed` to '
+                "dict(type='GaussianEmbedding', embed=...).")
         self.loss_weight = loss_weight
         self.reduction = reduction
+        self.kl_weight = kl_weight
 
     def loss(self, inputs: Tensor | MixBatch,
              data_samples: list[DataSample]) -> dict[str, Tensor]:
@@ -74,13 +91,18 @@ class AlignMixAEClassifier(AlignMixClassifier):
             data_samples (list[DataSample]): Their labels.
 
         Returns:
-            dict[str, Tensor]: ``loss_reconstruction``, or ``loss``.
+            dict[str, Tensor]: ``loss_reconstruction``, and ``loss_kl`` of a
+            distribution; or ``loss``.
         """
         if not (isinstance(inputs, MixBatch) and inputs.plan.mode == 'clean'):
             return super().loss(inputs, data_samples)
-        decoded = self.decoder(self.extract_feat(inputs)[-1])
-        return dict(loss_reconstruction=self.reconstruction_loss(
-            decoded, self.decoder_target(inputs.images)))
+        embedding = self.extract_feat(inputs)
+        target = self.decoder_target(inputs.images)
+        losses = dict(loss_reconstruction=self.reconstruction_loss(
+            self.decoder(embedding[-1]), target))
+        if isinstance(embedding, Gaussian):
+            losses['loss_kl'] = self.kl_loss(embedding, target[0].numel())
+        return losses
 
     def reconstruct(self, images: Tensor) -> Tensor:
         """Encode and decode images.
@@ -129,3 +151,19 @@ class AlignMixAEClassifier(AlignMixClassifier):
         if self.reduction == 'sum':
             loss = loss / len(target)
         return self.loss_weight * loss
+
+    def kl_loss(self, embedding: Gaussian, num_values: int) -> Tensor:
+        """Weighted divergence of distributions from the standard normal one.
+
+        Args:
+            embedding (Gaussian): ``N`` distributions.
+            num_values (int): Number of values of an image.
+
+        Returns:
+            Tensor: The loss, ``()``.
+        """
+        weight = self.kl_weight
+        if weight is None:
+            weight = self.loss_weight / (
+                num_values if self.reduction == 'mean' else 1)
+        return weight * embedding.kl_divergence().mean()

@@ -9,9 +9,10 @@ from torch import Tensor, nn
 from ..mixing import AlignMix, MixBatch, MixPlan
 from .cam import CAMClassifier
 from .effect import EffectReport, alignment_effect, without_trace
-from .mixer import Features, MapMixer
+from .mixer import MapMixer
 from .necks import AlignMixNeck
 from .places import MixPlace, MixPlaces
+from .shapes import Features
 
 _STAGES = ('backbone', 'neck', 'pre_logits')
 

@@ -7,7 +7,8 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from .mixer import Features, MapMixer
+from .mixer import MapMixer
+from .shapes import Features
 
 NO_EFFECT = 1e-3
 LATER = 100  # batches mixed at a place

@@ -1,5 +1,4 @@
 """Execution of a mix plan on maps, tokens and embeddings."""
-import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -8,12 +7,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..mixing import MixPlan
-from ..ops import align_and_mix
-from ..ops._dispatch import MAX_POSITIONS
+from ..ops import align, align_and_mix, assignment, pairwise_cost
 from ..ops.transport import check_options
-
-MAX_BLOCK = 8  # sides of a block of positions that are moved together
-Features = Tensor | tuple[Tensor, ...]
+from .embeddings import Embedding
+from .shapes import Features, block_size, only_map, patch_grid
 
 
 class MapMixer(nn.Module):
@@ -61,17 +58,19 @@ class MapMixer(nn.Module):
         Args:
             feats (Tensor | tuple[Tensor]): Feature maps, ``(N, C, H, W)``.
             plan (MixPlan, optional): The plan; None embeds and no more.
-            embed (Callable): Maps features to embeddings.
+            embed (Callable): Maps features to embeddings. The parts of an
+                :class:`Embedding` are mixed before it is finished.
 
         Returns:
             Tensor | tuple[Tensor]: What ``embed`` returns, mixed.
         """
         if plan is not None and plan.mixes_features:
             feats = (self.mix_map(only_map(feats), plan), )
-        embedding = embed(feats)
-        if plan is not None and plan.mode == 'embed':
-            return _mix_nested(embedding, plan)
-        return embedding
+        if plan is None or plan.mode != 'embed':
+            return embed(feats)
+        if isinstance(embed, Embedding):
+            return embed.finish(self.mix_parts(embed.encode(feats), plan))
+        return _mix_nested(embed(feats), plan)
 
     def mix_map(self, x: Tensor, plan: MixPlan) -> Tensor:
         """Mix a map, eqs. (12) and (13), or (1) without alignment.
@@ -104,6 +103,34 @@ class MapMixer(nn.Module):
         mixed = self._align_and_mix(blocks, plan, self.eps * side**2)
         return F.pixel_shuffle(mixed, side)
 
+    def mix_parts(self, parts: tuple[Tensor, ...],
+                  plan: MixPlan) -> tuple[Tensor, ...]:
+        """Mix the parts of an embedding with the same weights.
+
+        Maps, i.e. the tensor E or M and Sigma of its distribution, are
+        aligned: by the plan of transport of the first, so that mean and
+        deviation of a position stay together. Vectors are not.
+
+        Args:
+            parts (tuple[Tensor]): Each ``(B, d)`` or ``(B, C, H, W)``.
+            plan (MixPlan): The plan.
+
+        Returns:
+            tuple[Tensor]: The parts, mixed.
+        """
+        if not self.align or parts[0].ndim != 4:
+            return tuple(plan.mix(part) for part in parts)
+        if len(parts) == 1:
+            return (self.mix_map(parts[0], plan), )
+        anchors, partners = zip(*(plan.pair(part) for part in parts))
+        R = assignment(
+            pairwise_cost(anchors[0].detach().flatten(2),
+                          partners[0].detach().flatten(2)),
+            self.eps, **self.transport)
+        return tuple(
+            plan.interpolate(a, align(b.flatten(2), R).view_as(a))
+            for a, b in zip(anchors, partners))
+
     def mix_tokens(self,
                    x: Tensor,
                    plan: MixPlan,
@@ -129,7 +156,7 @@ class MapMixer(nn.Module):
         if not self.align:
             return plan.mix(x)
         extra, patches = x[:, :num_extra], x[:, num_extra:].transpose(1, 2)
-        grid = _check_grid(patches.shape[2], grid)
+        grid = patch_grid(patches.shape[2], grid)
         mixed = self.mix_map(patches.unflatten(2, grid), plan)
         return torch.cat(
             [plan.mix(extra), mixed.flatten(2).transpose(1, 2)], dim=1)
@@ -151,84 +178,6 @@ class MapMixer(nn.Module):
         """Show the options."""
         options = dict(align=self.align, eps=self.eps, **self.transport)
         return ', '.join(f'{k}={v!r}' for k, v in options.items())
-
-
-def block_size(size: Sequence[int]) -> int:
-    """Side of the square blocks in which a map is aligned.
-
-    The smallest that divides the map and leaves at most 256 of them, for
-    which a plan is small and the kernels are made.
-
-    Args:
-        size (Sequence[int]): Rows and columns of the map.
-
-    Returns:
-        int: Rows and columns of a block, from 1 to 8.
-
-    Raises:
-        ValueError: If there is no such block.
-    """
-    height, width = size
-    for side in range(1, MAX_BLOCK + 1):
-        if (height % side == width % side == 0
-                and height * width <= MAX_POSITIONS * side**2):
-            return side
-    raise ValueError(
-        f'Expected a map of at most {MAX_POSITIONS} positions, or one whose '
-        f'sides can be divided into at most {MAX_POSITIONS} blocks of up to '
-        f'{MAX_BLOCK}x{MAX_BLOCK} positions, but got {height}x{width}. Mix at '
-        'a deeper place, train with another image size, pool with '
-        "AlignMixNeck's `align_size`, or mix without alignment.")
-
-
-def only_map(feats: Features) -> Tensor:
-    """Return the one map that a backbone returned, ``(N, C, H, W)``.
-
-    Args:
-        feats (Tensor | tuple[Tensor]): Output of the backbone.
-
-    Returns:
-        Tensor: The map.
-
-    Raises:
-        ValueError: If it is not one map.
-    """
-    maps = (feats, ) if isinstance(feats, Tensor) else tuple(feats)
-    remedy = ('Mix inside the backbone, e.g. '
-              "`model.mix_at='layer4.0'`, or let AlignMix draw "
-              "modes=('input', 'embed') only.")
-    if len(maps) != 1:
-        raise ValueError(
-            'Expected one feature map to mix, but the backbone returned '
-            f'{len(maps)}. Set `backbone.out_indices` to its last stage. '
-            f'Or: {remedy}')
-    if not isinstance(maps[0], Tensor) or maps[0].ndim != 4:
-        got = getattr(maps[0], 'shape', type(maps[0]).__name__)
-        raise ValueError(
-            'Expected a feature map (N, C, H, W) to mix, but the backbone '
-            f'returned {tuple(got) if isinstance(got, tuple) else got}. '
-            f'{remedy} Or make the backbone return its last map '
-            '(`gap_before_final_norm=False` for ConvNeXt, '
-            "`out_type='featmap'` for ViT) with a pooling neck.")
-    return maps[0]
-
-
-def _check_grid(num_patches: int,
-                grid: Sequence[int] | None) -> tuple[int, int]:
-    if grid is None:
-        side = math.isqrt(num_patches)
-        # up to 256, a plan does not depend on the form of the grid
-        grid = (side, side) if side**2 == num_patches else (num_patches, 1)
-        if math.prod(grid) > MAX_POSITIONS and grid[1] == 1:
-            raise ValueError(
-                f'Expected at most {MAX_POSITIONS} patches or a square of '
-                f'them, but got {num_patches}. Mix the output of a stage that '
-                'returns its rows and columns too, or at a deeper place.')
-    if math.prod(grid) != num_patches:
-        raise ValueError(f'Expected {math.prod(grid)} patches in a grid of '
-                         f'{tuple(grid)}, but got {num_patches}. Is the '
-                         'number of class tokens right?')
-    return tuple(grid)
 
 
 def _mix_nested(embedding: Features, plan: MixPlan) -> Features:

@@ -5,7 +5,8 @@ from mmpretrain.registry import MODELS
 from torch import nn
 
 from ..mixing import MixPlan
-from .mixer import Features, MapMixer, only_map
+from .mixer import MapMixer
+from .shapes import Features, only_map
 
 
 @MODELS.register_module()

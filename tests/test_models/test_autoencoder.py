@@ -148,7 +148,57 @@ def test_modes_are_drawn_equally_often():
         assert drawn.count(mode) / 2000 == pytest.approx(.2, abs=.03)
 
 
+VAE = dict(type='AlignMixNeck', embed=dict(
+    type='GaussianEmbedding', embed=dict(
+        type='LinearEmbedding', in_channels=64 * 16, out_channels=12)))
+
+
+@pytest.mark.parametrize('mode', MODES)
+def test_which_parameters_of_the_vae_learn_in_each_mode(mode):
+    model = build(neck=VAE)
+    losses = losses_of(model, mode)
+    sum(losses.values()).backward()
+    clean = mode == 'clean'
+    assert list(losses) == (
+        ['loss_reconstruction', 'loss_kl'] if clean else ['loss'])
+    assert has_gradient(model.backbone)
+    for encoder in (model.neck.embed.mean, model.neck.embed.log_var):
+        assert has_gradient(encoder)
+        assert all(p.grad.abs().sum() > 0 for p in encoder.parameters())
+    assert has_gradient(model.decoder) == clean
+    assert has_gradient(model.head) != clean
+
+
+@pytest.mark.parametrize('options, weight', [
+    (dict(), 1 / 3072), (dict(loss_weight=.5), .5 / 3072),
+    (dict(reduction='sum'), 1.), (dict(kl_weight=.25, loss_weight=2.), .25),
+    (dict(kl_weight=0.), 0.)])
+def test_the_divergence_has_its_weight(options, weight):
+    """By default 1 beside a sum over 3x32x32 values, at the same scale."""
+    model = build(neck=VAE, **options)
+    images = torch.randn(6, 3, 32, 32)
+    mean, std, _ = copy.deepcopy(model).extract_feat(images)
+    normal = torch.distributions.Normal
+    divergence = torch.distributions.kl_divergence(
+        normal(mean, std), normal(0., 1.)).sum() / 6
+    loss = losses_of(model, 'clean', images)['loss_kl']
+    # float32 sums of 72 terms
+    torch.testing.assert_close(loss, weight * divergence, rtol=1e-4, atol=0.)
+
+
+def test_the_vae_decodes_and_classifies_means_in_evaluation():
+    model = build(neck=VAE).eval()
+    images = torch.randn(3, 3, 32, 32)
+    mean = model.neck.embed.mean(model.backbone(images))[0]
+    assert torch.equal(model.extract_feat(images)[-1], mean)
+    assert torch.equal(model.reconstruct(images), model.decoder(mean))
+    predicted = model(images, samples(3), mode='predict')
+    scores = torch.stack([sample.pred_score for sample in predicted])
+    torch.testing.assert_close(scores, model.head.fc(mean).softmax(1))
+
+
 @pytest.mark.parametrize('options, message', [
+    (dict(kl_weight=1.), 'GaussianEmbedding'),
     (dict(reduction='none'), "'mean', 'sum'"),
     (dict(data_preprocessor=dict(type='ClsDataPreprocessor', num_classes=4)),
      'range of the images')])

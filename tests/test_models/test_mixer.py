@@ -7,7 +7,8 @@ from mmpretrain.models.necks import GlobalAveragePooling
 
 from alignmix_mm.mixing import AlignMix, MixPlan
 from alignmix_mm.models import LinearEmbedding
-from alignmix_mm.models.mixer import MapMixer, block_size
+from alignmix_mm.models.mixer import MapMixer
+from alignmix_mm.models.shapes import block_size
 from alignmix_mm.ops import assignment
 from alignmix_mm.ops.cost import cross_cost
 

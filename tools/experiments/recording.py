@@ -45,20 +45,14 @@ class RandomMatching(Hook):
         mixer.mix_map = mix_map
 
 
-@HOOKS.register_module()
-class Recorder(Hook):
-    """Write accuracies, losses by mode, the effect and the step's time.
-
-    ``record.json`` in the run's folder is written last: a run that has it is
-    complete.
-    """
+class Listener(Hook):
+    """Keep the mode and the loss of every step."""
 
     priority = 'VERY_LOW'
 
     def __init__(self) -> None:
         self.modes: list[str] = []
         self.losses: list[float] = []
-        self.seconds: list[float] = []
         self.accuracy: dict[int, float] = {}
 
     def before_train(self, runner: Runner) -> None:
@@ -73,6 +67,60 @@ class Recorder(Hook):
 
         augment.draw = listen
 
+    def after_train_iter(self, runner: Runner, batch_idx: int,
+                         data_batch: dict | None = None,
+                         outputs: dict | None = None) -> None:
+        """Keep the loss."""
+        self.losses.append(float(outputs['loss'].detach()))
+
+    def after_val_epoch(self, runner: Runner,
+                        metrics: dict | None = None) -> None:
+        """Keep the accuracy."""
+        self.accuracy[runner.epoch] = metrics['accuracy/top1']
+
+    @staticmethod
+    def write(runner: Runner, name: str, values: dict) -> None:
+        """Write a file of the run's folder, whole or not at all."""
+        path = Path(runner.work_dir) / name
+        part = path.with_suffix('.part')
+        part.write_text(json.dumps(values, indent=1))
+        part.replace(path)
+
+
+@HOOKS.register_module()
+class CurveRecorder(Listener):
+    """Write modes, losses and accuracies to ``curve.json``, epoch by epoch."""
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Write what is known before this epoch is validated."""
+        self._write_curve(runner)
+
+    def after_val_epoch(self, runner: Runner,
+                        metrics: dict | None = None) -> None:
+        """Write the accuracy too."""
+        super().after_val_epoch(runner, metrics)
+        self._write_curve(runner)
+
+    def _write_curve(self, runner: Runner) -> None:
+        self.write(runner, 'curve.json', dict(
+            modes=self.modes, losses=self.losses, accuracy=self.accuracy,
+            steps_per_epoch=len(runner.train_dataloader),
+            device=str(next(unwrap(runner).parameters()).device),
+            torch=torch.__version__))
+
+
+@HOOKS.register_module()
+class Recorder(Listener):
+    """Write accuracies, losses by mode, the effect and the step's time.
+
+    ``record.json`` in the run's folder is written last: a run that has it is
+    complete.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: list[float] = []
+
     def before_train_iter(self, runner: Runner, batch_idx: int,
                           data_batch: dict | None = None) -> None:
         """Start the clock; loading is not timed."""
@@ -81,14 +129,9 @@ class Recorder(Hook):
     def after_train_iter(self, runner: Runner, batch_idx: int,
                          data_batch: dict | None = None,
                          outputs: dict | None = None) -> None:
-        """Stop the clock."""
-        self.losses.append(float(outputs['loss'].detach()))
+        """Stop the clock, which waits for the step by reading the loss."""
+        super().after_train_iter(runner, batch_idx, data_batch, outputs)
         self.seconds.append(time.perf_counter() - self._start)
-
-    def after_val_epoch(self, runner: Runner,
-                        metrics: dict | None = None) -> None:
-        """Keep the accuracy."""
-        self.accuracy[runner.epoch] = metrics['accuracy/top1']
 
     def after_train(self, runner: Runner) -> None:
         """Write the record."""
@@ -106,10 +149,7 @@ class Recorder(Hook):
             parameters=sum(p.numel() for p in unwrap(runner).parameters()),
             device=str(next(unwrap(runner).parameters()).device),
             torch=torch.__version__)
-        path = Path(runner.work_dir) / 'record.json'
-        part = path.with_suffix('.part')
-        part.write_text(json.dumps(record, indent=1))
-        part.replace(path)
+        self.write(runner, 'record.json', record)
 
     def _effect(self, runner: Runner) -> float:
         """What the plan changes in the trained network, on one batch."""

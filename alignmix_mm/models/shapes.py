@@ -1,0 +1,101 @@
+"""What shapes of maps and tokens can be mixed."""
+import math
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from ..ops._dispatch import MAX_POSITIONS
+
+MAX_BLOCK = 8  # sides of a block of positions that are moved together
+Features = Tensor | tuple[Tensor, ...]
+
+
+def block_size(size: Sequence[int]) -> int:
+    """Side of the square blocks in which a map is aligned.
+
+    The smallest that divides the map and leaves at most 256 of them, for
+    which a plan is small and the kernels are made.
+
+    Args:
+        size (Sequence[int]): Rows and columns of the map.
+
+    Returns:
+        int: Rows and columns of a block, from 1 to 8.
+
+    Raises:
+        ValueError: If there is no such block.
+    """
+    height, width = size
+    for side in range(1, MAX_BLOCK + 1):
+        if (height % side == width % side == 0
+                and height * width <= MAX_POSITIONS * side**2):
+            return side
+    raise ValueError(
+        f'Expected a map of at most {MAX_POSITIONS} positions, or one whose '
+        f'sides can be divided into at most {MAX_POSITIONS} blocks of up to '
+        f'{MAX_BLOCK}x{MAX_BLOCK} positions, but got {height}x{width}. Mix at '
+        'a deeper place, train with another image size, pool with '
+        "AlignMixNeck's `align_size`, or mix without alignment.")
+
+
+def only_map(feats: Features) -> Tensor:
+    """Return the one map that a backbone returned, ``(N, C, H, W)``.
+
+    Args:
+        feats (Tensor | tuple[Tensor]): Output of the backbone.
+
+    Returns:
+        Tensor: The map.
+
+    Raises:
+        ValueError: If it is not one map.
+    """
+    maps = (feats, ) if isinstance(feats, Tensor) else tuple(feats)
+    remedy = ('Mix inside the backbone, e.g. '
+              "`model.mix_at='layer4.0'`, or let AlignMix draw "
+              "modes=('input', 'embed') only.")
+    if len(maps) != 1:
+        raise ValueError(
+            'Expected one feature map to mix, but the backbone returned '
+            f'{len(maps)}. Set `backbone.out_indices` to its last stage. '
+            f'Or: {remedy}')
+    if not isinstance(maps[0], Tensor) or maps[0].ndim != 4:
+        got = getattr(maps[0], 'shape', type(maps[0]).__name__)
+        raise ValueError(
+            'Expected a feature map (N, C, H, W) to mix, but the backbone '
+            f'returned {tuple(got) if isinstance(got, tuple) else got}. '
+            f'{remedy} Or make the backbone return its last map '
+            '(`gap_before_final_norm=False` for ConvNeXt, '
+            "`out_type='featmap'` for ViT) with a pooling neck.")
+    return maps[0]
+
+
+def patch_grid(num_patches: int,
+               grid: Sequence[int] | None) -> tuple[int, int]:
+    """Rows and columns of patches.
+
+    Args:
+        num_patches (int): Number of patches.
+        grid (Sequence[int], optional): Rows and columns, if they are known.
+
+    Returns:
+        tuple[int, int]: Rows and columns; a square if they are not known.
+
+    Raises:
+        ValueError: If the grid has another number of patches, or they are
+            too many for a plan and no square.
+    """
+    if grid is None:
+        side = math.isqrt(num_patches)
+        # up to 256, a plan does not depend on the form of the grid
+        grid = (side, side) if side**2 == num_patches else (num_patches, 1)
+        if math.prod(grid) > MAX_POSITIONS and grid[1] == 1:
+            raise ValueError(
+                f'Expected at most {MAX_POSITIONS} patches or a square of '
+                f'them, but got {num_patches}. Mix the output of a stage that '
+                'returns its rows and columns too, or at a deeper place.')
+    if math.prod(grid) != num_patches:
+        raise ValueError(f'Expected {math.prod(grid)} patches in a grid of '
+                         f'{tuple(grid)}, but got {num_patches}. Is the '
+                         'number of class tokens right?')
+    return tuple(grid)

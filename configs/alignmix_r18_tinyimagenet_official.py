@@ -1,0 +1,14 @@
+# TinyImageNet, R-18, as the authors' code does it: the first convolution has
+# stride 1, so A is 512x8x8; global average pooling for f, half of the batches
+# mixes images, the other half maps, one weight for the batch, Sinkhorn stops
+# early.
+_base_ = './baselines/baseline_r18_tinyimagenet.py'
+model = dict(
+    type='AlignMixClassifier',
+    backbone=dict(stem_stride=1),
+    mixer=dict(solver='log', tol=0.1, end='col'),
+    head=dict(loss=dict(use_soft=True)),
+    train_cfg=dict(augments=[
+        dict(type='AlignMix', alpha=2.0, modes=['input', 'feat', 'feat_swap'],
+             probs=[0.5, 0.25, 0.25], lam_per='batch')
+    ]))

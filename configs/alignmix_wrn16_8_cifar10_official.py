@@ -1,0 +1,7 @@
+# CIFAR-10, WRN16-8, as the authors' code does it, see
+# alignmix_r18_cifar10_official.py: A is 512x8x8, and the last normalization
+# all but forgets earlier batches.
+_base_ = './alignmix_r18_cifar10_official.py'
+model = dict(
+    backbone=dict(
+        _delete_=True, type='WideResNet_CIFAR', final_bn_momentum=0.9))

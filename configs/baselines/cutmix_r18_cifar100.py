@@ -1,0 +1,6 @@
+# CutMix (Yun et al., 2019) of Table 1(a), CIFAR-100, R-18: half of the batches,
+# as in its authors' code.
+_base_ = './baseline_r18_cifar100.py'
+model = dict(
+    head=dict(loss=dict(use_soft=True)),
+    train_cfg=dict(augments=[dict(type='CutMix', alpha=1.0)], probs=[0.5]))

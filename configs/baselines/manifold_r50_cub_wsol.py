@@ -1,0 +1,12 @@
+# Manifold mixup (Verma et al., 2019) on CUB-200-2011, R-50, on the recipe of
+# Table 4, which does not have it.
+_base_ = './baseline_r50_cub_wsol.py'
+model = dict(
+    type='AlignMixClassifier',
+    mix_at=['layer1', 'layer2'],
+    mixer=dict(align=False),
+    head=dict(loss=dict(use_soft=True)),
+    train_cfg=dict(augments=[
+        dict(type='AlignMix', alpha=1.0, modes=['input', 'feat'],
+             probs=[1 / 3, 2 / 3], lam_per='batch')
+    ]))
