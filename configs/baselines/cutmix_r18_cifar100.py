@@ -1,5 +1,5 @@
-# CutMix (Yun et al., 2019) of Table 1(a), CIFAR-100, R-18: half of the batches,
-# as in its authors' code.
+# CutMix (Yun et al., 2019) of Table 1(a), CIFAR-100, R-18: half of the
+# batches, as in its authors' code.
 _base_ = './baseline_r18_cifar100.py'
 model = dict(
     head=dict(loss=dict(use_soft=True)),

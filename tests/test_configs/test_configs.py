@@ -5,9 +5,9 @@ import pytest
 import torch
 from conftest import ROOT
 from mmengine.config import Config
-from mmengine.optim import OptimWrapper
+from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.registry import init_default_scope
-from mmpretrain.registry import MODELS, PARAM_SCHEDULERS
+from mmpretrain.registry import MODELS, PARAM_SCHEDULERS, TRANSFORMS
 from mmpretrain.structures import DataSample
 
 import alignmix_mm
@@ -55,11 +55,41 @@ def test_builds_and_does_a_step(path):
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
+def test_pipelines_run_and_schedules_build(path):
+    """Data are left out: every transform behind the loading of files runs."""
+    cfg, model = build(path)
+    wrapper = build_optim_wrapper(model, copy.deepcopy(cfg.optim_wrapper))
+    schedulers = cfg.param_scheduler
+    for options in ([schedulers] if isinstance(schedulers, dict) else
+                    schedulers):
+        PARAM_SCHEDULERS.build(
+            copy.deepcopy(options),
+            default_args=dict(optimizer=wrapper, epoch_length=10))
+    switched = [
+        step['train_pipeline'] for hook in cfg.get('custom_hooks', [])
+        for step in hook.get('schedule', []) if 'train_pipeline' in step]
+    loaders = (cfg.train_dataloader, cfg.val_dataloader)
+    for pipeline in switched + [
+            loader.dataset.get('pipeline') for loader in loaders]:
+        if pipeline is None:  # Digits are tensors
+            continue
+        image = torch.randint(0, 255, (300, 280, 3), dtype=torch.uint8)
+        data = dict(img=image.numpy(), gt_label=1, sample_idx=0,
+                    img_shape=(300, 280), ori_shape=(300, 280))
+        for options in pipeline:
+            if not options['type'].startswith('LoadImage'):
+                data = TRANSFORMS.build(options)(data)
+        assert data['inputs'].shape[0] == 3
+        assert data['data_samples'].gt_label == 1
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
 def test_alignmix_and_baselines_have_their_classes(path):
     _, model = build(path)
     if 'ablation' in path.parts:
         return  # they have a test of their own
     method = path.stem.split('_')[0]
+    is_ae = '_ae' in path.stem or '_vae' in path.stem
     augments = model.data_preprocessor.batch_augments
     expected = method in ('alignmix', 'manifold')
     assert isinstance(model, alignmix_mm.AlignMixClassifier) == expected
@@ -67,17 +97,20 @@ def test_alignmix_and_baselines_have_their_classes(path):
         assert augments is None
         return
     augment = augments.augments[0]
+    small = 'tinyimagenet' in path.stem  # the protocol of Kim et al. (2020)
     if not expected:
         assert type(augment).__name__ == dict(
             input='Mixup', cutmix='CutMix')[method]
-        assert augment.alpha == 1.0
+        assert augment.alpha == (0.2 if small else 1.0)
         return
-    assert augment.alpha == 2.0
+    assert augment.alpha == (
+        2.0 if method == 'alignmix' or 'cifar' in path.stem else
+        0.2 if small else 1.0)
     assert model.mixer.align == (method == 'alignmix')
     assert len(augment.modes) == (2 if method == 'manifold' else
                                   3 if 'official' in path.stem else
-                                  5 if '_ae' in path.stem else 4)
-    assert ('clean' in augment.modes) == ('_ae' in path.stem)
+                                  5 if is_ae else 4)
+    assert ('clean' in augment.modes) == is_ae
 
 
 @pytest.mark.parametrize('name, parameters', [
@@ -98,6 +131,9 @@ def test_alignmix_and_baselines_have_their_classes(path):
     # and the decoder: its linear layer, its blocks and last convolution
     ('alignmix_r18_cifar10_ae', 15366090 + 513 * 8192 + 2499907),
     ('alignmix_r18_cifar100_ae', 15412260 + 513 * 8192 + 2499907),
+    # mean and log variance
+    ('alignmix_r18_cifar100_vae', 11166144 + 2 * (8192 * 512 + 512)
+     + 513 * 100 + 513 * 8192 + 2499907),
     ('baselines/baseline_wrn16_8_cifar10', 10960736 + 513 * 10),
     ('alignmix_wrn16_8_cifar10', 10960736 + 8192 * 512 + 512 + 513 * 10),
     ('alignmix_wrn16_8_cifar100_ae', 10960736 + 8192 * 512 + 512 + 513 * 100
@@ -107,6 +143,12 @@ def test_alignmix_and_baselines_have_their_classes(path):
     # 11.69M for 64 pixels
     ('alignmix_r18_tinyimagenet_ae', 11166144 + 8192 * 512 + 512 + 513 * 200
      + 513 * 8192 + 7483715),
+    ('alignmix_r18_tinyimagenet_official', 11166144 + 513 * 200),
+    ('alignmix_wrn16_8_cifar100_official', 10960736 + 513 * 100),
+    ('alignmix_r50_imagenet_official', 25557032),
+    ('alignmix_r50_cub_wsol_ae', 23917832 + 2049 * 512 * 49 + 7561923),
+    ('alignmix_vgg16gap_cub_wsol_ae', 19639304 + 1025 * 512 * 49 + 7561923),
+    ('baselines/manifold_vgg16gap_cub_wsol', 19639304),
     ('alignmix_r50_imagenet_ae', 27831464 + 129 * 512 * 49 + 7561923),
     ('alignmix_r50_cub_wsol', 23917832),
     ('alignmix_vgg16gap_cub_wsol', 19639304),
@@ -120,7 +162,6 @@ def test_parameter_counts(name, parameters):
 
 def test_imagenet_schedule_is_appendix_b():
     cfg, model = build(ROOT / 'configs' / 'alignmix_r50_imagenet.py')
-    from mmengine.optim import build_optim_wrapper
     optimizer = build_optim_wrapper(model, cfg.optim_wrapper).optimizer
     rates = {group['lr'] for group in optimizer.param_groups}
     assert rates == {0.01, 0.1}

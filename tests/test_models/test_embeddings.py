@@ -54,7 +54,8 @@ def test_initial_weights_are_small():
         type='ConvEmbedding', in_channels=128, out_channels=32))
     embed.init_weights()
     # standard error of the deviation of 16,384 weights: 0.6 %
-    assert float(embed.conv.weight.detach().std()) == pytest.approx(.01, rel=.03)
+    std = float(embed.conv.weight.detach().std())
+    assert std == pytest.approx(.01, rel=.03)
     assert not embed.conv.bias.any()
 
 

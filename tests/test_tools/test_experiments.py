@@ -104,3 +104,62 @@ def test_a_run_that_fails_names_its_log(experiment, tmp_path, monkeypatch):
     args = argparse.Namespace(out=tmp_path, summary=False, threads=1)
     with pytest.raises(RuntimeError, match=r'train\.log(.|\n)*nowhere'):
         experiment.train(('digits', 'neck, GAP', 'annealed', 0), args)
+
+
+def test_the_authors_log_is_compared_epoch_by_epoch(experiment):
+    import authors_log
+    curve = dict(steps_per_epoch=4, losses=[float(n) for n in range(11)])
+    means = authors_log.by_epoch(curve)
+    assert means == {1: 1.5, 2: 5.5}  # the third is not complete
+    windows = authors_log.compare(
+        means, {(1, 1): (2., None), (1, 2): (3., .1), (2, 3): (4., .1)})
+    assert windows == [
+        dict(epochs=[1, 1], published=2., spread=None, ours=1.5),
+        dict(epochs=[1, 2], published=3., spread=.1, ours=3.5)]
+
+
+@pytest.mark.parametrize('folder', [False, True])
+def test_it_trains_as_the_authors_code_does(experiment, monkeypatch, folder):
+    import authors_log
+    monkeypatch.delenv('ALIGNMIX_CIFAR10', raising=False)
+    if folder:
+        monkeypatch.setenv('ALIGNMIX_CIFAR10', 'some/folder')
+    cfg = authors_log.make_config(50, 3)
+    assert cfg.param_scheduler is None
+    assert cfg.optim_wrapper.optimizer == dict(
+        type='SGD', lr=.1, momentum=.9, weight_decay=1e-4)
+    assert cfg.train_dataloader.batch_size == 128
+    dataset = cfg.train_dataloader.dataset
+    assert dataset.type == ('CustomDataset' if folder else 'CIFAR10')
+    assert cfg.data_preprocessor.to_rgb == folder  # files are BGR
+    init_default_scope(cfg.default_scope)
+    model = MODELS.build(
+        {**cfg.model, 'data_preprocessor': cfg.data_preprocessor})
+    augment, = model.data_preprocessor.batch_augments.augments
+    assert augment.modes == ('input', 'feat', 'feat_swap')
+    assert augment.probs.tolist() == [.5, .25, .25]
+    assert model.mixer.transport == dict(
+        solver='log', num_iters=None, tol=.1, end='col', backend='auto')
+
+
+def test_a_curve_is_kept_and_drawn(experiment, tmp_path):
+    import authors_log
+    from recording import CurveRecorder
+    _, model = cell_model(experiment, 'neck, GAP', 'annealed')
+    runner = argparse.Namespace(
+        model=model, work_dir=tmp_path, train_dataloader=[0] * 40, epoch=1)
+    recorder = CurveRecorder()
+    recorder.before_train(runner)
+    augment, = model.data_preprocessor.batch_augments.augments
+    for step in range(120):
+        augment.draw(4, 'cpu')
+        recorder.after_train_iter(
+            runner, step, outputs=dict(loss=torch.tensor(float(step))))
+    recorder.after_train_epoch(runner)
+    recorder.after_val_epoch(runner, {'accuracy/top1': 50.})
+    curve = json.loads((tmp_path / 'curve.json').read_text())
+    assert curve['losses'] == [float(n) for n in range(120)]
+    assert len(curve['modes']) == 120 and curve['accuracy'] == {'1': 50.}
+    assert curve['steps_per_epoch'] == 40 and curve['device'] == 'cpu'
+    authors_log.draw(curve, tmp_path / 'curve.png')
+    assert (tmp_path / 'curve.png').stat().st_size > 5000

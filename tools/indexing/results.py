@@ -1,0 +1,104 @@
+"""What was measured: results of complete runs of unchanged configs."""
+import json
+import statistics
+from pathlib import Path
+
+from mmengine.config import Config
+
+# what a result depends on; not where data are, nor the seed or the device
+SETTINGS = ('model', 'data_preprocessor', 'optim_wrapper', 'param_scheduler',
+            'train_cfg')
+METRICS = ('accuracy/top1', 'localization/max_box_acc_v2')
+LAST = 10  # epochs of the median
+
+
+def same_settings(run: Config, config: Config) -> bool:
+    """Whether a run had the settings of the config that it names.
+
+    Args:
+        run (Config): The config that the run has written.
+        config (Config): The config of the repository.
+
+    Returns:
+        bool: Whether it is a result of this config.
+    """
+    same = all(run.get(key) == config.get(key) for key in SETTINGS)
+    loaders = [c.train_dataloader for c in (run, config)]
+    pipelines, sizes = zip(*(
+        (loader.dataset.get('pipeline'), loader.batch_size)
+        for loader in loaders))
+    return same and pipelines[0] == pipelines[1] and sizes[0] == sizes[1]
+
+
+def validations(folder: Path) -> dict[str, dict[int, float]]:
+    """Validations during training.
+
+    Args:
+        folder (Path): Folder of a run.
+
+    Returns:
+        dict: Of each metric, the value of each epoch that has one.
+    """
+    values = {metric: {} for metric in METRICS}
+    for file in sorted(folder.glob('*/vis_data/scalars.json')):
+        for line in file.read_text().splitlines():
+            entry = json.loads(line)
+            for metric in METRICS:
+                if metric in entry and entry.get('step'):
+                    values[metric][entry['step']] = entry[metric]
+    return values
+
+
+def result_of(folder: Path, epochs: int) -> dict | None:
+    """Result of a complete run.
+
+    Args:
+        folder (Path): Folder of a run.
+        epochs (int): Epochs of a complete run.
+
+    Returns:
+        dict, optional: ``metric``, ``last``, and, of more than one
+        validation, ``best`` and ``last10_median``; None if it is not
+        complete. ``metrics.json``, which ``tools/test.py --out`` writes, is
+        read if the training did not validate.
+    """
+    for metric, values in validations(folder).items():
+        if epochs in values:
+            last = [values[n] for n in sorted(values)][-LAST:]
+            result = dict(metric=metric, last=last[-1])
+            if len(values) > 1:
+                result.update(best=max(values.values()),
+                              last10_median=statistics.median(last))
+            return result
+    file = folder / 'metrics.json'
+    if not file.exists() or not (folder / f'epoch_{epochs}.pth').exists():
+        return None
+    tested = json.loads(file.read_text())
+    found = [metric for metric in METRICS if metric in tested]
+    return dict(metric=found[0], last=tested[found[0]]) if found else None
+
+
+def collect(work_dirs: Path, configs: dict[str, Path]) -> dict[str, dict]:
+    """Results of all complete runs below a folder.
+
+    Args:
+        work_dirs (Path): Folder of runs.
+        configs (dict[str, Path]): Configs by name.
+
+    Returns:
+        dict[str, dict]: Of each config that has results, ``metric`` and
+        ``runs``: ``last``, ``best`` and ``last10_median`` of each.
+    """
+    results: dict[str, dict] = {}
+    for dump in sorted(work_dirs.rglob('*.py')):
+        if dump.stem not in configs:
+            continue
+        config = Config.fromfile(configs[dump.stem])
+        result = result_of(dump.parent, config.train_cfg.max_epochs)
+        if result is None or not same_settings(Config.fromfile(dump), config):
+            continue
+        metric = result.pop('metric')
+        entry = results.setdefault(dump.stem, dict(metric=metric, runs=[]))
+        entry['runs'].append(
+            {key: round(value, 2) for key, value in result.items()})
+    return results
