@@ -34,6 +34,7 @@ if not _MISSING:
             Localization,
             OODDetection,
         )
+        from .hooks import ReproducibleHook, ResumableCheckpointHook
         from .mixing import AlignMix, MixBatch, MixPlan
         from .models import (
             VGGGAP,
@@ -69,6 +70,7 @@ __all__ = [
     'CalibrationError', 'ConvEmbedding', 'Digits', 'GaussianEmbedding',
     'LinearEmbedding', 'Localization', 'MixBatch', 'MixPlan', 'NoiseImages',
     'OODDetection', 'OODTestSets', 'PiecewiseLinearLR', 'PreActResNet_CIFAR',
-    'ResidualDecoder', 'TinyImageNet', 'VGGGAP', 'WSOLMetadata',
-    'WideResNet_CIFAR', '__version__'
+    'ReproducibleHook', 'ResidualDecoder', 'ResumableCheckpointHook',
+    'TinyImageNet', 'VGGGAP', 'WSOLMetadata', 'WideResNet_CIFAR',
+    '__version__'
 ]

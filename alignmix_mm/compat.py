@@ -8,12 +8,7 @@ import importlib.util
 import inspect
 import logging
 import os
-import pickle
-from collections.abc import Callable
 from pathlib import Path
-
-import numpy as np
-import torch
 
 logger = logging.getLogger(__name__)
 
@@ -26,8 +21,8 @@ def apply() -> list[str]:
     """
     if os.environ.get('ALIGNMIX_NO_COMPAT') == '1':
         return []
-    done = [fix.__name__ for fix in (_replace_pkg_resources, _load_safely)
-            if fix()]
+    done = [fix.__name__ for fix in (
+        _replace_pkg_resources, _load_safely, _write_whole) if fix()]
     for name in done:
         logger.info('applied %s', name)
     return done
@@ -94,67 +89,39 @@ def _replace_pkg_resources() -> bool:
 
 # ---------------------------------------------------------------------------
 # torch >= 2.6 refuses what mmengine <= 0.10.7 stores in a checkpoint beside
-# tensors, and onedl-mmengine then unpickles whatever is in the file.
+# tensors, and onedl-mmengine then unpickles whatever is in the file. What is
+# downloaded, mmengine unpickles in any case.
 
 
-def load_checkpoint(filename: str,
-                    map_location: str | Callable | None = None) -> dict:
-    """Load a local checkpoint without executing code from it.
+def _load_safely(trusted: bool = False) -> bool:
+    from mmengine.runner import checkpoint
 
-    Tensors, plain containers, numpy arrays and MMEngine's ``HistoryBuffer``
-    are loaded, nothing else.
-
-    Args:
-        filename (str): Path of the file.
-        map_location (str | Callable, optional): See ``torch.load``. Defaults
-            to None.
-
-    Returns:
-        dict: The checkpoint.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        RuntimeError: If the file holds anything else.
-    """
-    path = Path(filename).expanduser()
-    if not path.is_file():
-        raise FileNotFoundError(f'{filename} can not be found.')
-    with torch.serialization.safe_globals(_allowed_globals()):
-        try:
-            return torch.load(
-                path, map_location=map_location, weights_only=True)
-        except pickle.UnpicklingError as error:
-            reason = str(error).split('WeightsUnpickler error:')[-1]
-            raise RuntimeError(
-                f'Refused to load {filename}: it holds more than tensors and '
-                'what MMEngine stores beside them, and loading that could '
-                'execute code. If you trust its author, re-save its '
-                f'`state_dict` alone. The reason: {reason.strip()[:300]}'
-            ) from error
+    from .checkpoints import load_checkpoint, load_trusted, load_url
+    checkpoint.CheckpointLoader.register_scheme(
+        '', load_trusted if trusted else load_checkpoint, force=True)
+    checkpoint.load_url = load_url
+    return True
 
 
-def _allowed_globals() -> list:
-    from mmengine.logging import HistoryBuffer
-
-    def statistic(owner, name: str):
-        # HistoryBuffers pickle their methods as `getattr(HistoryBuffer, 'x')`
-        if owner is not HistoryBuffer or name.startswith('_'):
-            raise pickle.UnpicklingError(f'getattr({owner!r}, {name!r})')
-        return getattr(owner, name)
-
-    multiarray = (getattr(np, '_core', None) or np.core).multiarray
-    numpy_names = [
-        (getattr(multiarray, name), f'numpy.{core}.multiarray.{name}')
-        for name in ('_reconstruct', 'scalar')
-        for core in ('core', '_core')  # numpy 1 and numpy 2
-    ]
-    dtypes = {type(np.dtype(t)) for t in ('f2', 'f4', 'f8', 'i4', 'i8', 'u1',
-                                          'u4', 'u8', '?')}
-    return [HistoryBuffer, (statistic, 'builtins.getattr'), np.ndarray,
-            np.dtype, *numpy_names, *dtypes]
+def trust_checkpoints() -> None:
+    """Let files on this machine be unpickled, whatever they execute."""
+    _load_safely(trusted=True)
 
 
-def _load_safely() -> bool:
-    from mmengine.runner.checkpoint import CheckpointLoader
-    CheckpointLoader.register_scheme('', load_checkpoint, force=True)
+# ---------------------------------------------------------------------------
+# mmengine <= 0.10.7 writes over the file that it replaces: a process that is
+# killed meanwhile leaves neither.
+
+
+def _write_whole() -> bool:
+    from mmengine.fileio import LocalBackend
+
+    from .checkpoints import write_whole
+    if 'replace(' in inspect.getsource(LocalBackend.put):
+        return False
+
+    def put(self, obj: bytes, filepath: str | Path) -> None:
+        write_whole(obj, filepath)
+
+    LocalBackend.put = put
     return True

@@ -5,6 +5,7 @@ import pytest
 from mmpretrain.registry import (
     BATCH_AUGMENTS,
     DATASETS,
+    HOOKS,
     LOOPS,
     METRICS,
     MODELS,
@@ -26,8 +27,9 @@ def test_exports():
         'CalibrationError', 'ConvEmbedding', 'Digits', 'GaussianEmbedding',
         'LinearEmbedding', 'Localization', 'MixBatch', 'MixPlan',
         'NoiseImages', 'OODDetection', 'OODTestSets', 'PiecewiseLinearLR',
-        'PreActResNet_CIFAR', 'ResidualDecoder', 'TinyImageNet', 'VGGGAP',
-        'WSOLMetadata', 'WideResNet_CIFAR', '__version__']
+        'PreActResNet_CIFAR', 'ReproducibleHook', 'ResidualDecoder',
+        'ResumableCheckpointHook', 'TinyImageNet', 'VGGGAP', 'WSOLMetadata',
+        'WideResNet_CIFAR', '__version__']
     assert set(functional.__all__) >= {
         'bin_statistics', 'expected_calibration_error',
         'overconfidence_error', 'ood_metrics', 'projected_gradient_ascent',
@@ -49,7 +51,9 @@ def test_exports():
     (MODELS, 'AlignMixAEClassifier'), (MODELS, 'ResidualDecoder'),
     (MODELS, 'CAMClassifier'), (MODELS, 'LinearEmbedding'),
     (MODELS, 'PreActResNet_CIFAR'), (MODELS, 'VGGGAP'),
-    (MODELS, 'WideResNet_CIFAR'),
+    (MODELS, 'WideResNet_CIFAR'), (MODELS, 'ConvEmbedding'),
+    (MODELS, 'GaussianEmbedding'), (HOOKS, 'ReproducibleHook'),
+    (HOOKS, 'ResumableCheckpointHook'),
     (PARAM_SCHEDULERS, 'PiecewiseLinearLR')])
 def test_classes_are_in_mmpretrains_registries(registry, name):
     assert registry.get(name) is getattr(alignmix_mm, name)

@@ -8,6 +8,7 @@ from alignmix_mm.cli import (
     build_runner,
     leave,
     load_config,
+    make_resumable,
 )
 
 
@@ -49,9 +50,7 @@ def main() -> None:
     if args.amp:
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
         cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
-    if args.resume is not None:
-        cfg.resume = True
-        cfg.load_from = None if args.resume == 'auto' else args.resume
+    make_resumable(cfg, args.resume)
     if args.auto_scale_lr:
         if 'auto_scale_lr' not in cfg:
             sys.exit('--auto-scale-lr needs auto_scale_lr=dict('

@@ -122,6 +122,18 @@ def test_tensors_move_by_the_alignment_of_the_means():
             rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize('options', [
+    dict(eps=.05), dict(eps=2.), dict(eps=.5, solver='log', num_iters=3)])
+def test_means_are_aligned_as_a_map_alone_would_be(options):
+    mixer = AlignMixNeck(build(TENSOR), **options).mixer
+    plan = MixPlan('embed', LAM, PERM)
+    mean, std = torch.randn(4, 5, 2, 2), torch.rand(4, 5, 2, 2)
+    mixed, _ = mixer.mix_parts((mean, std), plan)
+    # the same operations in another order
+    torch.testing.assert_close(mixed, mixer.mix_map(mean, plan), rtol=1e-4,
+                               atol=1e-5)
+
+
 def test_no_gradient_goes_through_the_alignment():
     model = build(TENSOR)
     mixer = AlignMixNeck(model).mixer

@@ -1,0 +1,125 @@
+"""From a config and options to a config that runs on this machine."""
+import argparse
+import inspect
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from mmengine.config import Config, ConfigDict
+from mmpretrain.registry import DATASETS
+
+from ..checkpoints import find_latest
+from ..compat import trust_checkpoints
+
+
+def load_config(args: argparse.Namespace, loaders: Sequence[str]) -> Config:
+    """Read the config and apply the options that training and testing share.
+
+    Args:
+        args (Namespace): Parsed options.
+        loaders (Sequence[str]): The data loaders that will be used.
+
+    Returns:
+        Config: The config, with loaders that work on this machine.
+    """
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    if args.trust_checkpoint:
+        trust_checkpoints()
+    cfg = Config.fromfile(args.config)
+    if args.cfg_options is not None:
+        cfg.merge_from_dict(args.cfg_options)
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = str(Path('work_dirs') / Path(args.config).stem)
+    for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        _complete_loader(cfg, name, args)
+    for name in loaders:
+        _check_data(cfg, name)
+    if args.amp and not torch.cuda.is_available():
+        sys.exit('--amp needs a GPU: MMEngine\'s AmpOptimWrapper does not run '
+                 'on a CPU, and torch sees no CUDA device here. Leave it out.')
+    _prepare_launcher(cfg, args.launcher)
+    return cfg
+
+
+def make_resumable(cfg: Config, resume: str | None) -> None:
+    """Let a run be interrupted, and say from where it goes on.
+
+    Args:
+        cfg (Config): Complete config, changed in place.
+        resume (str, optional): A checkpoint, or ``'auto'``, which is the
+            latest one of the work directory, if there is one.
+    """
+    hooks = cfg.setdefault('default_hooks', ConfigDict())
+    hooks.setdefault('checkpoint', dict(type='CheckpointHook', interval=1))
+    if hooks.checkpoint.type == 'CheckpointHook':
+        hooks.checkpoint.type = 'alignmix_mm.ResumableCheckpointHook'
+    cfg.custom_hooks = [*(cfg.get('custom_hooks') or []),
+                        dict(type='alignmix_mm.ReproducibleHook')]
+    if resume is None:
+        return
+    latest = find_latest(cfg.work_dir) if resume == 'auto' else resume
+    if resume != 'auto' and '://' not in resume and not Path(resume).is_file():
+        sys.exit(f'There is no checkpoint {resume}.')
+    if latest is None:
+        print(f'There is no checkpoint in {cfg.work_dir} yet: training starts '
+              'from the beginning.')
+    cfg.resume = latest is not None
+    cfg.load_from = None if latest is None else str(latest)
+
+
+def _complete_loader(cfg: Config, name: str, args: argparse.Namespace) -> None:
+    if cfg.get(name) is None:
+        return
+    given = cfg[name]
+    loader = ConfigDict(
+        pin_memory=torch.cuda.is_available(),
+        persistent_workers=True,
+        collate_fn=dict(type='default_collate'))
+    loader.update(given)
+    if args.no_pin_memory:
+        loader.pin_memory = False
+    if getattr(args, 'no_persistent_workers', False) or not loader.get(
+            'num_workers', 0):
+        loader.persistent_workers = False  # torch refuses it without workers
+    cfg[name] = loader
+
+
+def _check_data(cfg: Config, name: str) -> None:
+    """Say early, and with the remedy, that data are not where they should be.
+
+    Data sets that MMPretrain downloads by itself are left to it.
+    """
+    dataset = (cfg.get(name) or {}).get('dataset') or {}
+    root = dataset.get('data_root')
+    if not root or '://' in root or Path(root).exists():
+        return
+    cls = DATASETS.get(dataset.type)
+    downloads = cls is not None and 'download' in inspect.signature(
+        cls).parameters and dataset.get('download', True)
+    if not downloads:
+        sys.exit(f'{name}.dataset.data_root is {root!r}, where nothing is. '
+                 'Put the data there, or say where they are: --cfg-options '
+                 f'{name}.dataset.data_root=FOLDER')
+
+
+def _prepare_launcher(cfg: Config, launcher: str) -> None:
+    """Let ``--launcher pytorch`` work without a GPU, which MMEngine assumes.
+
+    The process group is initialised here, with gloo, so that MMEngine does
+    not, and the model is wrapped without a device.
+    """
+    cfg.launcher = launcher
+    if launcher != 'pytorch' or torch.cuda.is_available():
+        return
+    if not torch.distributed.is_initialized():
+        torch.distributed.init_process_group('gloo')
+    wrapper = dict(
+        type='MMDistributedDataParallel',
+        device_ids=None,
+        broadcast_buffers=False,
+        find_unused_parameters=cfg.get('find_unused_parameters', False))
+    cfg.model_wrapper_cfg = {**wrapper, **(cfg.get('model_wrapper_cfg') or {})}

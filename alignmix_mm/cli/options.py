@@ -1,0 +1,75 @@
+"""Options that tools share."""
+import argparse
+import sys
+
+import numpy as np
+from mmengine.config import DictAction
+
+
+def add_common_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that training and testing share.
+
+    Args:
+        parser (ArgumentParser): The parser to extend.
+    """
+    parser.add_argument('--work-dir', help='folder for logs and results')
+    parser.add_argument(
+        '--amp', action='store_true', help='use automatic mixed precision')
+    parser.add_argument(
+        '--no-pin-memory',
+        action='store_true',
+        help='do not pin the memory of data loaders')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='override settings of the config, e.g. train_cfg.max_epochs=2; '
+        'lists as key="[a,b]" or key=a,b, without white space')
+    parser.add_argument(
+        '--trust-checkpoint',
+        action='store_true',
+        help='load checkpoints that hold more than tensors and plain data, '
+        'which executes what they say: only files of people you trust')
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='job launcher')
+    # torchrun sets LOCAL_RANK; older launchers pass it as an option
+    parser.add_argument(
+        '--local_rank', '--local-rank', type=int, default=0,
+        help=argparse.SUPPRESS)
+
+
+def add_pair_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say which pairs of test images are drawn.
+
+    Args:
+        parser (ArgumentParser): The parser to extend.
+    """
+    parser.add_argument(
+        '--pair', type=int, nargs=2, action='append', metavar='INDEX',
+        help='test images; default: random ones. Repeat for more pairs')
+    parser.add_argument(
+        '--num', type=int, default=3, help='number of random pairs')
+    parser.add_argument('--seed', type=int, default=0, help='of all draws')
+
+
+def choose_pairs(args: argparse.Namespace, size: int) -> list[list[int]]:
+    """Indices of the pairs that the options ask for.
+
+    Args:
+        args (Namespace): Parsed options.
+        size (int): Number of test images.
+
+    Returns:
+        list[list[int]]: Two indices each.
+    """
+    pairs = args.pair or np.random.default_rng(args.seed).choice(
+        size, (args.num, 2), replace=False).tolist()
+    largest = max(map(max, pairs))
+    if largest >= size:
+        sys.exit(f'There are {size} test images, but --pair asks for number '
+                 f'{largest}.')
+    return pairs

@@ -1,0 +1,88 @@
+"""A training that draws random numbers wherever a training can."""
+from pathlib import Path
+
+import cv2
+import numpy as np
+from mmengine.config import Config
+
+CLASSES = ('one', 'three', 'two')  # as folders are sorted
+
+
+def write_images(folder: Path, per_class: int = 8) -> Path:
+    """Write images of noise, in folders of classes."""
+    numbers = np.random.default_rng(0)
+    for name in CLASSES:
+        (folder / name).mkdir(parents=True)
+        for n in range(per_class):
+            image = numbers.integers(0, 256, (16, 16, 3), dtype=np.uint8)
+            cv2.imwrite(str(folder / name / f'{n}.png'), image)
+    return folder
+
+
+def small_config(images: Path, work_dir: Path, epochs: int = 4,
+                 num_workers: int = 0, seed: int | None = 3,
+                 **changes) -> Config:
+    """AlignMix/VAE and CutMix on augmented images.
+
+    Transforms, workers, the order of the data, batch augmentations, plans and
+    the embedding all draw random numbers.
+
+    Args:
+        images (Path): Folder of images.
+        work_dir (Path): Folder of the run.
+        epochs (int): Epochs of training. Defaults to 4.
+        num_workers (int): Processes that load images. Defaults to 0.
+        seed (int, optional): Random seed. Defaults to 3.
+        **changes: Of single settings, with dots in their names.
+
+    Returns:
+        Config: The config.
+    """
+    cfg = Config(dict(
+        default_scope='mmpretrain',
+        custom_imports=dict(imports=['alignmix_mm']),
+        work_dir=str(work_dir),
+        find_unused_parameters=True,
+        data_preprocessor=dict(
+            mean=[127.5] * 3, std=[64.] * 3, to_rgb=True, num_classes=3),
+        model=dict(
+            type='AlignMixAEClassifier',
+            backbone=dict(type='PreActResNet_CIFAR', depth=18,
+                          base_channels=4, stem_stride=2, last_stride=1),
+            neck=dict(type='AlignMixNeck', embed=dict(
+                type='GaussianEmbedding', embed=dict(
+                    type='ConvEmbedding', in_channels=32, out_channels=6))),
+            head=dict(type='LinearClsHead', num_classes=3, in_channels=6,
+                      loss=dict(type='CrossEntropyLoss', use_soft=True)),
+            decoder=dict(type='ResidualDecoder', in_channels=6,
+                         widths=(8, 8, 8)),
+            train_cfg=dict(augments=[
+                dict(type='AlignMix', modes=['clean', 'input', 'embed',
+                                             'feat', 'feat_swap']),
+                dict(type='CutMix', alpha=1.0)], probs=[.75, .25])),
+        train_dataloader=dict(
+            batch_size=6, num_workers=num_workers, drop_last=True,
+            persistent_workers=num_workers > 0,
+            sampler=dict(type='DefaultSampler', shuffle=True),
+            collate_fn=dict(type='default_collate'),
+            dataset=dict(
+                type='CustomDataset', data_root=str(images), pipeline=[
+                    dict(type='LoadImageFromFile'),
+                    dict(type='RandomCrop', crop_size=16, padding=2),
+                    dict(type='RandomFlip', prob=.5),
+                    dict(type='ColorJitter', brightness=.4, contrast=.4),
+                    dict(type='RandomErasing', erase_prob=.5),
+                    dict(type='PackInputs')])),
+        optim_wrapper=dict(optimizer=dict(
+            type='SGD', lr=.02, momentum=.9, weight_decay=1e-4)),
+        param_scheduler=[
+            dict(type='LinearLR', start_factor=.1, by_epoch=False, end=5),
+            dict(type='MultiStepLR', milestones=[2], gamma=.5)],
+        train_cfg=dict(by_epoch=True, max_epochs=epochs, val_interval=99),
+        default_hooks=dict(
+            logger=dict(type='LoggerHook', interval=1),
+            checkpoint=dict(type='CheckpointHook', interval=1,
+                            max_keep_ckpts=2)),
+        randomness=dict(seed=seed)))
+    cfg.merge_from_dict(changes)
+    return cfg
