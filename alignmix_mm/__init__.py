@@ -34,7 +34,11 @@ if not _MISSING:
             Localization,
             OODDetection,
         )
-        from .hooks import ReproducibleHook, ResumableCheckpointHook
+        from .hooks import (
+            FiniteLossHook,
+            ReproducibleHook,
+            ResumableCheckpointHook,
+        )
         from .mixing import AlignMix, MixBatch, MixPlan
         from .models import (
             VGGGAP,
@@ -67,10 +71,10 @@ else:
 __all__ = [
     'AdversarialTestLoop', 'AlignMix', 'AlignMixAEClassifier',
     'AlignMixClassifier', 'AlignMixNeck', 'CAMClassifier', 'CUBWithBoxes',
-    'CalibrationError', 'ConvEmbedding', 'Digits', 'GaussianEmbedding',
-    'LinearEmbedding', 'Localization', 'MixBatch', 'MixPlan', 'NoiseImages',
-    'OODDetection', 'OODTestSets', 'PiecewiseLinearLR', 'PreActResNet_CIFAR',
-    'ReproducibleHook', 'ResidualDecoder', 'ResumableCheckpointHook',
-    'TinyImageNet', 'VGGGAP', 'WSOLMetadata', 'WideResNet_CIFAR',
-    '__version__'
+    'CalibrationError', 'ConvEmbedding', 'Digits', 'FiniteLossHook',
+    'GaussianEmbedding', 'LinearEmbedding', 'Localization', 'MixBatch',
+    'MixPlan', 'NoiseImages', 'OODDetection', 'OODTestSets',
+    'PiecewiseLinearLR', 'PreActResNet_CIFAR', 'ReproducibleHook',
+    'ResidualDecoder', 'ResumableCheckpointHook', 'TinyImageNet', 'VGGGAP',
+    'WSOLMetadata', 'WideResNet_CIFAR', '__version__'
 ]

@@ -24,12 +24,12 @@ def test_exports():
     assert alignmix_mm.__all__ == [
         'AdversarialTestLoop', 'AlignMix', 'AlignMixAEClassifier',
         'AlignMixClassifier', 'AlignMixNeck', 'CAMClassifier', 'CUBWithBoxes',
-        'CalibrationError', 'ConvEmbedding', 'Digits', 'GaussianEmbedding',
-        'LinearEmbedding', 'Localization', 'MixBatch', 'MixPlan',
-        'NoiseImages', 'OODDetection', 'OODTestSets', 'PiecewiseLinearLR',
-        'PreActResNet_CIFAR', 'ReproducibleHook', 'ResidualDecoder',
-        'ResumableCheckpointHook', 'TinyImageNet', 'VGGGAP', 'WSOLMetadata',
-        'WideResNet_CIFAR', '__version__']
+        'CalibrationError', 'ConvEmbedding', 'Digits', 'FiniteLossHook',
+        'GaussianEmbedding', 'LinearEmbedding', 'Localization', 'MixBatch',
+        'MixPlan', 'NoiseImages', 'OODDetection', 'OODTestSets',
+        'PiecewiseLinearLR', 'PreActResNet_CIFAR', 'ReproducibleHook',
+        'ResidualDecoder', 'ResumableCheckpointHook', 'TinyImageNet',
+        'VGGGAP', 'WSOLMetadata', 'WideResNet_CIFAR', '__version__']
     assert set(functional.__all__) >= {
         'bin_statistics', 'expected_calibration_error',
         'overconfidence_error', 'ood_metrics', 'projected_gradient_ascent',
@@ -53,7 +53,7 @@ def test_exports():
     (MODELS, 'PreActResNet_CIFAR'), (MODELS, 'VGGGAP'),
     (MODELS, 'WideResNet_CIFAR'), (MODELS, 'ConvEmbedding'),
     (MODELS, 'GaussianEmbedding'), (HOOKS, 'ReproducibleHook'),
-    (HOOKS, 'ResumableCheckpointHook'),
+    (HOOKS, 'ResumableCheckpointHook'), (HOOKS, 'FiniteLossHook'),
     (PARAM_SCHEDULERS, 'PiecewiseLinearLR')])
 def test_classes_are_in_mmpretrains_registries(registry, name):
     assert registry.get(name) is getattr(alignmix_mm, name)

@@ -8,7 +8,7 @@ from alignmix_mm.cli import (
     build_runner,
     leave,
     load_config,
-    make_resumable,
+    make_safe,
 )
 
 
@@ -23,6 +23,12 @@ def parse_args() -> argparse.Namespace:
         const='auto',
         help='checkpoint to resume from; without a path, the latest one of '
         'the work directory')
+    parser.add_argument(
+        '--on-nan',
+        choices=['stop', 'skip'],
+        default='stop',
+        help='a batch whose loss is NaN or infinite ends the run, or is left '
+        'out; parameters are never updated by it')
     parser.add_argument(
         '--no-validate',
         action='store_true',
@@ -50,7 +56,7 @@ def main() -> None:
     if args.amp:
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
         cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
-    make_resumable(cfg, args.resume)
+    make_safe(cfg, args.resume, args.on_nan)
     if args.auto_scale_lr:
         if 'auto_scale_lr' not in cfg:
             sys.exit('--auto-scale-lr needs auto_scale_lr=dict('

@@ -1,9 +1,9 @@
 """What the tools share: options, their meaning, and trained models."""
-from .config import load_config, make_resumable
+from .config import load_config, make_safe
 from .options import add_common_options, add_pair_options, choose_pairs
 from .run import build_runner, leave, load_model
 
 __all__ = [
     'add_common_options', 'add_pair_options', 'build_runner', 'choose_pairs',
-    'leave', 'load_config', 'load_model', 'make_resumable'
+    'leave', 'load_config', 'load_model', 'make_safe'
 ]

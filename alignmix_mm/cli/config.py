@@ -45,20 +45,28 @@ def load_config(args: argparse.Namespace, loaders: Sequence[str]) -> Config:
     return cfg
 
 
-def make_resumable(cfg: Config, resume: str | None) -> None:
+def make_safe(cfg: Config, resume: str | None = None,
+              on_nan: str = 'stop') -> None:
     """Let a run be interrupted, and say from where it goes on.
 
     Args:
-        cfg (Config): Complete config, changed in place.
+        cfg (Config): Complete config, changed in place. Hooks that it has
+            are left as they are.
         resume (str, optional): A checkpoint, or ``'auto'``, which is the
-            latest one of the work directory, if there is one.
+            latest one of the work directory, if there is one. Defaults to
+            None, which starts anew.
+        on_nan (str): See :class:`FiniteLossHook`. Defaults to ``'stop'``.
     """
     hooks = cfg.setdefault('default_hooks', ConfigDict())
     hooks.setdefault('checkpoint', dict(type='CheckpointHook', interval=1))
     if hooks.checkpoint.type == 'CheckpointHook':
         hooks.checkpoint.type = 'alignmix_mm.ResumableCheckpointHook'
-    cfg.custom_hooks = [*(cfg.get('custom_hooks') or []),
-                        dict(type='alignmix_mm.ReproducibleHook')]
+    given = cfg.get('custom_hooks') or []
+    types = {str(hook['type']).split('.')[-1] for hook in given}
+    added = dict(ReproducibleHook={}, FiniteLossHook=dict(action=on_nan))
+    cfg.custom_hooks = [*given, *(
+        dict(type=f'alignmix_mm.{name}', **options)
+        for name, options in added.items() if name not in types)]
     if resume is None:
         return
     latest = find_latest(cfg.work_dir) if resume == 'auto' else resume

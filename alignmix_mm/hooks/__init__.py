@@ -1,5 +1,6 @@
-"""Hooks that make long runs safe to interrupt."""
+"""Hooks that make long runs safe."""
 from .checkpoint import ResumableCheckpointHook
+from .finite_loss import FiniteLossHook
 from .reproducible import ReproducibleHook
 
-__all__ = ['ReproducibleHook', 'ResumableCheckpointHook']
+__all__ = ['FiniteLossHook', 'ReproducibleHook', 'ResumableCheckpointHook']

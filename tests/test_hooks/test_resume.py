@@ -15,7 +15,7 @@ from mmengine.runner import Runner
 from small_run import small_config, write_images
 
 from alignmix_mm import checkpoints
-from alignmix_mm.cli import make_resumable
+from alignmix_mm.cli import make_safe
 
 
 @pytest.fixture(scope='module')
@@ -24,7 +24,7 @@ def images(tmp_path_factory):
 
 
 def train(cfg, resume=None):
-    make_resumable(cfg, resume)
+    make_safe(cfg, resume)
     cfg.experiment_name = f'{os.path.basename(cfg.work_dir)}_{time.time_ns()}'
     runner = Runner.from_cfg(cfg)
     runner.train()
@@ -83,7 +83,7 @@ def test_a_seed_that_was_drawn_is_kept(images, tmp_path):
 def test_without_the_hook_mmengine_repeats_numbers(images, whole, tmp_path):
     """What the hook is for: this is why the tests above can fail."""
     cfg = small_config(images, tmp_path)
-    make_resumable(cfg, str(whole / 'epoch_2.pth'))
+    make_safe(cfg, str(whole / 'epoch_2.pth'))
     cfg.custom_hooks = []
     cfg.experiment_name = f'plain_{time.time_ns()}'
     Runner.from_cfg(cfg).train()
