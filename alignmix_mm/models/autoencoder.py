@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from ..mixing import MixBatch
 from .classifiers import AlignMixClassifier
 from .gaussian import Gaussian, GaussianEmbedding
+from .shapes import Features
 
 _REDUCTIONS = ('mean', 'sum')
 
@@ -80,6 +81,16 @@ class AlignMixAEClassifier(AlignMixClassifier):
         self.loss_weight = loss_weight
         self.reduction = reduction
         self.kl_weight = kl_weight
+
+    def _check_width(self, embedding: Features) -> None:
+        super()._check_width(embedding)
+        width = embedding[-1].flatten(1).shape[1]
+        expected = getattr(self.decoder, 'in_channels', width)
+        if width != expected:  # in all modes, not when the decoder first runs
+            raise ValueError(
+                f'Expected embeddings of decoder.in_channels={expected} '
+                f'dimensions, but got {width}. Set `decoder.in_channels` to '
+                f'{width}.')
 
     def loss(self, inputs: Tensor | MixBatch,
              data_samples: list[DataSample]) -> dict[str, Tensor]:

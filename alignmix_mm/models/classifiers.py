@@ -63,8 +63,9 @@ class AlignMixClassifier(CAMClassifier):
 
     Raises:
         ValueError: If ``AlignMix`` draws a mode that this class cannot
-            execute, if there is no place ``mix_at``, or if the head computes
-            the training accuracy, which mixed labels do not have.
+            execute, if there is no place ``mix_at``, if the head computes
+            the training accuracy, which mixed labels do not have, or if head
+            and preprocessor have other numbers of classes.
     """
 
     #: Modes of :class:`AlignMix` that this class executes.
@@ -101,6 +102,7 @@ class AlignMixClassifier(CAMClassifier):
                                 num_extra_tokens)
         self._report_effect = EffectReport()
         self._check_augments()
+        self._check_classes()
 
     def extract_feat(self,
                      inputs: Tensor | MixBatch,
@@ -131,6 +133,7 @@ class AlignMixClassifier(CAMClassifier):
         if stage == 'backbone':
             return x
         x = self._embed(x, plan, place)
+        self._check_width(x)
         return x if stage == 'neck' else self.head.pre_logits(x)
 
     def measure_effect(self, batch: MixBatch) -> Tensor:
@@ -177,6 +180,26 @@ class AlignMixClassifier(CAMClassifier):
             raise ValueError(
                 'Expected `head.cal_acc=False` with AlignMix, but got True: '
                 'mixed labels have no single right class.')
+
+    def _check_classes(self) -> None:
+        counts = (getattr(self.head, 'num_classes', None),
+                  getattr(self.data_preprocessor, 'num_classes', None))
+        if None not in counts and counts[0] != counts[1]:
+            raise ValueError(
+                'Expected as many classes in `head.num_classes` as in '
+                '`data_preprocessor.num_classes`, which one-hot labels are '
+                f'made with, but got {counts[0]} and {counts[1]}.')
+
+    def _check_width(self, embedding: Features) -> None:
+        fc = getattr(self.head, 'fc', None)
+        e = embedding if isinstance(embedding, Tensor) else embedding[-1]
+        if (isinstance(fc, nn.Linear) and isinstance(e, Tensor)
+                and e.ndim == 2 and e.shape[1] != fc.in_features):
+            raise ValueError(
+                f'Expected embeddings of head.in_channels={fc.in_features} '
+                f'dimensions, but got {tuple(e.shape)}. Set '
+                f'`head.in_channels` to {e.shape[1]}, or the size of the '
+                'embedding in `neck.embed`.')
 
     def _check_modes(self, modes: Iterable[str]) -> None:
         unknown = sorted(set(modes) - self.executes)

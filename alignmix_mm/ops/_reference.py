@@ -5,6 +5,22 @@ import torch
 from torch import Tensor
 
 
+SCORE_LIMIT = 1e30  # sums of a few of them stay finite
+
+
+def scale_cost(cost: Tensor, eps: float) -> Tensor:
+    """Divide costs by ``-eps``, within the range of float32.
+
+    Args:
+        cost (Tensor): Any shape, floating point.
+        eps (float): Entropic regularization.
+
+    Returns:
+        Tensor: Like ``cost``, float32. NaN stays NaN.
+    """
+    return (cost.float() / -eps).clamp_(-SCORE_LIMIT, SCORE_LIMIT)
+
+
 def log_sinkhorn(cost: Tensor,
                  eps: float,
                  num_iters: int = 100,
@@ -38,7 +54,7 @@ def log_sinkhorn(cost: Tensor,
         column sums ``(B, s)``, and the number of iterations that ran, ``()``,
         int64.
     """
-    scores = cost / -eps
+    scores = scale_cost(cost, eps)
     r, s = cost.shape[1:]
     log_col = math.log(r / s)
     f = cost.new_zeros(cost.shape[0], r, 1)
@@ -57,7 +73,7 @@ def log_sinkhorn(cost: Tensor,
         f = torch.where(running, new_f, f)
         g = torch.where(running, new_g, g)
         running = running & ~(change < tol)
-    if end == 'row':
-        f = -torch.logsumexp(scores + g, dim=2, keepdim=True)
-    plan = torch.exp(scores + f + g)
+    # the last half step as a softmax: exact, however large the potentials
+    plan = (torch.softmax(scores + g, dim=2) if end == 'row' else
+            torch.softmax(scores + f, dim=1) * (r / s))
     return plan, plan.sum(dim=2), plan.sum(dim=1), sweeps

@@ -8,7 +8,7 @@ from torch import Tensor
 from ._annealed import annealed_sinkhorn, make_schedule
 from ._dispatch import Problem, check_backend, choose_backend
 from ._precision import full_precision
-from ._reference import log_sinkhorn
+from ._reference import log_sinkhorn, scale_cost
 from .cost import cross_cost, pairwise_cost
 
 
@@ -89,6 +89,8 @@ def assignment(cost: Tensor,
         Tensor | tuple[Tensor, TransportInfo]: ``(B, r, s)``, float32. With
         the annealed solver rows sum to 1 and columns to ``r / s`` to
         rounding; with the log solver one of the two does (see ``end``).
+        Costs of any magnitude have a plan; one that is NaN makes its pair
+        NaN, and no other.
 
     Raises:
         ValueError: If an argument is out of range, or the backend asked for
@@ -154,7 +156,7 @@ def check_options(solver: str,
 
 
 def _run_annealed(cost, eps, num_iters, tol, end):
-    return annealed_sinkhorn(cost.float() / -eps, num_iters)
+    return annealed_sinkhorn(scale_cost(cost, eps), num_iters)
 
 
 def _run_kernel(cost, eps, num_iters, tol, end):

@@ -219,3 +219,11 @@ def test_the_plain_classifier_names_this_one():
     options.pop('decoder')
     with pytest.raises(ValueError, match='AlignMixAEClassifier'):
         MODELS.build({**options, 'type': 'AlignMixClassifier'})
+
+
+@pytest.mark.parametrize('mode', MODES)
+def test_a_decoder_that_does_not_fit_is_named_in_every_mode(mode):
+    model = build(decoder=dict(type='ResidualDecoder', in_channels=9,
+                               widths=(8, 8, 8, 8)))
+    with pytest.raises(ValueError, match='decoder.in_channels=9 .* 12'):
+        losses_of(model, mode)

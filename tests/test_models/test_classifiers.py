@@ -214,3 +214,19 @@ def test_survives_copy_and_pickle():
     model = build(neck=dict(type='GlobalAveragePooling'))
     for clone in copy.deepcopy(model), pickle.loads(pickle.dumps(model)):
         assert torch.isfinite(train_step(clone)['loss'])
+
+
+def test_an_embedding_that_does_not_fit_the_head_is_named():
+    model = build(neck=dict(type='AlignMixNeck', embed=dict(
+        type='LinearEmbedding', in_channels=8 * 16, out_channels=9)))
+    with pytest.raises(ValueError, match=r'in_channels=8 .*\(6, 9\).* to 9'):
+        train_step(model.train())
+
+
+def test_other_numbers_of_classes_are_named_at_build():
+    with pytest.raises(ValueError, match='`head.num_classes`.*10 and 7'):
+        MODELS.build(dict(
+            type='AlignMixClassifier', backbone=BACKBONE,
+            neck=dict(type='GlobalAveragePooling'),
+            head=dict(type='LinearClsHead', num_classes=10, in_channels=8),
+            data_preprocessor=dict(num_classes=7)))
