@@ -6,13 +6,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready-$(STACK)
 
-.PHONY: demo test test-all lint benchmark gpu clean
+.PHONY: demo test test-slow test-all lint benchmark gpu clean
 
 demo: $(READY)
 	$(BIN)/python tools/demo.py
 
 test: $(READY)
 	$(BIN)/python -m pytest tests -m "not slow"
+
+test-slow: $(READY)
+	$(BIN)/python -m pytest tests -m slow
 
 test-all: $(READY)
 	$(BIN)/python -m pytest tests

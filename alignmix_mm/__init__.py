@@ -23,6 +23,7 @@ if not _MISSING:
         from .datasets import (
             CUBWithBoxes,
             Digits,
+            LoadCheckedImage,
             NoiseImages,
             OODTestSets,
             TinyImageNet,
@@ -72,9 +73,10 @@ __all__ = [
     'AdversarialTestLoop', 'AlignMix', 'AlignMixAEClassifier',
     'AlignMixClassifier', 'AlignMixNeck', 'CAMClassifier', 'CUBWithBoxes',
     'CalibrationError', 'ConvEmbedding', 'Digits', 'FiniteLossHook',
-    'GaussianEmbedding', 'LinearEmbedding', 'Localization', 'MixBatch',
-    'MixPlan', 'NoiseImages', 'OODDetection', 'OODTestSets',
-    'PiecewiseLinearLR', 'PreActResNet_CIFAR', 'ReproducibleHook',
-    'ResidualDecoder', 'ResumableCheckpointHook', 'TinyImageNet', 'VGGGAP',
-    'WSOLMetadata', 'WideResNet_CIFAR', '__version__'
+    'GaussianEmbedding', 'LinearEmbedding', 'LoadCheckedImage',
+    'Localization', 'MixBatch', 'MixPlan', 'NoiseImages', 'OODDetection',
+    'OODTestSets', 'PiecewiseLinearLR', 'PreActResNet_CIFAR',
+    'ReproducibleHook', 'ResidualDecoder', 'ResumableCheckpointHook',
+    'TinyImageNet', 'VGGGAP', 'WSOLMetadata', 'WideResNet_CIFAR',
+    '__version__'
 ]

@@ -1,9 +1,16 @@
 """A training that draws random numbers wherever a training can."""
+import hashlib
+import json
 from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 from mmengine.config import Config
+from mmengine.dist import get_rank
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.registry import HOOKS
 
 CLASSES = ('one', 'three', 'two')  # as folders are sorted
 
@@ -86,3 +93,48 @@ def small_config(images: Path, work_dir: Path, epochs: int = 4,
         randomness=dict(seed=seed)))
     cfg.merge_from_dict(changes)
     return cfg
+
+
+@HOOKS.register_module()
+class Witness(Hook):
+    """Write what a rank drew, and what its parameters are after each step."""
+
+    priority = 'VERY_LOW'
+
+    def __init__(self) -> None:
+        self.plans: list[dict] = []
+        self.digests: list[str] = []
+        self.images: list[list[str]] = []
+
+    def before_train(self, runner) -> None:
+        """Listen to the draws of AlignMix."""
+        model = runner.model
+        self.model = model.module if is_model_wrapper(model) else model
+        augment = self.model.data_preprocessor.batch_augments.augments[0]
+        draw = augment.draw
+
+        def listen(*args):
+            plan = draw(*args)
+            self.plans.append(dict(mode=plan.mode, place=plan.place,
+                                   lam=plan.lam.tolist(),
+                                   perm=plan.perm.tolist()))
+            return plan
+
+        augment.draw = listen
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None,
+                         outputs=None) -> None:
+        """Keep a digest of the parameters."""
+        digest = hashlib.sha256()
+        for parameter in self.model.parameters():
+            digest.update(parameter.detach().numpy().tobytes())
+        self.digests.append(digest.hexdigest())
+        self.images.append([sample.img_path
+                            for sample in data_batch['data_samples']])
+        assert all(torch.isfinite(p).all() for p in self.model.parameters())
+
+    def after_train(self, runner) -> None:
+        """Write."""
+        path = Path(runner.work_dir) / f'rank{get_rank()}.json'
+        path.write_text(json.dumps(dict(
+            plans=self.plans, digests=self.digests, images=self.images)))

@@ -10,6 +10,7 @@ from mmpretrain.registry import (
     METRICS,
     MODELS,
     PARAM_SCHEDULERS,
+    TRANSFORMS,
 )
 
 import alignmix_mm
@@ -25,11 +26,12 @@ def test_exports():
         'AdversarialTestLoop', 'AlignMix', 'AlignMixAEClassifier',
         'AlignMixClassifier', 'AlignMixNeck', 'CAMClassifier', 'CUBWithBoxes',
         'CalibrationError', 'ConvEmbedding', 'Digits', 'FiniteLossHook',
-        'GaussianEmbedding', 'LinearEmbedding', 'Localization', 'MixBatch',
-        'MixPlan', 'NoiseImages', 'OODDetection', 'OODTestSets',
-        'PiecewiseLinearLR', 'PreActResNet_CIFAR', 'ReproducibleHook',
-        'ResidualDecoder', 'ResumableCheckpointHook', 'TinyImageNet',
-        'VGGGAP', 'WSOLMetadata', 'WideResNet_CIFAR', '__version__']
+        'GaussianEmbedding', 'LinearEmbedding', 'LoadCheckedImage',
+        'Localization', 'MixBatch', 'MixPlan', 'NoiseImages', 'OODDetection',
+        'OODTestSets', 'PiecewiseLinearLR', 'PreActResNet_CIFAR',
+        'ReproducibleHook', 'ResidualDecoder', 'ResumableCheckpointHook',
+        'TinyImageNet', 'VGGGAP', 'WSOLMetadata', 'WideResNet_CIFAR',
+        '__version__']
     assert set(functional.__all__) >= {
         'bin_statistics', 'expected_calibration_error',
         'overconfidence_error', 'ood_metrics', 'projected_gradient_ascent',
@@ -54,7 +56,8 @@ def test_exports():
     (MODELS, 'WideResNet_CIFAR'), (MODELS, 'ConvEmbedding'),
     (MODELS, 'GaussianEmbedding'), (HOOKS, 'ReproducibleHook'),
     (HOOKS, 'ResumableCheckpointHook'), (HOOKS, 'FiniteLossHook'),
-    (PARAM_SCHEDULERS, 'PiecewiseLinearLR')])
+    (PARAM_SCHEDULERS, 'PiecewiseLinearLR'),
+    (TRANSFORMS, 'LoadCheckedImage')])
 def test_classes_are_in_mmpretrains_registries(registry, name):
     assert registry.get(name) is getattr(alignmix_mm, name)
     assert registry.get(f'alignmix_mm.{name}') is getattr(alignmix_mm, name)

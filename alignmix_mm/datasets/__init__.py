@@ -1,8 +1,9 @@
-"""Data sets that MMPretrain lacks."""
+"""Data sets and transforms that MMPretrain lacks."""
 from .digits import Digits
+from .loading import LoadCheckedImage
 from .localization import CUBWithBoxes, WSOLMetadata
 from .ood import NoiseImages, OODTestSets
 from .tiny_imagenet import TinyImageNet
 
-__all__ = ['CUBWithBoxes', 'Digits', 'NoiseImages', 'OODTestSets',
-           'TinyImageNet', 'WSOLMetadata']
+__all__ = ['CUBWithBoxes', 'Digits', 'LoadCheckedImage', 'NoiseImages',
+           'OODTestSets', 'TinyImageNet', 'WSOLMetadata']

@@ -17,10 +17,10 @@ class ReproducibleHook(Hook):
 
     MMEngine seeds torch, numpy and ``random`` at the start of a process, so a
     resumed run repeats the numbers of the first epoch. Here they are seeded
-    in every step, from ``(seed, rank, step)``, and before an image is
-    transformed, from ``(seed, epoch, index)``: augmentations are the same
-    with any number of workers too. The order of the data follows the seed
-    that the checkpoint has.
+    in every step, from ``(seed, step)``, torch with the rank too, and before
+    an image is transformed, from ``(seed, epoch, index)``: augmentations are
+    the same with any number of workers too. The order of the data follows the
+    seed that the checkpoint has.
 
     Images of loops that do not count epochs are transformed as MMEngine does
     it, which loads all earlier batches again on resuming.
@@ -68,7 +68,9 @@ class ReproducibleHook(Hook):
             batch_idx (int): Number of the batch.
             data_batch (dict, optional): The batch. Defaults to None.
         """
-        torch.manual_seed(_seed(self._seed, get_rank(), runner.iter))
+        # numpy chooses one of several batch augmentations: on all ranks alike
+        _seed(self._seed, runner.iter)
+        torch.manual_seed(_torch_seed(self._seed, get_rank(), runner.iter))
 
     def _wrap(self, dataset: Dataset) -> None:
         for inner in [*getattr(dataset, 'datasets', []),
@@ -111,18 +113,22 @@ class SeededPipeline:
         """
         if 'sample_idx' not in data:
             return self.pipeline(data)
+        key = self.seed, int(self.epoch), int(data['sample_idx'])
+        _seed(*key)
         # the generator of the CPU alone, which a worker may seed
-        torch.default_generator.manual_seed(_seed(
-            self.seed, int(self.epoch), int(data['sample_idx'])))
+        torch.default_generator.manual_seed(_torch_seed(*key))
         return self.pipeline(data)
 
     def __repr__(self) -> str:
         return repr(self.pipeline)
 
 
-def _seed(*key: int) -> int:
-    """Seed ``random`` and numpy, of which transforms draw; one for torch."""
-    numbers = np.random.SeedSequence(key).generate_state(3).tolist()
+def _seed(*key: int) -> None:
+    """Seed what transforms and MMPretrain's batch augmentations draw from."""
+    numbers = np.random.SeedSequence(key).generate_state(2).tolist()
     random.seed(numbers[0])
     np.random.seed(numbers[1])  # noqa: NPY002
-    return numbers[2]
+
+
+def _torch_seed(*key: int) -> int:
+    return int(np.random.SeedSequence(key).generate_state(3)[2])

@@ -4,7 +4,6 @@ import math
 import torch
 from torch import Tensor
 
-
 SCORE_LIMIT = 1e30  # sums of a few of them stay finite
 
 

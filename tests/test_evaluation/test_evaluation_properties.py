@@ -1,4 +1,4 @@
-"""Whatever the size, the dtype and the magnitude: a value, or what is wrong."""
+"""Whatever the size, dtype and magnitude: a value, or what is wrong."""
 import math
 
 import numpy as np
