@@ -72,11 +72,12 @@ def make_safe(cfg: Config, resume: str | None = None,
     latest = find_latest(cfg.work_dir) if resume == 'auto' else resume
     if resume != 'auto' and '://' not in resume and not Path(resume).is_file():
         sys.exit(f'There is no checkpoint {resume}.')
-    if latest is None:
+    if latest is None:  # weights to start from stay what the config says
         print(f'There is no checkpoint in {cfg.work_dir} yet: training starts '
               'from the beginning.')
-    cfg.resume = latest is not None
-    cfg.load_from = None if latest is None else str(latest)
+        cfg.resume = False
+        return
+    cfg.resume, cfg.load_from = True, str(latest)
 
 
 def _complete_loader(cfg: Config, name: str, args: argparse.Namespace) -> None:
