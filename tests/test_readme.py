@@ -35,7 +35,7 @@ def test_config_lines_build(block, tmp_path):
 def test_files_and_configs_it_names_exist():
     for name in re.findall(r'\]\(([\w/.]+)\)', TEXT):
         assert (ROOT / name).exists(), name
-    for name in re.findall(r'(?:python|bash) ((?:tools|benchmarks)/[\w.]+)',
+    for name in re.findall(r'(?:python|bash) ((?:tools|benchmarks)/[\w./]+)',
                            TEXT):
         assert (ROOT / name).is_file(), name
     configs = re.findall(r'`([\w/*]+\.py)`', TEXT.split('| config |')[1])
