@@ -38,7 +38,7 @@ def test_files_and_configs_it_names_exist():
     for name in re.findall(r'(?:python|bash) ((?:tools|benchmarks)/[\w./]+)',
                            TEXT):
         assert (ROOT / name).is_file(), name
-    configs = re.findall(r'`([\w/*]+\.py)`', TEXT.split('| config |')[1])
+    configs = re.findall(r'`([\w/*]+\.py)`', TEXT.split('| configs |')[1])
     for name in configs:
         assert list((ROOT / 'configs').glob(name)), name
     targets = set(re.findall(r'^make (\w+)', TEXT, re.MULTILINE))
