@@ -108,6 +108,7 @@ class AlignMixAEClassifier(AlignMixClassifier):
         if not (isinstance(inputs, MixBatch) and inputs.plan.mode == 'clean'):
             return super().loss(inputs, data_samples)
         embedding = self.extract_feat(inputs)
+        self._check_width(embedding)
         target = self.decoder_target(inputs.images)
         losses = dict(loss_reconstruction=self.reconstruction_loss(
             self.decoder(embedding[-1]), target))

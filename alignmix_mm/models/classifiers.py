@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import torch
 from mmpretrain.registry import MODELS
+from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
 from ..mixing import AlignMix, MixBatch, MixPlan
@@ -133,8 +134,26 @@ class AlignMixClassifier(CAMClassifier):
         if stage == 'backbone':
             return x
         x = self._embed(x, plan, place)
-        self._check_width(x)
         return x if stage == 'neck' else self.head.pre_logits(x)
+
+    def loss(self, inputs: Tensor | MixBatch,
+             data_samples: list[DataSample]) -> dict[str, Tensor]:
+        """Classification of images, mixed if they carry a plan.
+
+        Args:
+            inputs (Tensor | MixBatch): Images ``(N, C, H, W)``, or images
+                with a plan.
+            data_samples (list[DataSample]): Their labels.
+
+        Returns:
+            dict[str, Tensor]: What the head returns, e.g. ``loss``.
+
+        Raises:
+            ValueError: If embeddings do not fit the head.
+        """
+        embedding = self.extract_feat(inputs)
+        self._check_width(embedding)
+        return self.head.loss(embedding, data_samples)
 
     def measure_effect(self, batch: MixBatch) -> Tensor:
         """By how much alignment changes the embeddings of a batch.
