@@ -1,4 +1,5 @@
 """A training that draws random numbers wherever a training can."""
+import copy
 import hashlib
 import json
 from pathlib import Path
@@ -11,6 +12,7 @@ from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
+from mmpretrain.registry import TRANSFORMS
 
 CLASSES = ('one', 'three', 'two')  # as folders are sorted
 
@@ -91,8 +93,23 @@ def small_config(images: Path, work_dir: Path, epochs: int = 4,
             checkpoint=dict(type='CheckpointHook', interval=1,
                             max_keep_ckpts=2)),
         randomness=dict(seed=seed)))
-    cfg.merge_from_dict(changes)
+    # MMEngine takes `_delete_` out of what it is given
+    cfg.merge_from_dict(copy.deepcopy(changes))
     return cfg
+
+
+@TRANSFORMS.register_module()
+class Poison:
+    """Make one image NaN."""
+
+    def __init__(self, index):
+        self.index = index
+
+    def __call__(self, data):
+        data['img'] = data['img'].astype('float32')
+        if data['sample_idx'] == self.index:
+            data['img'][0, 0, 0] = float('nan')
+        return data
 
 
 @HOOKS.register_module()

@@ -1,5 +1,6 @@
 """A guard against training on what is not a number."""
 import logging
+import math
 
 import torch
 from mmengine.dist import all_reduce
@@ -81,8 +82,10 @@ class FiniteLossHook(Hook):
         return not bool(bad)
 
     def _handle(self, runner: Runner, loss: Tensor) -> None:
-        text = (f'The loss is {float(loss.detach()):g} in step '
-                f'{runner.iter + 1} (epoch {runner.epoch + 1}). '
+        value = float(loss.detach())
+        step = f'in step {runner.iter + 1} (epoch {runner.epoch + 1})'
+        text = (f'The loss of another rank is not finite {step}.'
+                if math.isfinite(value) else f'The loss is {value:g} {step}. '
                 + _reason(runner.model, self._batch))
         if self.action == 'stop':
             raise FloatingPointError(

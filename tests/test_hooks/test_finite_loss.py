@@ -6,7 +6,6 @@ import pytest
 import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from mmpretrain.registry import TRANSFORMS
 from small_run import small_config, write_images
 
 from alignmix_mm import FiniteLossHook
@@ -16,20 +15,6 @@ from alignmix_mm.cli import make_safe
 @pytest.fixture(scope='module')
 def images(tmp_path_factory):
     return write_images(tmp_path_factory.mktemp('images'))
-
-
-@TRANSFORMS.register_module()
-class Poison:
-    """Make one image NaN."""
-
-    def __init__(self, index):
-        self.index = index
-
-    def __call__(self, data):
-        data['img'] = data['img'].astype('float32')
-        if data['sample_idx'] == self.index:
-            data['img'][0, 0, 0] = float('nan')
-        return data
 
 
 class Watch(Hook):

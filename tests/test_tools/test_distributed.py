@@ -93,3 +93,22 @@ def test_two_processes_resume_exactly(tmp_path):
         assert rest['images'] == whole['images'][8:]
         count = len(rest['plans'])
         assert rest['plans'] == whole['plans'][-count:]
+
+
+@pytest.mark.slow
+def test_both_ranks_skip_what_is_nan_on_one(tmp_path):
+    config = write_config(tmp_path, epochs=3, **PLAIN)
+    text = config.read_text()
+    pack = "dict(type='PackInputs'),"
+    assert text.count(pack) == 1
+    config.write_text(text.replace(
+        pack, f"dict(type='Poison', index=5), {pack}"))
+    output = launch(config, tmp_path / 'run', '--on-nan', 'skip')
+    first, second = ranks(tmp_path / 'run')
+    assert first['digests'] == second['digests']
+    # once in every epoch, on one of the two
+    assert output.count('The batch is skipped') >= 3
+    assert 'The loss of another rank' in output
+    still = [n for n in range(1, 12)
+             if first['digests'][n] == first['digests'][n - 1]]
+    assert 2 <= len(still) <= 3
