@@ -37,6 +37,7 @@ if not _MISSING:
         )
         from .hooks import (
             FiniteLossHook,
+            NumClassCheckHook,
             ReproducibleHook,
             ResumableCheckpointHook,
         )
@@ -74,7 +75,8 @@ __all__ = [
     'AlignMixClassifier', 'AlignMixNeck', 'CAMClassifier', 'CUBWithBoxes',
     'CalibrationError', 'ConvEmbedding', 'Digits', 'FiniteLossHook',
     'GaussianEmbedding', 'LinearEmbedding', 'LoadCheckedImage',
-    'Localization', 'MixBatch', 'MixPlan', 'NoiseImages', 'OODDetection',
+    'Localization', 'MixBatch', 'MixPlan', 'NoiseImages',
+    'NumClassCheckHook', 'OODDetection',
     'OODTestSets', 'PiecewiseLinearLR', 'PreActResNet_CIFAR',
     'ReproducibleHook', 'ResidualDecoder', 'ResumableCheckpointHook',
     'TinyImageNet', 'VGGGAP', 'WSOLMetadata', 'WideResNet_CIFAR',

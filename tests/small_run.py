@@ -121,6 +121,7 @@ class Witness(Hook):
     def __init__(self) -> None:
         self.plans: list[dict] = []
         self.digests: list[str] = []
+        self.buffers: list[str] = []
         self.images: list[list[str]] = []
 
     def before_train(self, runner) -> None:
@@ -141,11 +142,9 @@ class Witness(Hook):
 
     def after_train_iter(self, runner, batch_idx, data_batch=None,
                          outputs=None) -> None:
-        """Keep a digest of the parameters."""
-        digest = hashlib.sha256()
-        for parameter in self.model.parameters():
-            digest.update(parameter.detach().numpy().tobytes())
-        self.digests.append(digest.hexdigest())
+        """Keep digests of the parameters, and of BatchNorm's statistics."""
+        self.digests.append(_digest(self.model.parameters()))
+        self.buffers.append(_digest(self.model.backbone.buffers()))
         self.images.append([sample.img_path
                             for sample in data_batch['data_samples']])
         assert all(torch.isfinite(p).all() for p in self.model.parameters())
@@ -154,4 +153,12 @@ class Witness(Hook):
         """Write."""
         path = Path(runner.work_dir) / f'rank{get_rank()}.json'
         path.write_text(json.dumps(dict(
-            plans=self.plans, digests=self.digests, images=self.images)))
+            plans=self.plans, digests=self.digests, buffers=self.buffers,
+            images=self.images)))
+
+
+def _digest(tensors) -> str:
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(tensor.detach().numpy().tobytes())
+    return digest.hexdigest()

@@ -27,7 +27,8 @@ def test_exports():
         'AlignMixClassifier', 'AlignMixNeck', 'CAMClassifier', 'CUBWithBoxes',
         'CalibrationError', 'ConvEmbedding', 'Digits', 'FiniteLossHook',
         'GaussianEmbedding', 'LinearEmbedding', 'LoadCheckedImage',
-        'Localization', 'MixBatch', 'MixPlan', 'NoiseImages', 'OODDetection',
+        'Localization', 'MixBatch', 'MixPlan', 'NoiseImages',
+        'NumClassCheckHook', 'OODDetection',
         'OODTestSets', 'PiecewiseLinearLR', 'PreActResNet_CIFAR',
         'ReproducibleHook', 'ResidualDecoder', 'ResumableCheckpointHook',
         'TinyImageNet', 'VGGGAP', 'WSOLMetadata', 'WideResNet_CIFAR',
@@ -56,6 +57,7 @@ def test_exports():
     (MODELS, 'WideResNet_CIFAR'), (MODELS, 'ConvEmbedding'),
     (MODELS, 'GaussianEmbedding'), (HOOKS, 'ReproducibleHook'),
     (HOOKS, 'ResumableCheckpointHook'), (HOOKS, 'FiniteLossHook'),
+    (HOOKS, 'NumClassCheckHook'),
     (PARAM_SCHEDULERS, 'PiecewiseLinearLR'),
     (TRANSFORMS, 'LoadCheckedImage')])
 def test_classes_are_in_mmpretrains_registries(registry, name):

@@ -12,6 +12,7 @@ from mmpretrain.registry import DATASETS
 
 from ..checkpoints import find_latest
 from ..compat import trust_checkpoints
+from .launcher import prepare_launcher
 
 
 def load_config(args: argparse.Namespace, loaders: Sequence[str]) -> Config:
@@ -41,7 +42,8 @@ def load_config(args: argparse.Namespace, loaders: Sequence[str]) -> Config:
     if args.amp and not torch.cuda.is_available():
         sys.exit('--amp needs a GPU: MMEngine\'s AmpOptimWrapper does not run '
                  'on a CPU, and torch sees no CUDA device here. Leave it out.')
-    _prepare_launcher(cfg, args.launcher)
+    prepare_launcher(cfg, args.launcher)
+    _add_hooks(cfg, NumClassCheckHook={})
     return cfg
 
 
@@ -61,12 +63,7 @@ def make_safe(cfg: Config, resume: str | None = None,
     hooks.setdefault('checkpoint', dict(type='CheckpointHook', interval=1))
     if hooks.checkpoint.type == 'CheckpointHook':
         hooks.checkpoint.type = 'alignmix_mm.ResumableCheckpointHook'
-    given = cfg.get('custom_hooks') or []
-    types = {str(hook['type']).split('.')[-1] for hook in given}
-    added = dict(ReproducibleHook={}, FiniteLossHook=dict(action=on_nan))
-    cfg.custom_hooks = [*given, *(
-        dict(type=f'alignmix_mm.{name}', **options)
-        for name, options in added.items() if name not in types)]
+    _add_hooks(cfg, ReproducibleHook={}, FiniteLossHook=dict(action=on_nan))
     if resume is None:
         return
     latest = find_latest(cfg.work_dir) if resume == 'auto' else resume
@@ -78,6 +75,14 @@ def make_safe(cfg: Config, resume: str | None = None,
         cfg.resume = False
         return
     cfg.resume, cfg.load_from = True, str(latest)
+
+
+def _add_hooks(cfg: Config, **added: dict) -> None:
+    given = cfg.get('custom_hooks') or []
+    types = {str(hook['type']).split('.')[-1] for hook in given}
+    cfg.custom_hooks = [*given, *(
+        dict(type=f'alignmix_mm.{name}', **options)
+        for name, options in added.items() if name not in types)]
 
 
 def _complete_loader(cfg: Config, name: str, args: argparse.Namespace) -> None:
@@ -113,22 +118,3 @@ def _check_data(cfg: Config, name: str) -> None:
         sys.exit(f'{name}.dataset.data_root is {root!r}, where nothing is. '
                  'Put the data there, or say where they are: --cfg-options '
                  f'{name}.dataset.data_root=FOLDER')
-
-
-def _prepare_launcher(cfg: Config, launcher: str) -> None:
-    """Let ``--launcher pytorch`` work without a GPU, which MMEngine assumes.
-
-    The process group is initialised here, with gloo, so that MMEngine does
-    not, and the model is wrapped without a device.
-    """
-    cfg.launcher = launcher
-    if launcher != 'pytorch' or torch.cuda.is_available():
-        return
-    if not torch.distributed.is_initialized():
-        torch.distributed.init_process_group('gloo')
-    wrapper = dict(
-        type='MMDistributedDataParallel',
-        device_ids=None,
-        broadcast_buffers=False,
-        find_unused_parameters=cfg.get('find_unused_parameters', False))
-    cfg.model_wrapper_cfg = {**wrapper, **(cfg.get('model_wrapper_cfg') or {})}

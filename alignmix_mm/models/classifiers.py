@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ..mixing import AlignMix, MixBatch, MixPlan
 from .cam import CAMClassifier
 from .effect import EffectReport, alignment_effect, without_trace
+from .labels import guard_labels
 from .mixer import MapMixer
 from .necks import AlignMixNeck
 from .places import MixPlace, MixPlaces
@@ -103,7 +104,7 @@ class AlignMixClassifier(CAMClassifier):
                                 num_extra_tokens)
         self._report_effect = EffectReport()
         self._check_augments()
-        self._check_classes()
+        guard_labels(self.data_preprocessor, self.head)
 
     def extract_feat(self,
                      inputs: Tensor | MixBatch,
@@ -199,15 +200,6 @@ class AlignMixClassifier(CAMClassifier):
             raise ValueError(
                 'Expected `head.cal_acc=False` with AlignMix, but got True: '
                 'mixed labels have no single right class.')
-
-    def _check_classes(self) -> None:
-        counts = (getattr(self.head, 'num_classes', None),
-                  getattr(self.data_preprocessor, 'num_classes', None))
-        if None not in counts and counts[0] != counts[1]:
-            raise ValueError(
-                'Expected as many classes in `head.num_classes` as in '
-                '`data_preprocessor.num_classes`, which one-hot labels are '
-                f'made with, but got {counts[0]} and {counts[1]}.')
 
     def _check_width(self, embedding: Features) -> None:
         fc = getattr(self.head, 'fc', None)

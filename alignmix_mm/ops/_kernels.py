@@ -14,7 +14,7 @@ import os
 import triton
 import triton.language as tl
 
-from . import _annealed
+from . import _annealed, cost
 
 PLAIN_TAIL = tl.constexpr(_annealed.PLAIN_TAIL)
 COLDEST = tl.constexpr(_annealed.COLDEST)
@@ -25,6 +25,7 @@ LN2 = tl.constexpr(math.log(2))
 COMPILED = tl.constexpr(os.environ.get('TRITON_INTERPRET') != '1')
 PAD = tl.constexpr(-1e30)  # finite: the difference of two is not NaN
 TINY = tl.constexpr(2.0**-126)
+FEATURE_LIMIT = tl.constexpr(cost.FEATURE_LIMIT)
 
 
 @triton.jit
@@ -161,6 +162,13 @@ def _load(ptr, channel, channels, channel_stride, position_stride,
 
 
 @triton.jit
+def _bounded(x):
+    """Such that squares do not overflow. NaN stays NaN."""
+    x = tl.where(x > FEATURE_LIMIT, FEATURE_LIMIT, x)
+    return tl.where(x < -FEATURE_LIMIT, -FEATURE_LIMIT, x)
+
+
+@triton.jit
 def mix_kernel(x_ptr, y_ptr, lam_ptr, perm_ptr, out_ptr, plan_ptr, sums_ptr,
                y_batch, channels, x_bs, x_cs, x_ps, y_bs, y_cs, y_ps, out_bs,
                out_cs, out_ps, lam_stride, scale, stages, stage_sweeps,
@@ -190,8 +198,8 @@ def mix_kernel(x_ptr, y_ptr, lam_ptr, perm_ptr, out_ptr, plan_ptr, sums_ptr,
     scores = tl.zeros((RP, RP), tl.float32)
     for start in range(0, channels, BLOCK):
         c = start + tl.arange(0, BLOCK)
-        a = _load(a_ptr, c, channels, a_cs, a_ps, R, RP)
-        b = _load(b_ptr, c, channels, b_cs, b_ps, R, RP)
+        a = _bounded(_load(a_ptr, c, channels, a_cs, a_ps, R, RP))
+        b = _bounded(_load(b_ptr, c, channels, b_cs, b_ps, R, RP))
         b -= tl.sum(b, 1)[:, None] / R  # see cross_cost
         scores = tl.dot(tl.trans(a), b, scores, input_precision='tf32x3')
     plan, rows, cols = _anneal(scores * scale, R, RP, stages, stage_sweeps,

@@ -4,6 +4,8 @@ from torch import Tensor
 
 from ._precision import full_precision
 
+FEATURE_LIMIT = 1e17  # sums of ten thousand squares of twice it stay finite
+
 
 def pairwise_cost(a: Tensor, b: Tensor) -> Tensor:
     r"""Squared Euclidean distance between all positions of two maps.
@@ -14,7 +16,8 @@ def pairwise_cost(a: Tensor, b: Tensor) -> Tensor:
     is eq. (7) of AlignMix. It is computed as a Gram matrix, so no tensor of
     ``B * r * s * c`` elements exists. Both maps are first moved by the mean
     of ``b``: distances do not change, but a common offset (any ReLU network
-    has one) no longer costs digits.
+    has one) no longer costs digits. Features beyond ``1e17``, whose squared
+    distances float32 does not hold, are taken as ``1e17``.
 
     Args:
         a (Tensor): Features of the first maps, ``(B, c, r)``, any floating
@@ -36,7 +39,7 @@ def pairwise_cost(a: Tensor, b: Tensor) -> Tensor:
     """
     _check_maps(a, b)
     with full_precision(a.device):
-        a, b = a.float(), b.float()
+        a, b = _bounded(a), _bounded(b)
         center = b.mean(dim=2, keepdim=True)
         a, b = a - center, b - center
         squares = (a.square().sum(dim=1).unsqueeze(2) +
@@ -67,9 +70,14 @@ def cross_cost(a: Tensor, b: Tensor) -> Tensor:
     """
     _check_maps(a, b)
     with full_precision(a.device):
-        a, b = a.float(), b.float()
+        a, b = _bounded(a), _bounded(b)
         centered = b - b.mean(dim=2, keepdim=True)
         return torch.bmm(a.transpose(1, 2), centered).mul_(-2)
+
+
+def _bounded(x: Tensor) -> Tensor:
+    """In float32, such that squares do not overflow. NaN stays NaN."""
+    return x.float().clamp(-FEATURE_LIMIT, FEATURE_LIMIT)
 
 
 def _check_maps(a: Tensor, b: Tensor) -> None:

@@ -124,6 +124,22 @@ def test_a_partner_that_does_not_exist_is_not_read(index):
     assert lost[1].all() and not lost[[0, 2, 3]].any()
 
 
+@pytest.mark.parametrize('magnitude', [1e20, 1e38])
+def test_huge_features_have_a_plan(magnitude):
+    """As without kernels, also where squares have no float32."""
+    x = maps(9, c=8).unsqueeze(3) * magnitude
+    x = x.clamp(-3e38, 3e38)
+    mixed, info = align_and_mix(x, x, LAM, perm=PERM, backend='triton',
+                                return_info=True)
+    expected = align_and_mix(x, x, LAM, perm=PERM, backend='torch')
+    torch.testing.assert_close(mixed, expected)
+    assert (info.row_violation < 1e-5).all()
+    x[1] = torch.nan  # stays NaN, in its two pairs alone
+    mixed = align_and_mix(x, x, LAM, perm=PERM, backend='triton')
+    lost = mixed.isnan().flatten(1).all(1)
+    assert torch.equal(lost.cpu(), (PERM.cpu() == 1) | (torch.arange(4) == 1))
+
+
 @pytest.mark.parametrize('case', ['lam with gradient', 'float64', 'two types',
                                   'r = 81'])
 def test_what_one_kernel_cannot_do_is_done_in_parts(case, monkeypatch):

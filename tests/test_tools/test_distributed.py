@@ -14,25 +14,29 @@ pytestmark = pytest.mark.skipif(
     torch.cuda.is_available(), reason='tests the way without a GPU')
 
 
-def launch(config, work_dir, *options, port=29533):
+def run(*command, folder='', **variables):
+    """Run a script; programs in ``folder`` come first."""
     environment = {
-        **os.environ, 'OMP_NUM_THREADS': '1', 'PORT': str(port),
-        'PYTHONPATH': str(ROOT / 'tests'),
-        'PATH': f'{Path(sys.executable).parent}:{os.environ["PATH"]}'}
-    result = subprocess.run(
-        ['bash', 'tools/dist_train.sh', str(config), '2', '--work-dir',
-         str(work_dir), *options], cwd=ROOT, capture_output=True, text=True,
-        env=environment)
+        **os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONPATH': f'{ROOT}/tests',
+        'PATH': f'{folder}:{Path(sys.executable).parent}:{os.environ["PATH"]}',
+        **variables}
+    result = subprocess.run(list(map(str, command)), cwd=ROOT, text=True,
+                            capture_output=True, env=environment)
     output = result.stdout + result.stderr
     assert result.returncode == 0, output[-3000:]
     return output
+
+
+def launch(config, work_dir, *options):
+    return run('bash', 'tools/dist_train.sh', config, 2, '--work-dir',
+               work_dir, *options, PORT='29533')
 
 
 def write_config(folder, **changes):
     images = write_images(folder / 'images', per_class=16)
     cfg = small_config(images, folder / 'run', **{
         'train_dataloader.batch_size': 6, **changes})
-    cfg.custom_imports = dict(imports=['alignmix_mm', 'small_run'])
+    cfg.custom_imports = dict(imports=['alignmix_mm', 'small_run', 'sync_bn'])
     cfg.custom_hooks = [dict(type='Witness')]
     cfg.dump(folder / 'config.py')
     return folder / 'config.py'
@@ -63,6 +67,7 @@ def test_ranks_share_the_mode_and_the_parameters(tmp_path, changes):
     assert len(first['digests']) == 20
     assert first['digests'] == second['digests']
     assert len(set(first['digests'])) == 20
+    assert first['buffers'] != second['buffers']  # without SyncBN
     # some batches are CutMix's, in one of the two: on both ranks the same
     assert len(first['plans']) == len(second['plans']) >= 10
     plans = list(zip(first['plans'], second['plans']))
@@ -112,3 +117,108 @@ def test_both_ranks_skip_what_is_nan_on_one(tmp_path):
     still = [n for n in range(1, 12)
              if first['digests'][n] == first['digests'][n - 1]]
     assert 2 <= len(still) <= 3
+
+
+SRUN = """#!/usr/bin/env bash
+printf '%s\\n' "$@" > "$SRUN_LOG"
+while [[ $1 == --* ]]; do
+    [[ $1 == --ntasks=* ]] && tasks=${1#*=}
+    shift
+done
+export SLURM_NTASKS=$tasks SLURM_NODELIST='node[1-2]'
+for ((n = 0; n < tasks; n++)); do
+    SLURM_PROCID=$n SLURM_LOCALID=$n "$@" &
+    started+=($!)
+done
+for process in "${started[@]}"; do wait "$process" || exit 1; done
+"""
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    """Programs of SLURM, for one machine."""
+    folder = tmp_path / 'slurm'
+    folder.mkdir()
+    (folder / 'srun').write_text(SRUN)
+    (folder / 'scontrol').write_text(
+        '#!/bin/sh\ntest "$*" = "show hostname node[1-2]" &&'
+        'echo localhost && echo elsewhere\n')
+    for program in folder.iterdir():
+        program.chmod(0o755)
+    return dict(folder=folder, SRUN_LOG=str(tmp_path / 'srun.txt'),
+                MASTER_PORT='29534', GPUS='2')
+
+
+@pytest.mark.slow
+def test_slurm_trains_and_tests(tmp_path, cluster):
+    config = write_config(tmp_path, epochs=1, **PLAIN, test_dataloader=dict(
+        batch_size=5, num_workers=0, dataset=dict(
+            type='CustomDataset', data_root=str(tmp_path / 'images'),
+            pipeline=[dict(type='LoadImageFromFile'),
+                      dict(type='PackInputs')]),
+        sampler=dict(type='DefaultSampler', shuffle=False)),
+        test_cfg=dict(), test_evaluator=dict(type='Accuracy'))
+    output = run('bash', 'tools/slurm_train.sh', 'gpus', 'name', config,
+                 tmp_path / 'run', **cluster, SRUN_ARGS='--exclusive --mem=1')
+    assert 'Distributed launcher: slurm' in output
+    first, second = ranks(tmp_path / 'run')
+    assert len(first['digests']) == 4
+    assert first['digests'] == second['digests']
+    assert first['images'] != second['images']
+    asked = (tmp_path / 'srun.txt').read_text().split('\n')
+    assert set(asked) > {'--partition=gpus', '--job-name=name', '--ntasks=2',
+                         '--gres=gpu:2', '--exclusive', '--mem=1'}
+
+    metrics = tmp_path / 'metrics.json'
+    checkpoint = tmp_path / 'run' / 'epoch_1.pth'
+    options = ['--out', metrics, '--out-item', 'metrics']
+    run('bash', 'tools/slurm_test.sh', 'gpus', 'name', config, checkpoint,
+        '--work-dir', tmp_path / 'test', *options, **cluster)
+    shared = json.loads(metrics.read_text())
+    run(sys.executable, 'tools/test.py', config, checkpoint, '--work-dir',
+        tmp_path / 'alone', *options)
+    assert json.loads(metrics.read_text()) == shared
+
+
+@pytest.mark.slow
+def test_synchronized_statistics_are_those_of_a_larger_batch(tmp_path):
+    """Two processes of 6 images: one of 12."""
+    alone = {'train_dataloader.batch_size': 12, 'sync_bn': 'torch',
+             'model.neck.embed': dict(
+                 _delete_=True, type='ConvEmbedding', in_channels=32,
+                 out_channels=6),
+             'model.train_cfg': dict(_delete_=True, augments=[
+                 dict(type='AlignMix', modes='clean')])}
+    several = {**alone, 'train_dataloader.batch_size': 6}
+
+    def train(name, script, changes):
+        folder = tmp_path / name
+        config = write_config(folder, epochs=3, **changes)
+        run(*script, config, *([2] if script[0] == 'bash' else []),
+            '--work-dir', folder / 'run', PORT='29535')
+        return torch.load(folder / 'run' / 'epoch_3.pth',
+                          weights_only=False)['state_dict']
+
+    expected = train('one', [sys.executable, 'tools/train.py'], alone)
+    state = train('two', ['bash', 'tools/dist_train.sh'], several)
+    apart = train('apart', ['bash', 'tools/dist_train.sh'],
+                  {**several, 'sync_bn': None})
+    differ = 0
+    for key, value in expected.items():
+        # twelve steps; sums in another order
+        torch.testing.assert_close(state[key], value, rtol=1e-3, atol=1e-4)
+        differ += not torch.allclose(apart[key].double(), value.double(),
+                                     rtol=1e-2, atol=1e-3)
+    assert differ > 20  # not so without
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('changes', [PLAIN, {}], ids=['AlignMix', 'VAE'])
+def test_statistics_are_synchronized_in_all_modes(tmp_path, changes):
+    """Ranks that called BatchNorm in another order would hang or differ."""
+    config = write_config(tmp_path, epochs=5, sync_bn='torch', **changes)
+    launch(config, tmp_path / 'run')
+    first, second = ranks(tmp_path / 'run')
+    assert len({plan['mode'] for plan in first['plans']}) >= 4
+    assert first['buffers'] == second['buffers']
+    assert first['digests'] == second['digests']

@@ -1,0 +1,119 @@
+"""Whether the labels fit the classifier, before anything is computed."""
+from typing import Any
+
+import torch
+from mmpretrain.models.heads import MultiLabelClsHead
+from mmpretrain.structures import DataSample
+from torch import Tensor, nn
+
+
+def guard_labels(preprocessor: nn.Module, head: nn.Module | None) -> None:
+    """Complain about labels that the head cannot be trained with.
+
+    MMPretrain makes them one-hot on the device of the model: there a label
+    out of range ends the process of a GPU, and says nothing else. From now on
+    they are looked at where they come from the loader.
+
+    Args:
+        preprocessor (nn.Module): Gets the batches of the loader.
+        head (nn.Module, optional): The classifier.
+
+    Raises:
+        ValueError: If head and preprocessor have other numbers of classes.
+    """
+    if head is None:
+        return
+    counts = (getattr(head, 'num_classes', None),
+              getattr(preprocessor, 'num_classes', None))
+    if None not in counts and counts[0] != counts[1]:
+        raise ValueError(
+            'Expected as many classes in `head.num_classes` as in '
+            '`data_preprocessor.num_classes`, which one-hot labels are '
+            f'made with, but got {counts[0]} and {counts[1]}.')
+    preprocessor.register_forward_pre_hook(
+        _LabelCheck(counts[0] or counts[1], _takes_several(head)),
+        with_kwargs=True)
+
+
+class _LabelCheck:
+    """Hook of a data preprocessor.
+
+    Args:
+        num_classes (int, optional): Classes of the head, if it says so.
+        several (bool): Whether an image may have any number of labels.
+    """
+
+    def __init__(self, num_classes: int | None, several: bool) -> None:
+        self.num_classes = num_classes
+        self.several = several
+
+    def __call__(self, preprocessor: nn.Module, args: tuple,
+                 kwargs: dict) -> None:
+        data, training = (*args, kwargs.get('training', False))[:2]
+        samples = data.get('data_samples') or []
+        if not training or not isinstance(next(iter(samples), None),
+                                          DataSample):
+            return
+        if 'gt_score' in samples[0]:
+            self._check_scores(samples)
+        elif 'gt_label' in samples[0]:
+            self._check_labels(samples)
+        else:
+            raise ValueError(
+                'Expected images with labels to train with, but got '
+                f'{_name(samples[0])} without. Does the data set have '
+                '`with_label=False`, or annotations of a test set?')
+
+    def _check_labels(self, samples: list[DataSample]) -> None:
+        labels = [sample.gt_label for sample in samples]
+        if not self.several:
+            counts = torch.tensor([len(label) for label in labels])
+            self._complain_of(
+                samples, counts != 1, labels, 'one label for each image',
+                'Images of several classes need a MultiLabelLinearClsHead.')
+        if self.num_classes is None:
+            return
+        bad = torch.stack([((label < 0) | (label >= self.num_classes)).any()
+                           for label in labels])
+        self._complain_of(
+            samples, bad, labels, f'labels from 0 to {self.num_classes - 1}',
+            'Set the number of classes of the data in `head.num_classes` and '
+            '`data_preprocessor.num_classes`, and let labels begin at 0.')
+
+    def _check_scores(self, samples: list[DataSample]) -> None:
+        scores = [sample.gt_score for sample in samples]
+        size = self.num_classes or len(scores[0])
+        bad = torch.stack([
+            torch.as_tensor(len(score) != size) | ~torch.isfinite(score).all()
+            | (score < 0).any() for score in scores])
+        self._complain_of(
+            samples, bad, scores,
+            f'soft labels of {size} finite numbers >= 0, one for each class',
+            'Set the number of classes in `head.num_classes` and '
+            '`data_preprocessor.num_classes`.')
+
+    def _complain_of(self, samples: list[DataSample], bad: Tensor,
+                     values: list[Tensor], expected: str,
+                     remedy: str) -> None:
+        if not bool(bad.any()):
+            return
+        index = int(bad.nonzero()[0])
+        raise ValueError(
+            f'Expected {expected}, but {_name(samples[index])} has '
+            f'{_show(values[index])}. {remedy}')
+
+
+def _takes_several(head: nn.Module) -> bool:
+    loss: Any = getattr(head, 'loss_module', None)
+    return (isinstance(head, MultiLabelClsHead)
+            or getattr(loss, 'use_sigmoid', False))
+
+
+def _show(value: Tensor) -> str:
+    numbers = ', '.join(f'{x:.4g}' for x in value[:5].tolist())
+    return (f'[{numbers}]' if len(value) <= 5 else
+            f'{len(value)} numbers, [{numbers}, ...]')
+
+
+def _name(sample: DataSample) -> str:
+    return str(sample.get('img_path') or 'an image')

@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# GPUS=8 bash tools/slurm_test.sh PARTITION JOB_NAME CONFIG CHECKPOINT [options
+# of test.py]. Also GPUS_PER_NODE, CPUS_PER_TASK, and SRUN_ARGS for more.
+set -e
+GPUS=${GPUS:-8}
+GPUS_PER_NODE=${GPUS_PER_NODE:-$((GPUS < 8 ? GPUS : 8))}
+
+# shellcheck disable=SC2086 # several words
+srun --partition="$1" \
+    --job-name="$2" \
+    --gres="gpu:$GPUS_PER_NODE" \
+    --ntasks="$GPUS" \
+    --ntasks-per-node="$GPUS_PER_NODE" \
+    --cpus-per-task="${CPUS_PER_TASK:-5}" \
+    --kill-on-bad-exit=1 \
+    ${SRUN_ARGS:-} \
+    python -u "$(dirname "$0")/test.py" "$3" "$4" --launcher slurm "${@:5}"
