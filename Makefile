@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready-$(STACK)
 
-.PHONY: demo test test-slow test-all lint benchmark gpu clean
+.PHONY: demo test test-slow test-all test-matrix lint benchmark gpu clean
 
 demo: $(READY)
 	$(BIN)/python tools/demo.py
@@ -19,6 +19,10 @@ test-slow: $(READY)
 
 test-all: $(READY)
 	$(BIN)/python -m pytest tests
+
+# both stacks, the oldest and the newest torch; 25 GB of environments
+test-matrix:
+	$(PYTHON) tests/matrix.py
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -41,4 +45,4 @@ $(READY): setup.py requirements/runtime.txt requirements/$(STACK).txt requiremen
 	touch $@
 
 clean:
-	rm -rf $(VENV) work_dirs build *.egg-info
+	rm -rf $(VENV) $(VENV)-* work_dirs build *.egg-info

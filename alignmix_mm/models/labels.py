@@ -10,6 +10,8 @@ from torch import Tensor, nn
 def guard_labels(preprocessor: nn.Module, head: nn.Module | None) -> None:
     """Complain about labels that the head cannot be trained with.
 
+    The preprocessor gets the number of classes of the head, if it has none.
+
     MMPretrain makes them one-hot on the device of the model: there a label
     out of range ends the process of a GPU, and says nothing else. From now on
     they are looked at where they come from the loader.
@@ -30,6 +32,8 @@ def guard_labels(preprocessor: nn.Module, head: nn.Module | None) -> None:
             'Expected as many classes in `head.num_classes` as in '
             '`data_preprocessor.num_classes`, which one-hot labels are '
             f'made with, but got {counts[0]} and {counts[1]}.')
+    if counts[1] is None:  # MMPretrain would ask for it
+        preprocessor.num_classes = counts[0]
     preprocessor.register_forward_pre_hook(
         _LabelCheck(counts[0] or counts[1], _takes_several(head)),
         with_kwargs=True)

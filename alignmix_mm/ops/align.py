@@ -81,6 +81,7 @@ def align_and_mix(A: Tensor,
 
     Raises:
         ValueError: If the shapes or the options do not fit.
+        TypeError: If the maps are no floating point tensors.
     """
     check_options(solver, eps, backend=backend, **options)
     _check_pairs(A, A2, perm)
@@ -139,6 +140,9 @@ def _check_pairs(A: Tensor, A2: Tensor, perm: Tensor | None) -> None:
         raise ValueError('Expected two feature maps (B, c, h, w) with as many '
                          f'channels, but got {tuple(A.shape)} and '
                          f'{tuple(A2.shape)}.')
+    if not (A.is_floating_point() and A2.is_floating_point()):
+        raise TypeError('Expected floating point feature maps, but got '
+                        f'{A.dtype} and {A2.dtype}.')
     if perm is None and len(A) != len(A2):
         raise ValueError(f'Expected {len(A)} partners, as many as samples, '
                          f'but got {len(A2)}; `perm` chooses some of them.')

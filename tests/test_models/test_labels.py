@@ -95,6 +95,14 @@ def test_soft_labels_are_trained_with():
     assert torch.isfinite(loss['loss'])
 
 
+def test_the_number_of_classes_is_the_heads():
+    """MMPretrain asks for it in the preprocessor, to make labels one-hot."""
+    model = build(mean=[0.] * 3, std=[1.] * 3)
+    assert torch.isfinite(step(model, batch())['loss'])
+    with pytest.raises(ValueError, match='labels from 0 to 4'):
+        step(model, batch(label=5))
+
+
 def test_predictions_need_no_labels():
     model = build().eval()
     out = model.test_step(dict(inputs=torch.randn(3, 3, 16, 16),

@@ -269,3 +269,9 @@ def test_bad_arguments_are_named(options, message):
     maps = torch.zeros(2, 3, 2, 2)
     with pytest.raises(ValueError, match=re.escape(message)):
         align_and_mix(**{**dict(A=maps, A2=maps, lam=.5), **options})
+
+
+def test_integers_are_no_features():
+    x = torch.ones(2, 3, 2, 2, dtype=torch.int64)
+    with pytest.raises(TypeError, match='floating point.*torch.int64'):
+        align_and_mix(x, x.float(), .5)
