@@ -37,6 +37,9 @@ if not _MISSING:
         )
         from .hooks import (
             FiniteLossHook,
+            MixLogHook,
+            MixSchedule,
+            MixVisualizationHook,
             NumClassCheckHook,
             ReproducibleHook,
             ResumableCheckpointHook,
@@ -75,7 +78,8 @@ __all__ = [
     'AlignMixClassifier', 'AlignMixNeck', 'CAMClassifier', 'CUBWithBoxes',
     'CalibrationError', 'ConvEmbedding', 'Digits', 'FiniteLossHook',
     'GaussianEmbedding', 'LinearEmbedding', 'LoadCheckedImage',
-    'Localization', 'MixBatch', 'MixPlan', 'NoiseImages',
+    'Localization', 'MixBatch', 'MixLogHook', 'MixPlan', 'MixSchedule',
+    'MixVisualizationHook', 'NoiseImages',
     'NumClassCheckHook', 'OODDetection',
     'OODTestSets', 'PiecewiseLinearLR', 'PreActResNet_CIFAR',
     'ReproducibleHook', 'ResidualDecoder', 'ResumableCheckpointHook',

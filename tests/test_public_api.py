@@ -27,7 +27,8 @@ def test_exports():
         'AlignMixClassifier', 'AlignMixNeck', 'CAMClassifier', 'CUBWithBoxes',
         'CalibrationError', 'ConvEmbedding', 'Digits', 'FiniteLossHook',
         'GaussianEmbedding', 'LinearEmbedding', 'LoadCheckedImage',
-        'Localization', 'MixBatch', 'MixPlan', 'NoiseImages',
+        'Localization', 'MixBatch', 'MixLogHook', 'MixPlan', 'MixSchedule',
+        'MixVisualizationHook', 'NoiseImages',
         'NumClassCheckHook', 'OODDetection',
         'OODTestSets', 'PiecewiseLinearLR', 'PreActResNet_CIFAR',
         'ReproducibleHook', 'ResidualDecoder', 'ResumableCheckpointHook',
@@ -58,6 +59,8 @@ def test_exports():
     (MODELS, 'GaussianEmbedding'), (HOOKS, 'ReproducibleHook'),
     (HOOKS, 'ResumableCheckpointHook'), (HOOKS, 'FiniteLossHook'),
     (HOOKS, 'NumClassCheckHook'),
+    (HOOKS, 'MixLogHook'), (HOOKS, 'MixSchedule'),
+    (HOOKS, 'MixVisualizationHook'),
     (PARAM_SCHEDULERS, 'PiecewiseLinearLR'),
     (TRANSFORMS, 'LoadCheckedImage')])
 def test_classes_are_in_mmpretrains_registries(registry, name):

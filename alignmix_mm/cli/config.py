@@ -63,7 +63,8 @@ def make_safe(cfg: Config, resume: str | None = None,
     hooks.setdefault('checkpoint', dict(type='CheckpointHook', interval=1))
     if hooks.checkpoint.type == 'CheckpointHook':
         hooks.checkpoint.type = 'alignmix_mm.ResumableCheckpointHook'
-    _add_hooks(cfg, ReproducibleHook={}, FiniteLossHook=dict(action=on_nan))
+    _add_hooks(cfg, ReproducibleHook={}, FiniteLossHook=dict(action=on_nan),
+               MixLogHook={})
     if resume is None:
         return
     latest = find_latest(cfg.work_dir) if resume == 'auto' else resume

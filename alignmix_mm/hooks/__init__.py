@@ -1,10 +1,13 @@
-"""Hooks that make long runs safe."""
+"""Hooks that make long runs safe, and mixing visible."""
 from .checkpoint import ResumableCheckpointHook
 from .finite_loss import FiniteLossHook
+from .mix_log import MixLogHook
+from .mix_schedule import MixSchedule
+from .mix_visualization import MixVisualizationHook
 from .num_classes import NumClassCheckHook
 from .reproducible import ReproducibleHook
 
 __all__ = [
-    'FiniteLossHook', 'NumClassCheckHook', 'ReproducibleHook',
-    'ResumableCheckpointHook'
+    'FiniteLossHook', 'MixLogHook', 'MixSchedule', 'MixVisualizationHook',
+    'NumClassCheckHook', 'ReproducibleHook', 'ResumableCheckpointHook'
 ]

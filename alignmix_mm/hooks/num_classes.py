@@ -47,8 +47,13 @@ class NumClassCheckHook(Hook):
         model = getattr(model, 'module', model)  # DDP's, or the TTA model's
         outputs = getattr(getattr(model, 'head', None), 'num_classes', None)
         dataset = getattr(loader, 'dataset', None)
-        classes = getattr(dataset, 'metainfo', {}).get('classes')
-        if outputs is None or not classes or len(classes) <= outputs:
+        classes = getattr(dataset, 'metainfo', {}).get('classes') or ()
+        if outputs is None or len(classes) <= outputs:
+            return
+        # a part of CUB has the names of all its classes, and fewer labels
+        if not hasattr(dataset, 'get_cat_ids') or not any(
+                label >= outputs for index in range(len(dataset))
+                for label in dataset.get_cat_ids(index)):
             return
         names = ', '.join(map(str, classes[:3]))
         raise ValueError(

@@ -9,7 +9,13 @@ from torch import Tensor, nn
 
 from ..mixing import AlignMix, MixBatch, MixPlan
 from .cam import CAMClassifier
-from .effect import EffectReport, alignment_effect, without_trace
+from .effect import (
+    Alignment,
+    EffectReport,
+    alignment_effect,
+    measure_alignment,
+    without_trace,
+)
 from .labels import guard_labels
 from .mixer import MapMixer
 from .necks import AlignMixNeck
@@ -165,14 +171,30 @@ class AlignMixClassifier(CAMClassifier):
         Returns:
             Tensor: See :func:`alignment_effect`.
         """
-        def embed() -> Features:
-            with self.places.mixing(self.backbone, batch.plan) as place:
-                # past the hooks of users, who count or record passes
-                x = self.backbone.forward(batch.images)
-            return self._embed(x, batch.plan, place)
-
         with without_trace(self):
-            return alignment_effect(embed, self.mixer)
+            return alignment_effect(
+                lambda: self._mixed_embedding(batch), self.mixer)
+
+    def measure_alignment(self, batch: MixBatch) -> Alignment | None:
+        """Which position takes which in a batch, to look at.
+
+        Takes a forward pass, which leaves no trace in the network.
+
+        Args:
+            batch (MixBatch): Images with a plan.
+
+        Returns:
+            Alignment, optional: None if the plan aligns no map.
+        """
+        with without_trace(self):
+            return measure_alignment(
+                lambda: self._mixed_embedding(batch), self.mixer, batch.plan)
+
+    def _mixed_embedding(self, batch: MixBatch) -> Features:
+        with self.places.mixing(self.backbone, batch.plan) as place:
+            # past the hooks of users, who count or record passes
+            x = self.backbone.forward(batch.images)
+        return self._embed(x, batch.plan, place)
 
     def _embed(self, feats: Features, plan: MixPlan,
                place: MixPlace | None) -> Features:

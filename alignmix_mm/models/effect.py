@@ -1,17 +1,22 @@
 """What alignment changes in an embedding."""
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from ..mixing import MixPlan
+from ..ops import TransportInfo, assignment, pairwise_cost
 from .mixer import MapMixer
 from .shapes import Features
 
 NO_EFFECT = 1e-3
 LATER = 100  # batches mixed at a place
+
 
 def alignment_effect(embed: Callable[[], Features],
                      mixer: MapMixer) -> Tensor:
@@ -32,6 +37,53 @@ def alignment_effect(embed: Callable[[], Features],
     with mixer.unaligned():
         plain = _last_tensor(embed()).float()
     return (aligned - plain).norm() / plain.norm()
+
+
+class Alignment(NamedTuple):
+    """How the maps of a batch are aligned.
+
+    Attributes:
+        R (Tensor): Assignment of each pair, ``(B, h * w, h * w)``, float32:
+            rows are positions of the anchor.
+        grid (tuple[int, int]): Rows and columns of the map, h and w.
+        info (TransportInfo): Of the transport.
+    """
+
+    R: Tensor
+    grid: tuple[int, int]
+    info: TransportInfo
+
+    @property
+    def entropy(self) -> Tensor:
+        """Mean entropy of the rows of R, ``(B, )``, in [0, 1].
+
+        0 if each position takes one other, 1 if it takes all alike.
+        """
+        positions = max(self.R.shape[2], 2)  # log 1 is 0
+        return torch.special.entr(self.R).sum(2).mean(1) / math.log(positions)
+
+
+def measure_alignment(embed: Callable[[], Features], mixer: MapMixer,
+                      plan: MixPlan) -> Alignment | None:
+    """Compute the assignments that mixing uses, and does not return.
+
+    Args:
+        embed (Callable): Mixes and embeds.
+        mixer (MapMixer): The mixer that ``embed`` uses.
+        plan (MixPlan): What ``embed`` mixes.
+
+    Returns:
+        Alignment, optional: None if no map is aligned.
+    """
+    with mixer.observed() as seen:
+        embed()
+    if not seen:
+        return None
+    x, eps = seen[0]
+    anchors, partners = (part.flatten(2) for part in plan.pair(x))
+    R, info = assignment(pairwise_cost(anchors, partners), eps,
+                         return_info=True, **mixer.transport)
+    return Alignment(R, tuple(x.shape[2:]), info)
 
 
 class EffectReport:

@@ -50,6 +50,7 @@ class MapMixer(nn.Module):
         self.transport = dict(
             solver=solver, num_iters=num_iters, tol=tol, end=end,
             backend=backend)
+        self._observers: list[list[tuple[Tensor, float]]] = []
 
     def forward(self, feats: Features, plan: MixPlan | None,
                 embed: Callable[[Features], Features]) -> Features:
@@ -170,7 +171,24 @@ class MapMixer(nn.Module):
         finally:
             self.align = align
 
+    @contextmanager
+    def observed(self) -> Iterator[list[tuple[Tensor, float]]]:
+        """Keep what is aligned while the context lasts.
+
+        Yields:
+            list[tuple[Tensor, float]]: Maps, ``(B, C, h, w)``, before they
+            are mixed, each with the regularization of its transport.
+        """
+        seen: list[tuple[Tensor, float]] = []
+        self._observers.append(seen)
+        try:
+            yield seen
+        finally:
+            self._observers.pop()
+
     def _align_and_mix(self, x: Tensor, plan: MixPlan, eps: float) -> Tensor:
+        for seen in self._observers:
+            seen.append((x.detach(), eps))
         return align_and_mix(x, x, plan.lam, eps=eps, perm=plan.perm,
                              swap=plan.swaps, **self.transport)
 

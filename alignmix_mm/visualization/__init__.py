@@ -1,5 +1,11 @@
 """Figures from arrays; no global state of pyplot."""
-from .alignment import move_cells, plot_alignment, plot_mixed_batch, save
+from .alignment import (
+    move_cells,
+    plot_alignment,
+    plot_mixed_batch,
+    save,
+    to_array,
+)
 from .interpolation import plot_interpolation
 from .localization import LocalizedPicture, plot_localization
 from .reliability import plot_reliability
@@ -7,4 +13,4 @@ from .transport import plot_transport
 
 __all__ = ['LocalizedPicture', 'move_cells', 'plot_alignment',
            'plot_interpolation', 'plot_localization', 'plot_mixed_batch',
-           'plot_reliability', 'plot_transport', 'save']
+           'plot_reliability', 'plot_transport', 'save', 'to_array']

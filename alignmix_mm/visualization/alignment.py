@@ -2,6 +2,7 @@
 from pathlib import Path
 
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import hsv_to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import ConnectionPatch
@@ -11,7 +12,8 @@ def plot_mixed_batch(anchors: np.ndarray,
                      partners: np.ndarray,
                      mixed: np.ndarray,
                      lam: np.ndarray,
-                     titles: list[str] | None = None) -> Figure:
+                     titles: list[str] | None = None,
+                     title: str = '') -> Figure:
     """Show pairs of images and what became of them.
 
     Args:
@@ -20,6 +22,7 @@ def plot_mixed_batch(anchors: np.ndarray,
         mixed (np.ndarray): The mixed images, ``(N, H, W, 3)``, uint8.
         lam (np.ndarray): Weight of the anchor, ``(N, )``.
         titles (list[str], optional): Label of each pair. Defaults to None.
+        title (str): Title of the figure. Defaults to ``''``.
 
     Returns:
         Figure: Three rows, a column for each pair.
@@ -39,6 +42,8 @@ def plot_mixed_batch(anchors: np.ndarray,
         axes[2, n].set_xlabel(f'λ = {lam[n]:.2f}')
         if titles is not None:
             axes[0, n].set_title(titles[n], fontsize='small')
+    if title:
+        figure.suptitle(title)
     return figure
 
 
@@ -127,6 +132,20 @@ def save(figure: Figure, path: Path | str) -> None:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=150)
+
+
+def to_array(figure: Figure) -> np.ndarray:
+    """Draw a figure into an image.
+
+    Args:
+        figure (Figure): The figure.
+
+    Returns:
+        np.ndarray: ``(H, W, 3)``, uint8, RGB.
+    """
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
 def _center(cell: int, grid: tuple[int, int],

@@ -38,14 +38,26 @@ def test_a_part_of_the_classes_is_fine(images, tmp_path):
 
 @pytest.mark.parametrize('name', ['val', 'test'])
 def test_other_data_sets_are_looked_at(images, tmp_path, name):
+    highest = 4  # labels 1 to 4: one too many
     runner = make_runner(images, tmp_path, 4)
     loader = runner.build_dataloader(runner.cfg.train_dataloader)
     few = SimpleNamespace(dataloader=None)
     many = SimpleNamespace(dataloader=loader)
     loader.dataset._metainfo['classes'] = [*'abcde']
+    loader.dataset.get_cat_ids = lambda index: [index % highest + 1]
     fake = SimpleNamespace(model=runner.model, train_loop=few, val_loop=few,
                            test_loop=few)
     setattr(fake, f'{name}_loop', many)
     hook = NumClassCheckHook()
     with pytest.raises(ValueError, match=f'{name}_dataloader.* 5 '):
         (hook.before_train if name == 'val' else hook.before_test)(fake)
+
+
+def test_names_of_absent_classes_are_fine(images, tmp_path):
+    """Parts of CUB or ImageNet have the names of all classes."""
+    runner = make_runner(images, tmp_path, 3)
+    dataset = runner.build_dataloader(runner.cfg.train_dataloader).dataset
+    dataset._metainfo['classes'] = [*'abcde']
+    loop = SimpleNamespace(dataloader=SimpleNamespace(dataset=dataset))
+    NumClassCheckHook().before_test(
+        SimpleNamespace(model=runner.model, test_loop=loop))

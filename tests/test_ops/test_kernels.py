@@ -182,7 +182,7 @@ def machine_code(root):
         env={**os.environ, 'TRITON_INTERPRET': '0'}, capture_output=True,
         text=True, check=False)
     assert result.returncode == 0, result.stderr
-    return json.loads(result.stdout)
+    return json.loads(result.stdout.splitlines()[-1])
 
 
 def test_kernels_compile_for_hopper_and_do_not_spill(machine_code):
