@@ -41,6 +41,7 @@ if not _MISSING:
             MixSchedule,
             MixVisualizationHook,
             NumClassCheckHook,
+            ProgressHook,
             ReproducibleHook,
             ResumableCheckpointHook,
         )
@@ -77,12 +78,10 @@ __all__ = [
     'AdversarialTestLoop', 'AlignMix', 'AlignMixAEClassifier',
     'AlignMixClassifier', 'AlignMixNeck', 'CAMClassifier', 'CUBWithBoxes',
     'CalibrationError', 'ConvEmbedding', 'Digits', 'FiniteLossHook',
-    'GaussianEmbedding', 'LinearEmbedding', 'LoadCheckedImage',
-    'Localization', 'MixBatch', 'MixLogHook', 'MixPlan', 'MixSchedule',
-    'MixVisualizationHook', 'NoiseImages',
-    'NumClassCheckHook', 'OODDetection',
-    'OODTestSets', 'PiecewiseLinearLR', 'PreActResNet_CIFAR',
+    'GaussianEmbedding', 'LinearEmbedding', 'LoadCheckedImage', 'Localization',
+    'MixBatch', 'MixLogHook', 'MixPlan', 'MixSchedule', 'MixVisualizationHook',
+    'NoiseImages', 'NumClassCheckHook', 'OODDetection', 'OODTestSets',
+    'PiecewiseLinearLR', 'PreActResNet_CIFAR', 'ProgressHook',
     'ReproducibleHook', 'ResidualDecoder', 'ResumableCheckpointHook',
-    'TinyImageNet', 'VGGGAP', 'WSOLMetadata', 'WideResNet_CIFAR',
-    '__version__'
+    'TinyImageNet', 'VGGGAP', 'WSOLMetadata', 'WideResNet_CIFAR', '__version__'
 ]

@@ -28,12 +28,11 @@ def test_exports():
         'CalibrationError', 'ConvEmbedding', 'Digits', 'FiniteLossHook',
         'GaussianEmbedding', 'LinearEmbedding', 'LoadCheckedImage',
         'Localization', 'MixBatch', 'MixLogHook', 'MixPlan', 'MixSchedule',
-        'MixVisualizationHook', 'NoiseImages',
-        'NumClassCheckHook', 'OODDetection',
-        'OODTestSets', 'PiecewiseLinearLR', 'PreActResNet_CIFAR',
-        'ReproducibleHook', 'ResidualDecoder', 'ResumableCheckpointHook',
-        'TinyImageNet', 'VGGGAP', 'WSOLMetadata', 'WideResNet_CIFAR',
-        '__version__']
+        'MixVisualizationHook', 'NoiseImages', 'NumClassCheckHook',
+        'OODDetection', 'OODTestSets', 'PiecewiseLinearLR',
+        'PreActResNet_CIFAR', 'ProgressHook', 'ReproducibleHook',
+        'ResidualDecoder', 'ResumableCheckpointHook', 'TinyImageNet', 'VGGGAP',
+        'WSOLMetadata', 'WideResNet_CIFAR', '__version__']
     assert set(functional.__all__) >= {
         'bin_statistics', 'expected_calibration_error',
         'overconfidence_error', 'ood_metrics', 'projected_gradient_ascent',
@@ -59,7 +58,7 @@ def test_exports():
     (MODELS, 'GaussianEmbedding'), (HOOKS, 'ReproducibleHook'),
     (HOOKS, 'ResumableCheckpointHook'), (HOOKS, 'FiniteLossHook'),
     (HOOKS, 'NumClassCheckHook'),
-    (HOOKS, 'MixLogHook'), (HOOKS, 'MixSchedule'),
+    (HOOKS, 'MixLogHook'), (HOOKS, 'MixSchedule'), (HOOKS, 'ProgressHook'),
     (HOOKS, 'MixVisualizationHook'),
     (PARAM_SCHEDULERS, 'PiecewiseLinearLR'),
     (TRANSFORMS, 'LoadCheckedImage')])

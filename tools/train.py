@@ -4,7 +4,9 @@ import argparse
 import sys
 
 from alignmix_mm.cli import (
+    VISUALIZERS,
     add_common_options,
+    add_visualizers,
     build_runner,
     leave,
     load_config,
@@ -29,6 +31,13 @@ def parse_args() -> argparse.Namespace:
         default='stop',
         help='a batch whose loss is NaN or infinite ends the run, or is left '
         'out; parameters are never updated by it')
+    parser.add_argument(
+        '--vis',
+        nargs='+',
+        choices=list(VISUALIZERS),
+        default=[],
+        help='where to watch the run, beside its own folder; with pictures of '
+        'mixed batches')
     parser.add_argument(
         '--no-validate',
         action='store_true',
@@ -57,6 +66,8 @@ def main() -> None:
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
         cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
     make_safe(cfg, args.resume, args.on_nan)
+    if args.vis:
+        add_visualizers(cfg, args.vis)
     if args.auto_scale_lr:
         if 'auto_scale_lr' not in cfg:
             sys.exit('--auto-scale-lr needs auto_scale_lr=dict('

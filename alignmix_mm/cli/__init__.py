@@ -2,8 +2,10 @@
 from .config import load_config, make_safe
 from .options import add_common_options, add_pair_options, choose_pairs
 from .run import build_runner, leave, load_model
+from .visualizers import VISUALIZERS, add_visualizers
 
 __all__ = [
-    'add_common_options', 'add_pair_options', 'build_runner', 'choose_pairs',
-    'leave', 'load_config', 'load_model', 'make_safe'
+    'VISUALIZERS', 'add_common_options', 'add_pair_options',
+    'add_visualizers', 'build_runner', 'choose_pairs', 'leave', 'load_config',
+    'load_model', 'make_safe'
 ]

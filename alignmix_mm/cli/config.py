@@ -43,7 +43,7 @@ def load_config(args: argparse.Namespace, loaders: Sequence[str]) -> Config:
         sys.exit('--amp needs a GPU: MMEngine\'s AmpOptimWrapper does not run '
                  'on a CPU, and torch sees no CUDA device here. Leave it out.')
     prepare_launcher(cfg, args.launcher)
-    _add_hooks(cfg, NumClassCheckHook={})
+    add_hooks(cfg, NumClassCheckHook={}, ProgressHook={})
     return cfg
 
 
@@ -63,8 +63,8 @@ def make_safe(cfg: Config, resume: str | None = None,
     hooks.setdefault('checkpoint', dict(type='CheckpointHook', interval=1))
     if hooks.checkpoint.type == 'CheckpointHook':
         hooks.checkpoint.type = 'alignmix_mm.ResumableCheckpointHook'
-    _add_hooks(cfg, ReproducibleHook={}, FiniteLossHook=dict(action=on_nan),
-               MixLogHook={})
+    add_hooks(cfg, ReproducibleHook={}, FiniteLossHook=dict(action=on_nan),
+              MixLogHook={})
     if resume is None:
         return
     latest = find_latest(cfg.work_dir) if resume == 'auto' else resume
@@ -78,7 +78,13 @@ def make_safe(cfg: Config, resume: str | None = None,
     cfg.resume, cfg.load_from = True, str(latest)
 
 
-def _add_hooks(cfg: Config, **added: dict) -> None:
+def add_hooks(cfg: Config, **added: dict) -> None:
+    """Add hooks of this package that the config does not have.
+
+    Args:
+        cfg (Config): Complete config, changed in place.
+        **added (dict): Options of the hooks, by their names.
+    """
     given = cfg.get('custom_hooks') or []
     types = {str(hook['type']).split('.')[-1] for hook in given}
     cfg.custom_hooks = [*given, *(

@@ -5,9 +5,11 @@ from .mix_log import MixLogHook
 from .mix_schedule import MixSchedule
 from .mix_visualization import MixVisualizationHook
 from .num_classes import NumClassCheckHook
+from .progress import ProgressHook
 from .reproducible import ReproducibleHook
 
 __all__ = [
     'FiniteLossHook', 'MixLogHook', 'MixSchedule', 'MixVisualizationHook',
-    'NumClassCheckHook', 'ReproducibleHook', 'ResumableCheckpointHook'
+    'NumClassCheckHook', 'ProgressHook', 'ReproducibleHook',
+    'ResumableCheckpointHook'
 ]

@@ -50,7 +50,8 @@ class Listener(Hook):
             accuracy = 100 * sum(
                 float(sample.gt_score[k])
                 for sample, k in zip(self.samples, right)) / len(right)
-        self.steps.append((self.mode, float(outputs['loss']), accuracy))
+        loss = float(outputs['loss'].detach())
+        self.steps.append((self.mode, loss, accuracy))
         self.scores = None
 
 

@@ -1,9 +1,14 @@
 """What the tools make of a config."""
+import importlib.util
+import time
+
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.runner import Runner
+from small_run import small_config, write_images
 
-from alignmix_mm.cli import make_safe
+from alignmix_mm.cli import add_visualizers, make_safe
 
 
 def config(tmp_path, **options):
@@ -19,13 +24,15 @@ def test_hooks_are_added_once(tmp_path):
     cfg = config(tmp_path, custom_hooks=[dict(type='EMAHook'), mine])
     make_safe(cfg)
     assert types(cfg) == ['EMAHook', 'FiniteLossHook',
-                          'alignmix_mm.ReproducibleHook']
+                          'alignmix_mm.ReproducibleHook',
+                          'alignmix_mm.MixLogHook']
     assert cfg.custom_hooks[1] == mine
     make_safe(cfg)
-    assert len(cfg.custom_hooks) == 3
+    assert len(cfg.custom_hooks) == 4
     other = config(tmp_path)
     make_safe(other, on_nan='skip')
-    assert other.custom_hooks[-1]['action'] == 'skip'
+    assert dict(type='alignmix_mm.FiniteLossHook', action='skip') in (
+        other.custom_hooks)
 
 
 @pytest.mark.parametrize('given, expected', [
@@ -55,3 +62,48 @@ def test_from_where_it_resumes(tmp_path, capsys):
     assert cfg.load_from == str(tmp_path / 'epoch_1.pth')
     with pytest.raises(SystemExit, match='no checkpoint none.pth'):
         make_safe(cfg, 'none.pth')
+
+
+def test_where_a_run_can_be_watched(tmp_path, monkeypatch):
+    monkeypatch.setattr(importlib.util, 'find_spec', lambda name: name)
+    given = dict(type='WandbVisBackend', mine=True)
+    cfg = config(tmp_path / 'run', visualizer=dict(
+        type='Mine', vis_backends=[given]))
+    add_visualizers(cfg, ['tensorboard', 'wandb', 'mlflow'])
+    assert cfg.visualizer.type == 'Mine'
+    first, second, third = cfg.visualizer.vis_backends
+    assert first == given  # as it was
+    assert second == dict(type='TensorboardVisBackend')
+    assert third.tracking_uri == f'sqlite:///{tmp_path}/run/mlflow.db'
+    assert third.run_name == 'run'
+    assert types(cfg) == ['alignmix_mm.MixVisualizationHook']
+    plain = config(tmp_path)
+    add_visualizers(plain, ['wandb'])
+    assert [b.type for b in plain.visualizer.vis_backends] == [
+        'LocalVisBackend', 'WandbVisBackend']
+
+
+def test_what_is_not_installed_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
+    with pytest.raises(SystemExit, match='pip install wandb mlflow'):
+        add_visualizers(config(tmp_path), ['wandb', 'mlflow'])
+
+
+def test_tensorboard_is_written(tmp_path):
+    pytest.importorskip('tensorboard')
+    from tensorboard.backend.event_processing.event_accumulator import (
+        EventAccumulator,
+    )
+    cfg = small_config(write_images(tmp_path / 'images'), tmp_path / 'run',
+                       epochs=1, **{'model.train_cfg': dict(
+                           _delete_=True, augments=[
+                               dict(type='AlignMix', modes='feat')])})
+    make_safe(cfg)
+    add_visualizers(cfg, ['tensorboard'])
+    cfg.experiment_name = f'run_{time.time_ns()}'
+    Runner.from_cfg(cfg).train()
+    folder = next(tmp_path.glob('run/*/vis_data'))
+    events = EventAccumulator(str(folder)).Reload()
+    assert {'loss', 'loss_feat', 'lr'} <= set(events.Tags()['scalars'])
+    assert {'mixed_batch', 'matches'} == set(events.Tags()['images'])
+    assert (folder / 'vis_image' / 'mixed_batch_1.png').is_file()

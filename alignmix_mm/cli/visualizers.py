@@ -1,0 +1,45 @@
+"""Where a run can be watched: `--vis tensorboard`."""
+import importlib.util
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmengine.config import Config, ConfigDict
+
+from .config import add_hooks
+
+#: Package that a choice of ``--vis`` needs.
+VISUALIZERS = {'tensorboard': 'tensorboard', 'wandb': 'wandb',
+               'mlflow': 'mlflow'}
+
+
+def add_visualizers(cfg: Config, names: Sequence[str]) -> None:
+    """Let a run be watched, with pictures of mixed batches.
+
+    Args:
+        cfg (Config): Complete config, changed in place. Backends that it has
+            are left as they are.
+        names (Sequence[str]): Of :data:`VISUALIZERS`.
+    """
+    missing = [name for name in names
+               if importlib.util.find_spec(VISUALIZERS[name]) is None]
+    if missing:
+        sys.exit(f'--vis {missing[0]} needs a package that is not installed: '
+                 f'pip install {" ".join(VISUALIZERS[n] for n in missing)}')
+    run = Path(cfg.work_dir)
+    known = dict(
+        tensorboard=dict(type='TensorboardVisBackend'),
+        wandb=dict(type='WandbVisBackend', init_kwargs=dict(
+            project='alignmix_mm', name=run.name)),
+        # MLflow no longer writes to plain folders
+        mlflow=dict(type='MLflowVisBackend', exp_name='alignmix_mm',
+                    run_name=run.name,
+                    tracking_uri=f'sqlite:///{run.resolve()}/mlflow.db'))
+    visualizer = cfg.get('visualizer') or dict(type='UniversalVisualizer')
+    backends = list(visualizer.get('vis_backends') or [
+        dict(type='LocalVisBackend')])
+    types = {backend['type'] for backend in backends}
+    backends += [known[name] for name in names
+                 if known[name]['type'] not in types]
+    cfg.visualizer = ConfigDict(visualizer, vis_backends=backends)
+    add_hooks(cfg, MixVisualizationHook={})
