@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready-$(STACK)
 
-.PHONY: demo test test-slow test-all test-matrix lint benchmark gpu clean
+.PHONY: demo test test-slow test-all test-matrix docs lint benchmark gpu clean
 
 demo: $(READY)
 	$(BIN)/python tools/demo.py
@@ -23,6 +23,10 @@ test-all: $(READY)
 # both stacks, the oldest and the newest torch; 25 GB of environments
 test-matrix:
 	$(PYTHON) tests/matrix.py
+
+docs: $(READY) requirements/docs.txt
+	$(BIN)/python -m pip install --quiet -r requirements/docs.txt
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -23,7 +23,7 @@ RESULTS = ROOT / 'benchmarks' / 'results' / 'versions.json'
 PAGE = ROOT / 'docs' / 'versions.md'
 TABLE = '<!-- table: tests/matrix.py -->\n'
 
-OLDEST = ['torch==2.6.*', 'torchvision==0.21.*']
+OLDEST = ['torch==2.8.*', 'torchvision==0.23.*']
 NEWEST: list[str] = []
 MATRIX = {
     'official-newest': ('official', NEWEST),

@@ -131,9 +131,12 @@ def test_huge_features_have_a_plan(magnitude):
     x = x.clamp(-3e38, 3e38)
     mixed, info = align_and_mix(x, x, LAM, perm=PERM, backend='triton',
                                 return_info=True)
-    expected = align_and_mix(x, x, LAM, perm=PERM, backend='torch')
-    torch.testing.assert_close(mixed, expected)
+    # all features are +-1e17 to it, so many plans are optimal
     assert (info.row_violation < 1e-5).all()
+    assert (info.col_violation < 1e-2).all()
+    low, high = (torch.stack([x.abs().amax(2), x[PERM].abs().amax(2)]).amax(0)
+                 * sign for sign in (-1, 1))
+    assert ((mixed >= low.unsqueeze(2)) & (mixed <= high.unsqueeze(2))).all()
     x[1] = torch.nan  # stays NaN, in its two pairs alone
     mixed = align_and_mix(x, x, LAM, perm=PERM, backend='triton')
     lost = mixed.isnan().flatten(1).all(1)

@@ -1,0 +1,118 @@
+"""What the docs say can be found, and what they tell to type can be typed."""
+import os
+import re
+import shlex
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+from mmengine.config import Config
+
+PAGES = [ROOT / 'README.md', *sorted(ROOT.glob('docs/**/*.md'))]
+NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
+SOURCES = '\n'.join(path.read_text() for folder in ('alignmix_mm', 'tools')
+                    for path in (ROOT / folder).rglob('*.py'))
+
+
+def commands(page):
+    """Lines of shell blocks, without comments; continued lines joined."""
+    for block in re.findall(r'```shell\n(.*?)```', page.read_text(), re.S):
+        for line in block.replace('\\\n', ' ').split('\n'):
+            words = shlex.split(line, comments=True)
+            while words and re.match(r'\w+=', words[0]):
+                words = words[1:]
+            if words:
+                yield words
+
+
+@cache
+def help_of(script):
+    return subprocess.run([sys.executable, script, '--help'], cwd=ROOT,
+                          capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize('page', PAGES, ids=NAMES)
+def test_scripts_and_options_exist(page):
+    for words in commands(page):
+        if words[0] not in ('python', 'bash') or words[1].startswith('-'):
+            continue
+        script = ROOT / words[1]
+        assert script.is_file(), words
+        if words[0] == 'bash':
+            continue
+        for word in words[2:]:
+            if word.startswith('--'):
+                assert word in help_of(words[1]), (words, word)
+            if re.fullmatch(r'configs/.*\.py', word):
+                assert (ROOT / word).is_file(), word
+
+
+@pytest.mark.parametrize('page', PAGES, ids=NAMES)
+def test_links_lead_somewhere(page):
+    for name in re.findall(r'\]\(([\w/.-]+)(?:#[\w-]+)?\)', page.read_text()):
+        assert (page.parent / name).exists(), name
+
+
+@pytest.mark.parametrize('page', PAGES, ids=NAMES)
+def test_python_blocks_are_python(page):
+    for block in re.findall(r'```python\n(.*?)```', page.read_text(), re.S):
+        compile(block, str(page), 'exec')
+
+
+def test_messages_are_those_of_the_code():
+    """Our messages, word by word; those of others are not looked for."""
+    text = (ROOT / 'docs' / 'troubleshooting.md').read_text()
+    foreign = ('is not in the mmpretrain', 'No module named', 'Weights only',
+               'Expected to have finished', '`plan_error`')
+    code = re.sub(r"'\s*(?:rf|fr|f|r)?'|\"\s*f?'|'\s*f?\"", '', re.sub(
+        r'\s+', ' ', SOURCES))
+    code = re.sub(r'\{[^{}]*\}', '{}', code)
+    for message in re.findall(r'^\*\*`(.+?)`+\*\*|^\*\*`(.+?)`', text, re.M):
+        message = next(filter(None, message))
+        if message.startswith(foreign) or f'`{message}`' in foreign:
+            continue
+        pattern = re.escape(message)
+        for written in (r'10', '9', r'\[\'clean\'\]', 'mmengine', 'nan',
+                        '0\\.0', r'train_dataloader', 'ResNet', '1'):
+            pattern = re.sub(rf'(?<!\w){re.escape(written)}(?!\w)',
+                             lambda m: r'(?:\{\}|' + m[0] + ')', pattern)
+        parts = [part for part in re.split(
+            r'\d+(?:\\\.\d+)?|ResNet|mmengine|nan|train_dataloader|'
+            r"\\\[.clean.\\\]|\\\.\\\.\\\.", re.escape(message))
+            if len(part.strip()) > 5]
+        assert parts, message
+        for part in parts:
+            assert re.search(part.strip('\\ '), code), (message, part)
+
+
+@pytest.mark.slow
+def test_getting_started_as_it_is_written(tmp_path):
+    """All but what needs data or installs."""
+    for name in ('tools', 'configs'):
+        (tmp_path / name).symlink_to(ROOT / name)
+    page = ROOT / 'docs' / 'getting_started.md'
+    done = 0
+    for words in commands(page):
+        if words[0] != 'python' or 'cifar10' in ' '.join(words):
+            continue
+        assert words[0] == 'python'
+        result = subprocess.run(
+            [sys.executable, *words[1:]], cwd=tmp_path, capture_output=True,
+            text=True, env={**os.environ, 'OMP_NUM_THREADS': '2'})
+        assert result.returncode == 0, (words, result.stderr[-2000:])
+        done += 1
+    assert done == 3
+    assert list(Path(tmp_path).glob('work_dirs/alignment/matches_*.png'))
+
+
+def test_the_config_lines_of_the_docs_load(tmp_path):
+    page = ROOT / 'docs' / 'watching.md'
+    block, = re.findall(r'```python\n(.*?)```', page.read_text(), re.S)
+    path = tmp_path / 'config.py'
+    path.write_text(block)
+    hook, = Config.fromfile(path).custom_hooks
+    from alignmix_mm import MixSchedule
+    assert MixSchedule(off_last=hook.off_last, alphas=hook.alphas)
