@@ -69,7 +69,7 @@ def check_imports() -> Iterator[Finding]:
             yield Finding(
                 f'{module} is there but cannot be imported '
                 f'({type(error).__name__}: {error}).',
-                _reinstall(owners().get(module, [module])))
+                _repair(module, error))
             return
 
 
@@ -174,6 +174,16 @@ def _extra() -> str:
     forks = any(name.startswith('onedl-') for module in STACK
                 for name in owners().get(module, []))
     return 'onedl' if forks else 'official'
+
+
+def _repair(module: str, error: Exception) -> str:
+    lacks = getattr(error, 'name', None) if isinstance(
+        error, ModuleNotFoundError) else None
+    top_level = (lacks or module).partition('.')[0]
+    if top_level != module:
+        name = {**REQUIRED, 'cv2': 'opencv-python'}.get(top_level, top_level)
+        return f'pip install {name}'
+    return _reinstall(owners().get(module, [module]))
 
 
 def _reinstall(names: list[str]) -> str:

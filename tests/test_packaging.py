@@ -8,6 +8,7 @@ from pathlib import Path
 
 import mmpretrain
 import pytest
+import yaml
 from mmengine.config import Config
 
 import alignmix_mm
@@ -93,6 +94,11 @@ def test_the_wheel_has_all_modules_and_mmpretrains_layout(wheel, root):
     assert 'License-File: LICENSE' in metadata
     assert 'Requires-Dist: mmpretrain<1.3,>=1.2.0; extra == "official"' in (
         metadata)
+
+
+def test_the_citation_has_this_version(root):
+    citation = yaml.safe_load((root / 'CITATION.cff').read_text())
+    assert citation['version'] == alignmix_mm.__version__
 
 
 INSTALLED = '''
