@@ -1,9 +1,30 @@
 """Packaging; extras are the files of requirements/."""
+import shutil
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
+# what works in a checkout only
+NOT_SHIPPED = ('__pycache__', 'experiments', 'indexing', 'index_configs.py',
+               'verify_sinkhorn.py')
+
+
+class BuildWithConfigs(build_py):
+    """Put configs and tools into ``.mim``, where MMPretrain has its own."""
+
+    def run(self) -> None:
+        """Build; in editable mode they are found in the checkout."""
+        super().run()
+        if self.editable_mode:
+            return
+        mim = Path(self.build_lib) / 'alignmix_mm' / '.mim'
+        shutil.rmtree(mim, ignore_errors=True)
+        for name in ('configs', 'tools'):
+            shutil.copytree(ROOT / name, mim / name,
+                            ignore=shutil.ignore_patterns(*NOT_SHIPPED))
+        shutil.copy(ROOT / 'model-index.yml', mim)
 
 
 def requirements(name: str) -> list[str]:
@@ -21,8 +42,12 @@ setup(
     'them by optimal transport',
     long_description=(ROOT / 'README.md').read_text(),
     long_description_content_type='text/markdown',
-    license='Apache-2.0',
+    license_expression='Apache-2.0',
+    license_files=['LICENSE'],
+    keywords=['mixup', 'data augmentation', 'optimal transport', 'sinkhorn',
+              'image classification', 'mmpretrain', 'openmmlab', 'pytorch'],
     packages=find_packages(include=['alignmix_mm', 'alignmix_mm.*']),
+    cmdclass=dict(build_py=BuildWithConfigs),
     python_requires='>=3.10',
     # No package of the OpenMMLab stack: pip would put mmcv-lite over a full
     # mmcv, or the official packages over their maintained forks.
@@ -32,7 +57,17 @@ setup(
         for name in ('official', 'onedl', 'demo', 'eval', 'tests')
     },
     classifiers=[
+        'Development Status :: 4 - Beta',
+        'Intended Audience :: Developers',
+        'Intended Audience :: Science/Research',
+        'Operating System :: POSIX :: Linux',
         'Programming Language :: Python :: 3',
+        'Programming Language :: Python :: 3 :: Only',
+        'Programming Language :: Python :: 3.10',
+        'Programming Language :: Python :: 3.11',
+        'Programming Language :: Python :: 3.12',
+        'Programming Language :: Python :: 3.13',
         'Topic :: Scientific/Engineering :: Artificial Intelligence',
+        'Topic :: Scientific/Engineering :: Image Recognition',
     ],
 )

@@ -6,20 +6,32 @@ Importing this package registers its classes in MMPretrain's registries.
 import importlib.util
 import warnings
 
+from .shipped import config_path
 from .version import __version__
 
-_MISSING = [
-    name for name in ('mmengine', 'mmcv', 'mmpretrain')
-    if importlib.util.find_spec(name) is None
-]
 
-if not _MISSING:
-    from . import compat
-    compat.apply()
+def _stack_problem() -> str | None:
+    """Why the OpenMMLab stack cannot be used, None if it can."""
+    missing = [name for name in ('mmengine', 'mmcv', 'mmpretrain')
+               if importlib.util.find_spec(name) is None]
+    if missing:
+        return f'did not find {", ".join(missing)}'
+    try:
+        import mmpretrain  # noqa: F401
+    except Exception as error:  # half of a stack fails in many ways
+        return ('cannot import mmpretrain '
+                f'({type(error).__name__}: {error})')
+    return None
 
-    with warnings.catch_warnings():
-        # mmcv-lite says so at every import, and nothing here needs it
-        warnings.filterwarnings('ignore', 'Fail to import ``MultiScaleDeform')
+
+with warnings.catch_warnings():
+    # mmcv-lite says so at every import, and nothing here needs it
+    warnings.filterwarnings('ignore', 'Fail to import ``MultiScaleDeform')
+    _PROBLEM = _stack_problem()
+
+    if _PROBLEM is None:
+        from . import compat, shipped
+        compat.apply()
         from .datasets import (
             CUBWithBoxes,
             Digits,
@@ -60,12 +72,14 @@ if not _MISSING:
             WideResNet_CIFAR,
         )
         from .schedulers import PiecewiseLinearLR
-else:
+        shipped.register()
+
+if _PROBLEM is not None:
     _ADVICE = (
-        f'alignmix_mm did not find {", ".join(_MISSING)}, so only '
-        'alignmix_mm.ops works. Install the OpenMMLab stack with `pip install '
-        '"alignmix_mm[official]"` or its maintained forks with `pip install '
-        '"alignmix_mm[onedl]"`.')
+        f'alignmix_mm {_PROBLEM}, so only alignmix_mm.ops works. Install the '
+        'OpenMMLab stack with `pip install "alignmix_mm[official]"` or its '
+        'maintained forks with `pip install "alignmix_mm[onedl]"`; '
+        '`python -m alignmix_mm.doctor` says what else is wrong.')
     warnings.warn(_ADVICE, stacklevel=2)
 
     def __getattr__(name: str):
@@ -83,5 +97,6 @@ __all__ = [
     'NoiseImages', 'NumClassCheckHook', 'OODDetection', 'OODTestSets',
     'PiecewiseLinearLR', 'PreActResNet_CIFAR', 'ProgressHook',
     'ReproducibleHook', 'ResidualDecoder', 'ResumableCheckpointHook',
-    'TinyImageNet', 'VGGGAP', 'WSOLMetadata', 'WideResNet_CIFAR', '__version__'
+    'TinyImageNet', 'VGGGAP', 'WSOLMetadata', 'WideResNet_CIFAR',
+    '__version__', 'config_path'
 ]

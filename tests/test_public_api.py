@@ -32,7 +32,7 @@ def test_exports():
         'OODDetection', 'OODTestSets', 'PiecewiseLinearLR',
         'PreActResNet_CIFAR', 'ProgressHook', 'ReproducibleHook',
         'ResidualDecoder', 'ResumableCheckpointHook', 'TinyImageNet', 'VGGGAP',
-        'WSOLMetadata', 'WideResNet_CIFAR', '__version__']
+        'WSOLMetadata', 'WideResNet_CIFAR', '__version__', 'config_path']
     assert set(functional.__all__) >= {
         'bin_statistics', 'expected_calibration_error',
         'overconfidence_error', 'ood_metrics', 'projected_gradient_ascent',

@@ -1,0 +1,35 @@
+"""Versions of everything that matters, to paste into an issue.
+
+::
+
+    python -m alignmix_mm.collect_env
+"""
+from .environment import rows
+
+
+def collect_env() -> dict[str, str]:
+    """Collect what MMEngine or torch knows, and then our own rows.
+
+    Returns:
+        dict[str, str]: What is shown of each.
+    """
+    return _known() | rows()
+
+
+def _known() -> dict[str, str]:
+    try:
+        from mmengine.utils.dl_utils import collect_env as collect
+        return {name: str(value) for name, value in collect().items()
+                if name != 'PyTorch compiling details'}  # 20 lines
+    except ImportError:
+        pass
+    try:
+        from torch.utils.collect_env import get_pretty_env_info
+        return {'torch.utils.collect_env': get_pretty_env_info()}
+    except ImportError:
+        return {}
+
+
+if __name__ == '__main__':
+    print('\n'.join(f'{name}: {value}' for name, value in
+                    collect_env().items()))
