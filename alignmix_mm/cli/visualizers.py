@@ -26,15 +26,17 @@ def add_visualizers(cfg: Config, names: Sequence[str]) -> None:
     if missing:
         sys.exit(f'--vis {missing[0]} needs a package that is not installed: '
                  f'pip install {" ".join(VISUALIZERS[n] for n in missing)}')
-    run = Path(cfg.work_dir)
+    run = Path(cfg.work_dir).resolve()
     known = dict(
         tensorboard=dict(type='TensorboardVisBackend'),
         wandb=dict(type='WandbVisBackend', init_kwargs=dict(
             project='alignmix_mm', name=run.name)),
-        # MLflow no longer writes to plain folders
-        mlflow=dict(type='MLflowVisBackend', exp_name='alignmix_mm',
+        # one store for all runs, to compare them; plain folders are no more
+        mlflow=dict(type='alignmix_mm.visualization.backends.'
+                    'MLflowImageVisBackend', exp_name='alignmix_mm',
                     run_name=run.name,
-                    tracking_uri=f'sqlite:///{run.resolve()}/mlflow.db'))
+                    tracking_uri=f'sqlite:///{run.parent}/mlflow.db',
+                    artifact_location=f'{run.parent}/mlruns'))
     visualizer = cfg.get('visualizer') or dict(type='UniversalVisualizer')
     backends = list(visualizer.get('vis_backends') or [
         dict(type='LocalVisBackend')])

@@ -5,10 +5,13 @@ import time
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.registry import VISBACKENDS
 from mmengine.runner import Runner
+from mmengine.visualization import MLflowVisBackend
 from small_run import small_config, write_images
 
 from alignmix_mm.cli import add_visualizers, make_safe
+from alignmix_mm.visualization.backends import MLflowImageVisBackend
 
 
 def config(tmp_path, **options):
@@ -74,13 +77,23 @@ def test_where_a_run_can_be_watched(tmp_path, monkeypatch):
     first, second, third = cfg.visualizer.vis_backends
     assert first == given  # as it was
     assert second == dict(type='TensorboardVisBackend')
-    assert third.tracking_uri == f'sqlite:///{tmp_path}/run/mlflow.db'
+    assert third.tracking_uri == f'sqlite:///{tmp_path}/mlflow.db'
     assert third.run_name == 'run'
+    assert VISBACKENDS.get(third.type) is MLflowImageVisBackend
     assert types(cfg) == ['alignmix_mm.MixVisualizationHook']
     plain = config(tmp_path)
     add_visualizers(plain, ['wandb'])
     assert [b.type for b in plain.visualizer.vis_backends] == [
         'LocalVisBackend', 'WandbVisBackend']
+
+
+def test_images_for_mlflow_are_files(tmp_path, monkeypatch):
+    named = []
+    monkeypatch.setattr(MLflowVisBackend, 'add_image',
+                        lambda self, name, image, step: named.append(name))
+    backend = MLflowImageVisBackend(str(tmp_path))
+    backend.add_image('matches', None, step=7)
+    assert named == ['matches_7.png']
 
 
 def test_what_is_not_installed_is_named(tmp_path, monkeypatch):
