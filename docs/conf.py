@@ -1,10 +1,12 @@
 """Sphinx: `make docs` builds the pages into build/docs."""
+import logging
 import os
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
+logging.getLogger('alignmix_mm').setLevel(logging.WARNING)
 os.environ['TRITON_INTERPRET'] = '0'
 
 project = 'alignmix_mm'
