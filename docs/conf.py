@@ -12,12 +12,12 @@ os.environ['TRITON_INTERPRET'] = '0'
 project = 'alignmix_mm'
 author = 'The alignmix_mm authors'
 extensions = ['myst_parser', 'sphinx.ext.autodoc', 'sphinx.ext.napoleon',
-              'sphinx.ext.mathjax']
+              'sphinx-mathjax-offline']
 html_theme = 'furo'
 html_title = 'alignmix_mm'
 myst_enable_extensions = ['dollarmath', 'colon_fence']
 myst_heading_anchors = 3
-autodoc_default_options = {'members': True, 'show-inheritance': True}
+autodoc_default_options = {'show-inheritance': True}
 autodoc_typehints = 'signature'
 autodoc_member_order = 'bysource'
 add_module_names = False
