@@ -1,0 +1,140 @@
+"""Configs that a tool wrote, for six kinds of backbones."""
+import re
+import subprocess
+import sys
+
+import pytest
+import torch
+from adding import probe as looking
+from adding.probe import build, image_size, load
+from conftest import ROOT
+from mmengine.config import Config
+
+CONFIGS = {  # and where mixing is known to matter
+    'resnet/resnet18_8xb32_in1k': 'layer4.0',
+    'deit/deit-tiny_4xb256_in1k': 'layers.10',
+    'vgg/vgg11_8xb32_in1k': 'features.12',
+    'mobilenet_v2/mobilenet-v2_8xb32_in1k': 'layer6.2',
+    'convnext/convnext-tiny_32xb128_in1k': 'stages.3.0',
+    'swin_transformer/swin-tiny_16xb64_in1k': 'stages.2',
+}
+SMALL = '''
+default_scope = 'mmpretrain'
+model = dict(
+    type='ImageClassifier',
+    backbone=dict(type='PreActResNet_CIFAR', depth=18, base_channels=8),
+    neck=dict(type='GlobalAveragePooling'),
+    head=dict(type='LinearClsHead', num_classes=5, in_channels=64,
+              cal_acc=True, loss=dict(type='CrossEntropyLoss')))
+data_preprocessor = dict(mean=[127.] * 3, std=[60.] * 3)
+custom_imports = dict(imports=['alignmix_mm'])
+train_dataloader = dict(dataset=dict(type='CustomDataset', data_root='x',
+    pipeline=[dict(type='RandomCrop', crop_size=32)]))
+'''
+
+
+def add(config, out, *options, code=0):
+    result = subprocess.run(
+        [sys.executable, 'tools/add_alignmix.py', config, '--out', str(out),
+         *options], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == code, result.stdout + result.stderr
+    return result.stdout + result.stderr
+
+
+@pytest.fixture
+def small(tmp_path):
+    (tmp_path / 'small.py').write_text(SMALL)
+    return tmp_path / 'small.py'
+
+
+@pytest.mark.parametrize('name', [
+    pytest.param(name, marks=[pytest.mark.slow] if n > 0 else [])
+    for n, name in enumerate(CONFIGS)])
+def test_kinds_of_backbones(name, tmp_path):
+    """The tool trains one step of each mode before it says so."""
+    base = f'mmpretrain::{name}.py'
+    out = tmp_path / 'folder' / 'new.py'
+    assert 'one step of each mode was trained' in add(base, out)
+    text = out.read_text()
+    assert max(map(len, text.split('\n'))) < 80
+    cfg, plain = Config.fromfile(out), load(base)
+    assert cfg.model.mix_at == CONFIGS[name]
+    assert cfg.train_dataloader.drop_last
+    assert cfg.model.train_cfg.augments == [dict(type='AlignMix', alpha=2.)]
+    assert ('Mixup' in text) == ('train_cfg' in plain.model)
+    # the same network: weights and predictions are exchanged
+    model = build(cfg, train_cfg=cfg.model.train_cfg)
+    reference = build(plain)
+    model.load_state_dict(reference.state_dict(), strict=True)
+    images = torch.randn(2, 3, image_size(cfg), image_size(cfg))
+    with torch.no_grad():
+        assert torch.equal(model(images, mode='tensor'),
+                           reference(images, mode='tensor'))
+
+
+def test_a_config_of_ones_own(small, tmp_path):
+    out = tmp_path / 'new.py'
+    add(str(small), out)
+    text = out.read_text()
+    assert "_base_ = ['small.py']" in text
+    cfg = Config.fromfile(out)
+    assert cfg.model.mix_at == 'layer4.0'
+    assert cfg.model.head.cal_acc is False
+    assert cfg.model.head.loss.use_soft is True
+    assert cfg.custom_imports.imports == ['alignmix_mm']
+    assert 'exists' in add(str(small), out, code=2)
+    add(str(small), out, '--force')
+    assert out.read_text() == text
+    add(str(small), out, '--force', '--mix-at', 'layer3.1')
+    assert Config.fromfile(out).model.mix_at == 'layer3.1'
+
+
+def test_the_papers_f(small, tmp_path):
+    out = tmp_path / 'new.py'
+    add(str(small), out, '--embed', '16')
+    cfg = Config.fromfile(out)
+    assert cfg.model.neck == dict(
+        type='AlignMixNeck', align_size=4, embed=dict(
+            type='LinearEmbedding', in_channels=64 * 16, out_channels=16))
+    assert cfg.model.head.in_channels == 16 and 'mix_at' not in cfg.model
+
+
+@pytest.mark.parametrize('change, options, message', [
+    ('', ['--mix-at', 'layer9'], 'none of the last blocks.*layer4.1'),
+    ("model['type'] = 'AlignMixClassifier'", [], 'without AlignMix'),
+    ("model = dict(type='MoCo')", [], "classifier, model.type='ImageCl"),
+    ("model['backbone'] = dict(type='VisionTransformer', img_size=32,\n"
+     "    patch_size=8, arch=dict(embed_dims=8, num_layers=2, num_heads=2,\n"
+     "    feedforward_channels=16))\nmodel['neck'] = None\n"
+     "model['head']['in_channels'] = 8", ['--embed', '8'],
+     'needs a backbone that returns a map'),
+])
+def test_what_cannot_be_done_is_said(change, options, message, small,
+                                     tmp_path):
+    small.write_text(SMALL + change)
+    output = add(str(small), tmp_path / 'new.py', *options, code=1)
+    assert re.search(message, output.replace('\n', ' ')), output
+    assert not (tmp_path / 'new.py').exists()
+
+
+def test_missing_configs_are_named(tmp_path):
+    assert 'no config nowhere.py' in add('nowhere.py', tmp_path / 'x.py',
+                                         code=2)
+
+
+def test_nothing_is_left_that_does_not_train(small, tmp_path):
+    small.write_text(SMALL + "model['head']['loss'] = dict(\n"
+                     "    type='CrossEntropyLoss', use_sigmoid=True,\n"
+                     "    class_weight=[float('nan')] * 5)")
+    output = add(str(small), tmp_path / 'new.py', code=1)
+    assert 'finite' in output
+    assert not (tmp_path / 'new.py').exists()
+
+
+def test_effects_are_those_of_alignment(small):
+    """In front of the pooling there is none, to rounding."""
+    seen = looking.probe(load(str(small)))
+    effects = {place.name: place.effect for place in seen.places}
+    assert effects['layer4.1'] < 1e-5 < 1e-3 < effects['layer4.0']
+    assert seen.size == 32 and seen.output == (64, 4, 4)
+    assert seen.num_classes == 5 and seen.neck == 'GlobalAveragePooling'

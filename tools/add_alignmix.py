@@ -1,0 +1,139 @@
+#!/usr/bin/env python
+"""Write the config that adds AlignMix to a classifier's config.
+
+`python tools/add_alignmix.py CONFIG --out NEW.py`; CONFIG is a file or
+`mmpretrain::resnet/resnet50_8xb32_in1k.py`. The classifier is built and looked
+at: where a map can be mixed, and where alignment changes what follows. Before
+it is done, one step of each mode is trained with the new config.
+"""
+import argparse
+import sys
+from pathlib import Path
+
+import torch
+from adding.delta import write
+from adding.probe import Place, Probe, build, image_size, load, probe
+from mmengine.config import Config
+from mmpretrain.structures import DataSample
+from rich.console import Console
+
+from alignmix_mm import AlignMix
+
+
+def parse_args() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument('config', help='config of a classifier')
+    parser.add_argument('--out', type=Path, required=True, metavar='NEW.py')
+    parser.add_argument(
+        '--mix-at', metavar='PLACE', help='module of the backbone to mix '
+        'behind; default: the last one\nbehind which alignment matters')
+    parser.add_argument(
+        '--embed', type=int, metavar='DIM', help="mix before the paper's f, "
+        'a linear layer of DIM outputs in the\nplace of the neck, instead of '
+        'inside the backbone')
+    parser.add_argument(
+        '--force', action='store_true', help='overwrite NEW.py')
+    args = parser.parse_args()
+    if args.mix_at and args.embed:
+        parser.error('--mix-at and --embed exclude each other')
+    if args.out.exists() and not args.force:
+        parser.error(f'{args.out} exists; --force overwrites it')
+    if '::' not in args.config and not Path(args.config).is_file():
+        parser.error(f'there is no config {args.config}')
+    return args
+
+
+def choose(args: argparse.Namespace, seen: Probe) -> Place | None:
+    """The place of the options, or the best one.
+
+    Args:
+        args (Namespace): Parsed options.
+        seen (Probe): What is known of the classifier.
+
+    Returns:
+        Place, optional: None for the neck.
+    """
+    if args.embed:
+        if len(seen.output) != 3:
+            sys.exit('--embed needs a backbone that returns a map, but this '
+                     f'one returns {seen.output} for an image. Leave it out: '
+                     'maps are mixed inside the backbone then.')
+        return None
+    names = [place.name for place in seen.places]
+    if args.mix_at and args.mix_at not in names:
+        sys.exit(f'--mix-at {args.mix_at} is none of the last blocks that '
+                 f'return a map or tokens: {", ".join(names)}.')
+    if args.mix_at:
+        return seen.places[names.index(args.mix_at)]
+    if seen.best is None:
+        effects = ', '.join(f'{p.name}: {p.effect:.1e}' for p in seen.places)
+        sys.exit('Alignment changes the embedding nowhere in the last blocks '
+                 f'({effects or "none returns a map or tokens"}). Name a '
+                 'place with --mix-at, or add a layer that sees positions '
+                 'with --embed 512.')
+    return seen.best
+
+
+def train_steps(path: Path) -> None:
+    """Train one step in each mode, as the config says.
+
+    Args:
+        path (Path): The config.
+
+    Raises:
+        RuntimeError: If a loss or a gradient is not finite.
+    """
+    cfg = Config.fromfile(path)
+    model = build(cfg, train_cfg=cfg.model.train_cfg)
+    size, augment = image_size(cfg), AlignMix()
+    model.train()
+    for mode in augment.modes:
+        model.data_preprocessor.batch_augments.augments[0].modes = (mode, )
+        model.data_preprocessor.batch_augments.augments[0].probs = [1.]
+        data = dict(
+            inputs=torch.randint(0, 256, (4, 3, size, size)).byte(),
+            data_samples=[DataSample().set_gt_label(n % 2) for n in range(4)])
+        losses = model(**model.data_preprocessor(data, True), mode='loss')
+        loss, _ = model.parse_losses(losses)
+        gradients = torch.autograd.grad(
+            loss, list(model.backbone.parameters()), allow_unused=True)
+        finite = [bool(gradient.isfinite().all()) for gradient in gradients
+                  if gradient is not None]
+        if not (torch.isfinite(loss) and finite and all(finite)):
+            raise RuntimeError(
+                f'Expected a finite loss and finite gradients in mode {mode}, '
+                f'but the loss is {float(loss):g}, and {finite.count(False)} '
+                f'of {len(finite)} gradients are not finite.')
+
+
+def main() -> None:
+    """Look, write, and train a step."""
+    args = parse_args()
+    console = Console()
+    with console.status('Looking at the classifier'):
+        cfg = load(args.config)
+        try:
+            seen = probe(cfg)
+        except ValueError as error:
+            sys.exit(str(error))
+        place = choose(args, seen)
+    before = args.out.read_text() if args.out.exists() else None
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    args.out.write_text(write(args.config, cfg, seen, place, args.embed,
+                              args.out))
+    try:
+        with console.status('Training one step of each mode'):
+            train_steps(args.out)
+    except Exception:  # nothing is left behind that does not train
+        if before is None:
+            args.out.unlink()
+        else:
+            args.out.write_text(before)
+        raise
+    print(f'{args.out}: one step of each mode was trained.')
+
+
+if __name__ == '__main__':
+    main()
