@@ -54,7 +54,7 @@ setup(
     install_requires=requirements('runtime'),
     extras_require={
         name: requirements(name)
-        for name in ('official', 'onedl', 'demo', 'eval', 'tests')
+        for name in ('official', 'onedl', 'demo', 'eval', 'report', 'tests')
     },
     classifiers=[
         'Development Status :: 4 - Beta',

@@ -1,0 +1,400 @@
+"""The report of runs: what it reads, its numbers, and how it looks."""
+import json
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import ROOT
+
+pytest.importorskip('jinja2')
+pytest.importorskip('plotly')
+
+import report
+from reporting.figures import charts, thin
+from reporting.page import render
+from reporting.records import read_run, read_runs
+from reporting.tables import changed_settings, table
+
+from alignmix_mm.evaluation.functional import bin_confidences
+
+CONFIG = """
+train_cfg = dict(by_epoch=True, max_epochs={epochs}, val_interval=1)
+model = dict(type='</pre><script>boom</script>')
+"""
+LOG = """2026/01/01 00:00:00 - mmengine - INFO -
+------------------------------------------------------------
+System environment:
+    Python: 3.11.7 (main, May  9 2026) [GCC 12.2.0]
+    PyTorch: 2.15.0
+Runtime environment:
+    seed: 7
+------------------------------------------------------------
+2026/01/01 00:00:00 - mmengine - INFO - Config:
+"""
+PIXEL = bytes.fromhex(
+    '89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de000000'
+    '0c4944415408d763f8cfc000000301010018dd8db00000000049454e44ae426082')
+
+
+def epoch_lines(first, last, accuracy, per_epoch=3, **losses):
+    """What MMEngine logs of some epochs; ``accuracy`` by epoch."""
+    lines = []
+    for epoch in range(first, last + 1):
+        for step in range((epoch - 1) * per_epoch + 1, epoch * per_epoch + 1):
+            lines.append(dict(lr=.1 / step, loss=9 / step, time=.1, **losses,
+                              epoch=epoch, iter=step, step=step))
+        if epoch in accuracy:
+            lines.append({'accuracy/top1': accuracy[epoch], 'time': .2,
+                          'data_time': .1, 'step': epoch})
+    return ''.join(json.dumps(line) + '\n' for line in lines)
+
+
+def make_run(folder, parts, config='some', epochs=30):
+    folder.mkdir(parents=True)
+    if config:
+        (folder / f'{config}.py').write_text(CONFIG.format(epochs=epochs))
+    for stamp, lines in parts.items():
+        file = folder / stamp / 'vis_data' / 'scalars.json'
+        file.parent.mkdir(parents=True)
+        file.write_text(lines)
+        (folder / stamp / f'{stamp}.log').write_text(LOG)
+    return folder
+
+
+def row(run, metric='accuracy/top1'):
+    found, = [r for r in table([run]) if r.metric == metric]
+    return found
+
+
+@pytest.fixture
+def accuracy():
+    values = np.random.default_rng(0).uniform(50, 95, 25).round(3).tolist()
+    return dict(enumerate(values, start=1))
+
+
+def test_figures_are_those_of_the_log(tmp_path, accuracy):
+    folder = make_run(tmp_path / 'r', {'a': epoch_lines(1, 25, accuracy)})
+    run = read_run(folder, 'r')
+    found = row(run)
+    assert found.best == max(accuracy.values())
+    assert accuracy[found.best_at] == found.best
+    assert found.last == accuracy[25]
+    # independently: the mean of the two in the middle of ten
+    assert found.last10 == pytest.approx(sum(sorted(
+        accuracy[n] for n in range(16, 26))[4:6]) / 2)
+    assert run.scalars.training['loss'] == {n: 9 / n for n in range(1, 76)}
+    assert 'time' not in run.scalars.validation
+    assert run.progress == 'epoch 25 of 30'
+    assert 'PyTorch: 2.15.0' in run.environment
+    assert 'INFO' not in run.environment
+    assert not run.notes
+
+
+def test_median_of_fewer_than_ten_says_so(tmp_path):
+    lines = epoch_lines(1, 3, {1: 10., 2: 50., 3: 20.})
+    run = read_run(make_run(tmp_path / 'r', {'a': lines}), 'r')
+    assert (row(run).last10, row(run).evaluations) == (20., 3)
+    assert '20.00 (of 3)' in render([run], [], datetime.now())
+    lines = epoch_lines(1, 1, {1: 10.})
+    run = read_run(make_run(tmp_path / 's', {'a': lines}), 's')
+    assert row(run).last10 is None
+    assert 'one evaluation only' in render([run], [], datetime.now())
+
+
+def test_resumed_run_continues_and_the_later_part_wins(tmp_path, accuracy):
+    """Killed in epoch 12 and resumed from the checkpoint of epoch 9."""
+    later = {n: value / 2 for n, value in accuracy.items()}
+    run = read_run(make_run(tmp_path / 'r', {
+        '20260101': epoch_lines(1, 12, accuracy, loss_feat=1.),
+        '20260102': epoch_lines(10, 11, later, loss_feat=2.)}), 'r')
+    expected = [*(accuracy[n] for n in range(1, 10)), later[10], later[11]]
+    assert list(run.scalars.validation['accuracy/top1'].values()) == expected
+    assert list(run.scalars.training['loss_feat'].values()) == (
+        27 * [1.] + 6 * [2.])
+    assert run.progress == 'epoch 11 of 30'
+    assert row(run).last10 == pytest.approx(statistics.median(expected[-10:]))
+
+
+@pytest.mark.parametrize('end', ['{"loss": 1.', '[1]', '{"loss": 1.0}', '\x00',
+                                 '{"loss": 1.0, "step": NaN}'])
+def test_damaged_line_is_left_out_and_told(tmp_path, end):
+    lines = epoch_lines(1, 2, {1: 10., 2: 20.})
+    run = read_run(make_run(tmp_path / 'r', {'a': lines + end}), 'r')
+    assert len(run.scalars.training['loss']) == 6
+    assert run.notes == (
+        'a/vis_data/scalars.json: 1 line cannot be read.', )
+
+
+def test_values_that_are_not_finite_are_named(tmp_path):
+    lines = epoch_lines(1, 3, {1: 10., 2: float('nan'), 3: 30.})
+    run = read_run(make_run(tmp_path / 'r', {'a': lines.replace(
+        '"loss": 4.5', '"loss": Infinity')}), 'r')
+    assert run.notes == (
+        'loss: 1 value of 9 not finite, first at 2.',
+        'accuracy/top1: 1 value of 3 not finite, first at 2.')
+    assert row(run).best == 30. and np.isnan(row(run).last10)
+    page = render([run], [], datetime.now())
+    assert 'not finite (of 3)' in page
+    specs = json.loads(re.search(
+        r'id="specs">(.*?)</script>', page, re.DOTALL)[1],
+        parse_constant=pytest.fail)
+    assert specs[0]['data'][0]['y'][1] is None
+
+
+def test_run_that_counts_iterations(tmp_path):
+    folder = make_run(tmp_path / 'r', {'a': ''.join(
+        json.dumps(line) + '\n' for line in (
+            dict(loss=2., iter=50, step=50), {'accuracy/top1': 1., 'step': 50},
+            dict(loss=1., iter=100, step=100),
+            {'accuracy/top1': 2., 'step': 100}))})
+    (folder / 'some.py').write_text(
+        'train_cfg = dict(by_epoch=False, max_iters=400)\n'
+        'default_hooks = dict(logger=dict(log_metric_by_epoch=False))\n')
+    run = read_run(folder, 'r')
+    assert run.progress == 'iteration 100 of 400'
+    assert '2.00 (iteration 100)' in render([run], [], datetime.now())
+
+
+def test_tests_tables_and_pictures_of_a_run(tmp_path):
+    folder = make_run(tmp_path / 'r', {'20260101': epoch_lines(1, 2, {})})
+    (folder / 'metrics.json').write_text('{"accuracy/top1": 1.0}')
+    tested = folder / '20260102'
+    tested.mkdir()
+    (tested / 'metrics.json').write_text(
+        '{"accuracy/top1": 91.239, "clean/error_top1": 8.761, "norm": "x"}')
+    statistic = bin_confidences([.9, .8, .3], [1, 0, 1], 5)
+    (tested / 'reliability.json').write_text(json.dumps(statistic.to_dict()))
+    for name in ('reliability.png', 'localization.png', 'matches_1_2.png'):
+        (tested / name).write_bytes(PIXEL)
+    (tested / 'localization.svg').write_text('<svg/>')
+    (folder / 'broken.png').write_bytes(b'nothing')
+    run = read_run(folder, 'r')
+    assert (row(run).tested, row(run).best) == (91.239, None)
+    assert row(run, 'clean/error_top1').tested == 8.761
+    assert [p.name for p in run.pictures] == [
+        'localization.png', 'matches_1_2.png', 'broken.png']
+    extra = tmp_path / 'mixed_batch.png'
+    extra.write_bytes(PIXEL)
+    page = render([run], [extra], datetime.now())
+    assert page.count('<img src="data:image/png;base64,') == 3
+    assert 'alt="Localization: ' in page and '91.24' in page
+    assert 'broken.png is no picture' in page
+    chart = charts([run], table([run]))[-1]
+    assert f'ECE {100 * statistic.ece:.2f} %' in chart.summary
+    assert chart.spec['data'][1]['x'] == pytest.approx([.3, .8, .9])
+    assert chart.spec['data'][1]['y'] == [1., 0., 1.]
+
+
+def test_values_of_the_paper_stand_beside_ours(tmp_path):
+    lines = epoch_lines(1, 2, {1: 90., 2: 97.})
+    run = read_run(make_run(tmp_path / 'r', {'a': lines},
+                            'alignmix_r18_cifar10'), 'r')
+    entry, = row(run).paper
+    assert entry.value == pytest.approx(100 - 2.95)
+    page = render([run], [], datetime.now())
+    assert '97.05' in page and 'top1 error 2.95' in page
+    assert 'Its settings are not those' in page
+    config = ROOT / 'configs' / 'alignmix_r18_cifar10.py'
+    same = make_run(tmp_path / 's', {'a': lines}, config='')
+    (same / config.name).write_text(f'_base_ = {str(config)!r}\n')
+    assert changed_settings(read_run(same, 's')) is False
+    (same / config.name).write_text(
+        f'_base_ = {str(config)!r}\ntrain_cfg = dict(max_epochs=3)\n')
+    assert changed_settings(read_run(same, 's')) is True
+
+
+def test_names_are_short_and_differ(tmp_path):
+    folders = [make_run(tmp_path / name, {}) for name in (
+        'one/run', 'two/run', 'two/walk')]
+    assert [run.name for run in read_runs(folders[1:])] == ['run', 'walk']
+    assert [run.name for run in read_runs(folders[:2])] == [
+        'one/run', 'two/run']
+
+
+def test_long_curves_are_averaged_in_blocks():
+    values = np.random.default_rng(0).normal(size=10_000)
+    steps, means = thin(dict(enumerate(values, start=1)), most=1000)
+    assert steps == list(range(10, 10_001, 10))
+    np.testing.assert_allclose(means, values.reshape(-1, 10).mean(1))
+    assert thin({1: float('nan'), 2: 5.}) == ([1, 2], [None, 5.])
+
+
+def test_names_and_configs_are_escaped(tmp_path):
+    folder = make_run(tmp_path / '<img src=x>&', {
+        'a': epoch_lines(1, 2, {1: 5.}).replace('lr', '</script><b>')})
+    page = render(read_runs([folder]), [], datetime.now())
+    assert '<img src=x' not in page and '<script>boom' not in page
+    assert '</script><b>' not in page
+    assert '&lt;script&gt;boom' in page
+
+
+@pytest.mark.parametrize('case, message', [
+    ('nowhere', 'There is no folder'),
+    ('empty', 'holds no run of tools/train.py'),
+    ('run/part', 'is one part of a run. Name the folder above it'),
+    ('twice', 'A folder is named twice'),
+    ('picture', 'There is no picture nowhere.png'),
+    ('package', r'needs plotly, which is not installed: pip install -e ".\[re')
+])
+def test_mistakes_end_with_a_reason(tmp_path, monkeypatch, case, message):
+    run = make_run(tmp_path / 'run', {'part': epoch_lines(1, 1, {})})
+    (tmp_path / 'empty').mkdir()
+    arguments = {'twice': [run, run],
+                 'picture': [run, '--images', 'nowhere.png'],
+                 'package': [run]}.get(case, [tmp_path / case])
+    if case == 'package':
+        monkeypatch.setitem(sys.modules, 'plotly.offline', None)
+        monkeypatch.delitem(sys.modules, 'reporting.page')
+    out = tmp_path / 'out.html'
+    monkeypatch.setattr(sys, 'argv', [
+        'report.py', *map(str, arguments), '--out', str(out)])
+    with pytest.raises(SystemExit, match=message):
+        report.main()
+    assert not out.exists()
+
+
+@pytest.fixture(scope='module')
+def page(tmp_path_factory):
+    """A page with everything: runs that end, go on, start, and long names."""
+    folder = tmp_path_factory.mktemp('report')
+    rising = {n: 95 - 50 / n for n in range(1, 31)}
+    whole = make_run(folder / 'alignmix_r18_cifar10', {
+        'a': epoch_lines(1, 20, rising, loss_feat=2.),
+        'b': epoch_lines(18, 30, rising, loss_feat=1.)},
+        'alignmix_r18_cifar10')
+    (whole / 'reliability.json').write_text(json.dumps(
+        bin_confidences([.9, .8, .3], [1, 0, 1], 5).to_dict()))
+    (whole / 'matches_1_2.png').write_bytes(PIXEL)
+    runs = [whole,
+            make_run(folder / ('a_rather_long_name_' * 4 + '<b>'), {
+                'a': epoch_lines(1, 9, rising)[:-30]}),
+            make_run(folder / 'started', {})]
+    result = subprocess.run(
+        [sys.executable, 'tools/report.py', *runs, '--out',
+         folder / 'report.html'], cwd=ROOT, capture_output=True, text=True,
+        env={**os.environ, 'PYTHONPATH': str(ROOT)})
+    assert result.returncode == 0, result.stderr[-3000:]
+    return folder / 'report.html'
+
+
+@pytest.fixture(scope='module')
+def browser(tmp_path_factory):
+    """Headless Chromium, with a profile of its own."""
+    webdriver = pytest.importorskip('selenium.webdriver')
+    programs = [shutil.which(name) for name in ('chromium', 'chromedriver')]
+    if None in programs:
+        pytest.skip('needs chromium and chromedriver (Debian: apt-get install '
+                    'chromium chromium-driver)')
+    options = webdriver.ChromeOptions()
+    options.binary_location = programs[0]
+    for flag in ('--headless=new', '--no-sandbox', '--disable-gpu',
+                 '--disable-quic', '--no-first-run', '--disable-sync',
+                 '--disable-background-networking',
+                 '--disable-component-update', '--disable-dev-shm-usage',
+                 f'--user-data-dir={tmp_path_factory.mktemp("profile")}'):
+        options.add_argument(flag)
+    options.set_capability('goog:loggingPrefs', {'browser': 'ALL'})
+    driver = webdriver.Chrome(
+        options, webdriver.ChromeService(executable_path=programs[1]))
+    yield driver
+    driver.quit()
+
+
+def look(browser, page, width, scheme):
+    """Open the page as a screen of that width shows it."""
+    browser.execute_cdp_cmd('Emulation.setDeviceMetricsOverride', dict(
+        width=width, height=900, deviceScaleFactor=1, mobile=width < 700))
+    prefer(browser, scheme)
+    browser.get(Path(page).as_uri())
+
+
+def prefer(browser, scheme):
+    browser.execute_cdp_cmd('Emulation.setEmulatedMedia', dict(features=[
+        dict(name='prefers-color-scheme', value=scheme)]))
+
+
+LUMINANCE = """
+const channels = text => text.match(/[\\d.]+/g).slice(0, 3).map(v => v / 255)
+  .map(v => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4);
+const luminance = text => channels(text)
+  .reduce((sum, v, n) => sum + v * [.2126, .7152, .0722][n], 0);
+const contrast = (a, b) => (Math.max(luminance(a), luminance(b)) + .05)
+  / (Math.min(luminance(a), luminance(b)) + .05);
+const back = getComputedStyle(document.querySelector('figure'))
+  .backgroundColor;
+"""
+
+
+@pytest.mark.parametrize('scheme', ['light', 'dark'])
+@pytest.mark.parametrize('width', [1280, 390])
+def test_page_in_a_browser(browser, page, width, scheme):
+    look(browser, page, width, scheme)
+    assert browser.get_log('browser') == []
+    ask = browser.execute_script
+    # loss and rate: 2 runs; loss_feat: 1; accuracy: 2 and the paper's line;
+    # time: 2; reliability: 1 and the diagonal
+    assert ask("return [...document.querySelectorAll('.chart')].map(c => "
+               "c.querySelectorAll('.scatterlayer .trace').length)") == [
+        2, 1, 3, 2, 2, 2]
+    assert ask('return document.documentElement.scrollWidth') <= width
+    # nothing is cut off: what is too wide scrolls in a box of its own
+    assert ask("""return [...document.querySelectorAll(
+        'h1, h2, h3, p, dt, dd, td, th, li, label, summary, figcaption')]
+        .filter(e => e.getBoundingClientRect().right > innerWidth
+                     || e.scrollWidth > e.clientWidth + 1
+                        && getComputedStyle(e).display !== 'inline')
+        .map(e => e.textContent)""") == []
+    assert ask("return performance.getEntriesByType('resource').map(e => "
+               'e.name)') == []
+    dark = scheme == 'dark'
+    assert ask(LUMINANCE + 'return luminance(back) < .5') == dark
+    # WCAG: 4.5 for text, 3 for lines
+    assert ask(LUMINANCE + """return [...document.querySelectorAll(
+        'p, dt, dd, figcaption, figure h3')].every(
+        e => contrast(getComputedStyle(e).color, back) >= 4.5)""")
+    assert ask(LUMINANCE + """return [...document.querySelectorAll(
+        '.chart text')].every(
+        e => contrast(getComputedStyle(e).fill, back) >= 4.5)""")
+    assert ask(LUMINANCE + """return [...document.querySelectorAll(
+        '.js-line')].every(
+        e => contrast(getComputedStyle(e).stroke, back) >= 3)""")
+
+
+def test_page_can_be_used_without_seeing_it(browser, page):
+    look(browser, page, 1280, 'light')
+    ask = browser.execute_script
+    assert ask("return document.querySelectorAll('h1').length") == 1
+    assert ask("""return [...document.querySelectorAll('.chart, img')]
+        .every(e => (e.getAttribute('aria-label') || e.alt).length > 10)""")
+    assert ask("""return [...document.querySelectorAll('img')]
+        .every(e => e.naturalWidth > 0)""")
+    assert ask("""return [...document.querySelectorAll('input')]
+        .every(e => e.labels.length === 1)""")
+    levels = ask("""return [...document.querySelectorAll('h1, h2, h3')]
+        .map(e => Number(e.tagName[1]))""")
+    assert all(b <= a + 1 for a, b in zip(levels, levels[1:]))
+
+
+def test_charts_follow_the_scheme_and_the_boxes(browser, page):
+    from selenium.webdriver.support.wait import WebDriverWait
+    look(browser, page, 1280, 'light')
+    ask = browser.execute_script
+    line = ("const e = document.querySelector('#chart-0 .js-line');"
+            'return getComputedStyle(e).stroke')
+    before = ask(line)
+    prefer(browser, 'dark')
+    WebDriverWait(browser, 10).until(
+        lambda _: ask(line) != before, 'The charts keep their colours.')
+    traces = ("return document.querySelectorAll('#chart-0 .scatterlayer "
+              ".trace').length")
+    assert ask(traces) == 2
+    ask("document.querySelector('[data-run=\"1\"]').click()")
+    assert ask(traces) == 1
+    assert browser.get_log('browser') == []

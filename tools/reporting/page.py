@@ -1,0 +1,154 @@
+"""The page: one file of HTML with its charts, pictures and library."""
+import math
+import re
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from itertools import groupby
+from pathlib import Path
+from typing import NamedTuple
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from plotly.offline import get_plotlyjs
+
+from .figures import TITLES, charts
+from .pictures import Picture, embed
+from .records import RunRecord
+from .tables import MAIN, Row, changed_settings, table
+
+NOT_MEASURED, NOT_FINITE = 'not measured', 'not finite'
+FACT = re.compile(
+    r'^\s*(Python|PyTorch|TorchVision|OpenCV|MMEngine|CUDA available'
+    r'|GPU [\d,]+|seed): ([^(\n]+)', re.MULTILINE)
+
+
+class Side(NamedTuple):
+    """What the page says about one run, beside the others.
+
+    Attributes:
+        run (RunRecord): The run.
+        main (Row): Its figures of top-1 accuracy.
+        unit (str): What its validations count.
+        facts (str): Its environment in a line.
+        remarks (list[str]): What a reader has to know about it.
+    """
+
+    run: RunRecord
+    main: Row
+    unit: str
+    facts: str
+    remarks: list[str]
+
+
+def render(runs: Sequence[RunRecord], images: Sequence[Path],
+           written: datetime) -> str:
+    """Write the page.
+
+    Args:
+        runs (Sequence[RunRecord]): The runs, side by side in this order.
+        images (Sequence[Path]): Pictures that are in no run's folder.
+        written (datetime): The time that the page shows.
+
+    Returns:
+        str: HTML that needs nothing else, no network either.
+
+    Raises:
+        ValueError: If one of ``images`` is no picture.
+    """
+    rows = table(runs)
+    pictures = [embed(file, file.name) for file in images]
+    found, broken = _pictures(runs)
+    sides = [_side(n, run, rows, broken[n]) for n, run in enumerate(runs)]
+    drawn = charts(runs, rows)
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True,
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    # JSON has no NaN, and a page that does not open is worse than an error
+    environment.policies['json.dumps_kwargs'] = dict(allow_nan=False)
+    environment.filters.update(best=best, median=median, number=number)
+    return environment.get_template('page.html.j2').render(
+        sides=sides, drawn=drawn, titles=TITLES, written=written,
+        specs=[chart.spec for chart in drawn], pictures=found + pictures,
+        metrics=[(name, list(group)) for name, group in groupby(
+            rows, key=lambda row: row.metric)], plotly=get_plotlyjs())
+
+
+def number(value: float | None, metric: str = '') -> str:
+    """A figure in words.
+
+    Args:
+        value (float, optional): The figure.
+        metric (str): Its name. Counts (``n_...``) have no decimals.
+
+    Returns:
+        str: Two decimals, or why there are none.
+    """
+    if value is None:
+        return NOT_MEASURED
+    if not math.isfinite(value):
+        return NOT_FINITE
+    is_count = metric.split('/')[-1].startswith('n_')
+    return f'{value:,.0f}' if is_count else f'{value:.2f}'
+
+
+def best(row: Row, unit: str) -> str:
+    """Best value of a row, with its epoch.
+
+    Args:
+        row (Row): The row.
+        unit (str): What its validations count.
+
+    Returns:
+        str: Text of a cell.
+    """
+    if row.best is not None:
+        return f'{number(row.best, row.metric)} ({unit} {row.best_at})'
+    return 'not defined' if row.evaluations else NOT_MEASURED
+
+
+def median(row: Row) -> str:
+    """Median of the last ten evaluations of a row.
+
+    Args:
+        row (Row): The row.
+
+    Returns:
+        str: Text of a cell, which says so if they are fewer than ten.
+    """
+    if row.evaluations == 1:
+        return 'one evaluation only'
+    few = 0 < row.evaluations < 10
+    return number(row.last10, row.metric) + (
+        f' (of {row.evaluations})' if few else '')
+
+
+def _side(index: int, run: RunRecord, rows: list[Row],
+          broken: list[str]) -> Side:
+    main = next((row for row in rows
+                 if (row.run, row.metric) == (index, MAIN)),
+                Row(index, MAIN, None, None, None, 0, None, None, ()))
+    remarks = [*run.notes, *broken]
+    has_paper = any(row.paper for row in rows if row.run == index)
+    if has_paper and changed_settings(run) is not False:
+        remarks.append('Its settings are not those of the config of this name '
+                       'in the repository, or could not be compared: the '
+                       "paper's values are no target for it.")
+    return Side(run, main, 'epoch' if run.by_epoch else 'iteration',
+                ', '.join(_facts(run.environment)), remarks)
+
+
+def _facts(environment: str) -> Iterator[str]:
+    for name, value in FACT.findall(environment):
+        yield f'{name}: {value.strip()}'
+
+
+def _pictures(runs: Sequence[RunRecord],
+              ) -> tuple[list[Picture], list[list[str]]]:
+    """Pictures of all runs, and, of each run, what is wrong with its own."""
+    found, broken = [], [[] for _ in runs]
+    for run, problems in zip(runs, broken):
+        for file in run.pictures:
+            try:
+                found.append(embed(file, f'{run.name}: {file.name}'))
+            except ValueError as error:
+                problems.append(str(error))
+    return found, broken

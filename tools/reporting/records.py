@@ -1,0 +1,231 @@
+"""Read the folder of a run: everything that is in it, in one record."""
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from mmengine.config import Config
+
+from alignmix_mm.evaluation.functional import BinStatistics
+
+from .scalars import Scalars, numbers, read_scalars
+
+PICTURES = ('.png', '.jpg', '.jpeg', '.svg', '.webp')
+DRAWN_HERE = 'reliability'  # its table is drawn, so its picture is not shown
+MAX_PICTURES = 24
+START, END = 'System environment:', '-' * 20  # of the environment in a log
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run of ``tools/train.py``, with tests of what it trained.
+
+    Attributes:
+        name (str): How the report calls it.
+        config_name (str): Stem of its config's file; '' if there is none.
+        config_text (str): All of the config; '' if there is none.
+        config (Config, optional): The same, read.
+        scalars (Scalars): Curves of training and validation.
+        last_entry (datetime, optional): When the last of them was written.
+        tests (dict[str, dict[str, float]]): Figures of each test, by the
+            name of the file or folder that has them, oldest first.
+        table (BinStatistics, optional): Calibration, the latest table.
+        table_source (str): Where the table is.
+        pictures (tuple[Path, ...]): Files of pictures.
+        environment (str): What the latest log says about it; '' if nothing.
+        notes (tuple[str, ...]): What could not be read, and why.
+    """
+
+    name: str
+    config_name: str
+    config_text: str
+    config: Config | None
+    scalars: Scalars
+    last_entry: datetime | None
+    tests: dict[str, dict[str, float]]
+    table: BinStatistics | None
+    table_source: str
+    pictures: tuple[Path, ...]
+    environment: str
+    notes: tuple[str, ...]
+
+    @property
+    def by_epoch(self) -> bool:
+        """Whether validations count epochs."""
+        return counts_epochs(self.config)
+
+    @property
+    def planned(self) -> int | None:
+        """Epochs, or iterations, of the whole training."""
+        key = 'max_epochs' if self.by_epoch else 'max_iters'
+        return ((self.config or {}).get('train_cfg') or {}).get(key)
+
+    @property
+    def progress(self) -> str:
+        """How far the training went, in words."""
+        unit = 'epoch' if self.by_epoch else 'iteration'
+        reached = (self.scalars.epoch if self.by_epoch else
+                   self.scalars.iteration)
+        if not self.scalars.iteration:
+            return 'no training logged'
+        if reached is None:
+            return f'iteration {self.scalars.iteration}'
+        return f'{unit} {reached}' + (
+            f' of {self.planned}' if self.planned else '')
+
+
+def counts_epochs(config: Config | None) -> bool:
+    """Whether validations of a run count epochs, MMEngine's default."""
+    hooks = (config or {}).get('default_hooks') or {}
+    logger = hooks.get('logger') or {}
+    return logger.get('log_metric_by_epoch', True)
+
+
+def read_runs(folders: Sequence[Path]) -> list[RunRecord]:
+    """Read runs, and give them names that differ.
+
+    Args:
+        folders (Sequence[Path]): Their folders.
+
+    Returns:
+        list[RunRecord]: In this order.
+
+    Raises:
+        ValueError: If a folder is not there, holds no run, or is named twice.
+    """
+    paths = [folder.resolve() for folder in folders]
+    if len(set(paths)) < len(paths):
+        raise ValueError('A folder is named twice: '
+                         + ', '.join(map(str, folders)))
+    depth = 1
+    while len({path.parts[-depth:] for path in paths}) < len(paths):
+        depth += 1
+    return [read_run(path, '/'.join(path.parts[-depth:])) for path in paths]
+
+
+def read_run(folder: Path, name: str) -> RunRecord:
+    """Read the folder of a run.
+
+    Args:
+        folder (Path): What was ``--work-dir``.
+        name (str): How the report calls it.
+
+    Returns:
+        RunRecord: What is there. What cannot be read is in its notes.
+
+    Raises:
+        ValueError: If the folder is not there or holds nothing of a run.
+    """
+    if not folder.is_dir():
+        raise ValueError(f'There is no folder {folder}.')
+    if (folder / 'vis_data').is_dir():
+        raise ValueError(f'{folder} is one part of a run. Name the folder '
+                         f'above it, {folder.parent}.')
+    notes: list[str] = []
+    logged = sorted(folder.glob('*/vis_data/scalars.json'))
+    config_name, config_text, config = _read_config(folder, logged, notes)
+    scalars = read_scalars(logged, counts_epochs(config))
+    tests = _read_tests(folder, notes)
+    table, table_source = _read_table(folder, notes)
+    if not (config_text or logged or tests or table):
+        raise ValueError(
+            f'{folder} holds no run of tools/train.py or tools/test.py: no '
+            'config, no */vis_data/scalars.json, no metrics.json, no '
+            'reliability.json.')
+    return RunRecord(
+        name, config_name, config_text, config, scalars,
+        max(map(_written, logged), default=None), tests, table, table_source,
+        _find_pictures(folder, notes), _read_environment(folder),
+        (*notes, *scalars.notes))
+
+
+def _written(file: Path) -> datetime:
+    return datetime.fromtimestamp(file.stat().st_mtime)
+
+
+def _read_config(folder: Path, logged: list[Path], notes: list[str],
+                 ) -> tuple[str, str, Config | None]:
+    """Name, text and config, of the training rather than of a test."""
+    # a test may have left a config of another name, in the same folder
+    named = sorted(folder.glob('*.py'), key=lambda f: f.stem != folder.name)
+    logs = [file.with_name('config.py') for file in logged[::-1]]
+    file = next((f for f in [*logs, *named] if f.is_file()), None)
+    if file is None:
+        return '', '', None
+    if len(named) > 1:
+        notes.append(f'There are {len(named)} configs; {named[0].name} is '
+                     'taken for the one of the training.')
+    name = named[0].stem if named else ''
+    text = file.read_text(errors='replace')
+    try:
+        return name, text, Config.fromfile(
+            file, import_custom_modules=False)
+    except Exception as error:  # it is code, which can raise anything
+        notes.append(f'{file.name} cannot be read as a config: {error!r}')
+        return name, text, None
+
+
+def _read_json(file: Path, notes: list[str]) -> dict:
+    try:
+        content = json.loads(file.read_text())
+        if isinstance(content, dict):
+            return content
+        reason = 'it holds no figures by name'
+    except (OSError, ValueError) as error:
+        reason = str(error)
+    notes.append(f'{file.parent.name}/{file.name} cannot be read: {reason}.')
+    return {}
+
+
+def _read_tests(folder: Path, notes: list[str]) -> dict[str, dict]:
+    """Figures of ``tools/test.py``, by the folder of each test."""
+    files = [folder / 'metrics.json', *sorted(folder.glob('*/metrics.json'))]
+    tests = {file.parent.name if file.parent != folder else file.name:
+             numbers(_read_json(file, notes))
+             for file in files if file.is_file()}
+    return {name: figures for name, figures in tests.items() if figures}
+
+
+def _read_table(folder: Path, notes: list[str],
+                ) -> tuple[BinStatistics | None, str]:
+    files = [*folder.glob('reliability.json'),
+             *sorted(folder.glob('*/reliability.json'))]
+    for file in reversed(files):
+        table = _read_json(file, notes)
+        try:
+            if table:
+                return (BinStatistics.from_dict(table),
+                        file.relative_to(folder).as_posix())
+        except (ValueError, KeyError, TypeError) as error:
+            notes.append(f'{file.parent.name}/{file.name} is no table of '
+                         f'CalibrationError: {error!r}.')
+    return None, ''
+
+
+def _find_pictures(folder: Path, notes: list[str]) -> tuple[Path, ...]:
+    """Pictures of the run, each in one format only."""
+    found = {}
+    for suffix in PICTURES:
+        for file in sorted([*folder.glob(f'*{suffix}'),
+                            *folder.glob(f'*/*{suffix}')]):
+            if file.stem != DRAWN_HERE:
+                found.setdefault(file.with_suffix(''), file)
+    if len(found) > MAX_PICTURES:
+        notes.append(f'{MAX_PICTURES} of {len(found)} pictures are shown.')
+    return tuple(sorted(found.values())[:MAX_PICTURES])
+
+
+def _read_environment(folder: Path) -> str:
+    """What MMEngine wrote at the top of the latest log, of a training if
+    there is one, for a test may have run elsewhere.
+    """
+    def age(file: Path) -> tuple[bool, Path]:
+        return (file.parent / 'vis_data' / 'scalars.json').is_file(), file
+
+    for file in sorted(folder.glob('*/*.log'), key=age, reverse=True):
+        with open(file, errors='replace') as log:
+            head = log.read(50_000)  # the training that follows may be long
+        if START in head:
+            return head.split(START)[1].split(END)[0].strip('\n')
+    return ''

@@ -1,0 +1,155 @@
+"""Curves of a run: what it logged during training, and when."""
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+COUNTERS = ('step', 'epoch', 'iter')
+TIMES = ('time', 'data_time')  # those of a validation say little
+
+Curves = dict[str, dict[int, float]]  # of each scalar, its value at each step
+
+
+@dataclass
+class Scalars:
+    """What the ``scalars.json`` of a run hold.
+
+    Attributes:
+        training (Curves): By iteration.
+        validation (Curves): By epoch, or by iteration if the run counts so.
+        iteration (int): The last one that was logged.
+        epoch (int, optional): Its epoch, if the run counts epochs.
+        notes (list[str]): What is wrong with the files.
+    """
+
+    training: Curves = field(default_factory=dict)
+    validation: Curves = field(default_factory=dict)
+    iteration: int = 0
+    epoch: int | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+class Entry(NamedTuple):
+    """A line: where the run was, and what it measured there."""
+
+    step: int
+    counters: dict[str, int]
+    values: dict[str, float]
+
+    @property
+    def is_training(self) -> bool:
+        """Only lines of training count iterations."""
+        return 'iter' in self.counters
+
+
+def read_scalars(files: Iterable[Path], by_epoch: bool = True) -> Scalars:
+    """Read what a run logged, in one part or several.
+
+    A resumed run continues the curves. Where it starts before the end of the
+    part before, that end was lost with the process: the later part wins.
+
+    Args:
+        files (Iterable[Path]): ``scalars.json`` of each part, oldest first.
+        by_epoch (bool): Whether validations count epochs. Defaults to True.
+
+    Returns:
+        Scalars: The curves.
+    """
+    scalars = Scalars()
+    for file in files:
+        entries, damaged = read_entries(file)
+        if damaged:
+            scalars.notes.append(
+                f'{file.parents[1].name}/vis_data/{file.name}: '
+                f'{_count(damaged, "line")} cannot be read.')
+        _cut(scalars, entries, 'epoch' if by_epoch else 'iter')
+        for entry in entries:
+            _add(scalars, entry)
+    scalars.notes += _not_finite(scalars)
+    return scalars
+
+
+def read_entries(file: Path) -> tuple[list[Entry], int]:
+    """Read a file of which lines may be damaged, as the last one of a run
+    that was killed, or that is writing it.
+
+    Args:
+        file (Path): A ``scalars.json``, one JSON object to a line.
+
+    Returns:
+        tuple: Its entries, and the number of lines that are none.
+    """
+    entries, damaged = [], 0
+    for line in file.read_text(errors='replace').splitlines():
+        try:
+            entries.append(_parse(line))
+        except (ValueError, KeyError, OverflowError):
+            damaged += bool(line.strip())
+    return entries, damaged
+
+
+def numbers(values: dict) -> dict[str, float]:
+    """The entries of a dict that are numbers.
+
+    Args:
+        values (dict): Anything by name.
+
+    Returns:
+        dict[str, float]: Without texts, lists, truth values and None.
+    """
+    return {key: float(value) for key, value in values.items()
+            if isinstance(value, (int, float))
+            and not isinstance(value, bool)}
+
+
+def _parse(line: str) -> Entry:
+    entry = json.loads(line)
+    if not isinstance(entry, dict):
+        raise ValueError('This is no entry.')
+    entry = numbers(entry)
+    counters = {key: int(entry[key]) for key in COUNTERS if key in entry}
+    values = {k: v for k, v in entry.items() if k not in COUNTERS}
+    if 'iter' not in counters:
+        values = {k: v for k, v in values.items() if k not in TIMES}
+    return Entry(counters['step'], counters, values)
+
+
+def _cut(scalars: Scalars, entries: list[Entry], axis: str) -> None:
+    """Forget what a part repeats that starts before the end of the last."""
+    first = next((e for e in entries if e.is_training), None)
+    if first is None:
+        return
+    starts = ((scalars.training, first.step),
+              (scalars.validation, first.counters.get(axis, math.inf)))
+    for curves, start in starts:
+        for name, values in list(curves.items()):
+            curves[name] = {k: v for k, v in values.items() if k < start}
+            if not curves[name]:
+                del curves[name]
+
+
+def _add(scalars: Scalars, entry: Entry) -> None:
+    if entry.is_training:
+        scalars.iteration = entry.step
+        scalars.epoch = entry.counters.get('epoch')
+    elif not entry.step:
+        return  # a test before the first step is no point of the training
+    curves = scalars.training if entry.is_training else scalars.validation
+    for name, value in entry.values.items():
+        curves.setdefault(name, {})[entry.step] = value
+
+
+def _not_finite(scalars: Scalars) -> list[str]:
+    notes = []
+    for name, values in {**scalars.training, **scalars.validation}.items():
+        bad = [step for step, v in values.items() if not math.isfinite(v)]
+        if bad:
+            notes.append(f'{name}: {_count(len(bad), "value")} of '
+                         f'{len(values)} not finite, first at {bad[0]}.')
+    return notes
+
+
+def _count(number: int, noun: str) -> str:
+    return f'{number} {noun}' + 's' * (number > 1)
