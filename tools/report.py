@@ -44,7 +44,7 @@ def main() -> None:
     except ValueError as error:
         sys.exit(str(error))
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(page)
+    args.out.write_text(page, encoding='utf-8')
     print(args.out)
 
 

@@ -8,7 +8,7 @@ from mmengine.config import Config
 # what a result depends on; not where data are, nor the seed or the device
 SETTINGS = ('model', 'data_preprocessor', 'optim_wrapper', 'param_scheduler',
             'train_cfg')
-METRICS = ('accuracy/top1', 'localization/max_box_acc_v2')
+METRICS = ('accuracy/top1', 'localization/maxboxaccv2')
 LAST = 10  # epochs of the median
 
 
