@@ -11,7 +11,7 @@ from mmengine.visualization import MLflowVisBackend
 from small_run import small_config, write_images
 
 from alignmix_mm.cli import add_visualizers, make_safe
-from alignmix_mm.visualization.backends import MLflowImageVisBackend
+from alignmix_mm.hooks.backends import MLflowImageVisBackend
 
 
 def config(tmp_path, **options):
