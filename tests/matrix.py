@@ -23,7 +23,8 @@ RESULTS = ROOT / 'benchmarks' / 'results' / 'versions.json'
 PAGE = ROOT / 'docs' / 'versions.md'
 TABLE = '<!-- table: tests/matrix.py -->\n'
 
-OLDEST = ['torch==2.8.*', 'torchvision==0.23.*']
+# Triton's interpreter of that time does not know NumPy 2.4.
+OLDEST = ['torch==2.8.*', 'torchvision==0.23.*', 'numpy<2.4']
 NEWEST: list[str] = []
 MATRIX = {
     'official-newest': ('official', NEWEST),
