@@ -141,8 +141,10 @@ def build(cfg: Config, **changes: object) -> ImageClassifier:
             part['init_cfg'] = None  # weights are not looked at
     model['data_preprocessor'] = copy.deepcopy(
         model.get('data_preprocessor') or cfg.get('data_preprocessor'))
-    built = MODELS.build(model)
-    built.init_weights()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)  # the same config is written twice
+        built = MODELS.build(model)
+        built.init_weights()
     return built.eval()
 
 
