@@ -145,15 +145,15 @@ def without_trace(model: nn.Module) -> Iterator[None]:
                for module, active in training
                if active and isinstance(module, _BatchNorm)]
     try:
-        for module, _ in training:
-            module.training = False
+        model.eval()  # LeViT keeps something for it, so no flags are set
         for module, *_ in buffers:
             module.running_mean = module.running_var = None
         with torch.no_grad(), torch.compiler.set_stance('force_eager'):
             yield
     finally:
-        for module, active in training:
-            module.training = active
+        for module, active in training:  # parents before their children
+            if module.training != active:
+                module.train(active)
         for module, mean, var in buffers:
             module.running_mean, module.running_var = mean, var
 

@@ -109,6 +109,21 @@ def test_norms_use_the_batch_where_training_would(digits):
     assert norms[0].training and norms[0].running_mean is not None
 
 
+def test_modules_that_keep_something_for_evaluation():
+    """LeViT's attention gathers its biases when it leaves training."""
+    model = build('stages.1', num_extra_tokens=0, backbone=dict(
+        type='LeViT', arch='128s', img_size=64, drop_path_rate=0))
+    model.eval().train()
+    kept = [module for module in model.modules()
+            if hasattr(module, 'attention_biases')]
+    assert kept and not any(hasattr(module, 'ab') for module in kept)
+    plan = MixPlan('feat', torch.full((3, ), .5), torch.tensor([1, 2, 0]))
+    batch = MixBatch(torch.randn(3, 3, 64, 64), plan)
+    assert model.measure_effect(batch) > 0
+    assert all(module.training for module in model.modules())
+    assert not any(hasattr(module, 'ab') for module in kept)
+
+
 def report(model, batches, mm_log, plan='feat'):
     mm_log.clear()
     x = torch.randn(3, 3, 32, 32)
