@@ -64,7 +64,8 @@ def choose(args: argparse.Namespace, seen: Probe) -> Place | None:
     names = [place.name for place in seen.places]
     if args.mix_at and args.mix_at not in names:
         sys.exit(f'--mix-at {args.mix_at} is none of the last blocks that '
-                 f'return a map or tokens: {", ".join(names)}.')
+                 'return a map or tokens and that everything passes: '
+                 f'{", ".join(names)}.')
     if args.mix_at:
         return seen.places[names.index(args.mix_at)]
     if seen.best is None:

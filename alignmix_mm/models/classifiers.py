@@ -1,6 +1,7 @@
 """Classifiers that execute mix plans."""
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import torch
 from mmpretrain.registry import MODELS
@@ -13,6 +14,7 @@ from .effect import (
     Alignment,
     EffectReport,
     alignment_effect,
+    bypass_share,
     measure_alignment,
     without_trace,
 )
@@ -20,7 +22,7 @@ from .labels import guard_labels
 from .mixer import MapMixer
 from .necks import AlignMixNeck
 from .places import MixPlace, MixPlaces
-from .shapes import Features
+from .shapes import Features, check_width
 
 _STAGES = ('backbone', 'neck', 'pre_logits')
 
@@ -171,9 +173,18 @@ class AlignMixClassifier(CAMClassifier):
         Returns:
             Tensor: See :func:`alignment_effect`.
         """
-        with without_trace(self):
-            return alignment_effect(
-                lambda: self._mixed_embedding(batch), self.mixer)
+        return self._measure(alignment_effect, batch)
+
+    def measure_bypass(self, batch: MixBatch) -> Tensor:
+        """How much of the embeddings goes past the place where maps are mixed.
+
+        Args:
+            batch (MixBatch): Images with a plan that mixes features.
+
+        Returns:
+            Tensor: See :func:`bypass_share`.
+        """
+        return self._measure(bypass_share, batch)
 
     def measure_alignment(self, batch: MixBatch) -> Alignment | None:
         """Which position takes which in a batch, to look at.
@@ -186,15 +197,17 @@ class AlignMixClassifier(CAMClassifier):
         Returns:
             Alignment, optional: None if the plan aligns no map.
         """
-        with without_trace(self):
-            return measure_alignment(
-                lambda: self._mixed_embedding(batch), self.mixer, batch.plan)
+        return self._measure(measure_alignment, batch)
 
-    def _mixed_embedding(self, batch: MixBatch) -> Features:
-        with self.places.mixing(self.backbone, batch.plan) as place:
-            # past the hooks of users, who count or record passes
-            x = self.backbone.forward(batch.images)
-        return self._embed(x, batch.plan, place)
+    def _measure(self, function: Callable, batch: MixBatch) -> Any:
+        def embed(plan: MixPlan) -> Features:
+            with self.places.mixing(self.backbone, plan) as place:
+                # past the hooks of users, who count or record passes
+                x = self.backbone.forward(batch.images)
+            return self._embed(x, plan, place)
+
+        with without_trace(self):
+            return function(embed, self.mixer, batch.plan)
 
     def _embed(self, feats: Features, plan: MixPlan,
                place: MixPlace | None) -> Features:
@@ -208,7 +221,8 @@ class AlignMixClassifier(CAMClassifier):
     def _report(self, batch: MixBatch) -> None:
         place = self.places.choose(batch.plan)
         self._report_effect(None if place is None else place.name,
-                            lambda: self.measure_effect(batch))
+                            lambda: self.measure_effect(batch),
+                            lambda: self.measure_bypass(batch))
 
     def _check_augments(self) -> None:
         drawer = getattr(self.data_preprocessor, 'batch_augments', None)
@@ -224,15 +238,7 @@ class AlignMixClassifier(CAMClassifier):
                 'mixed labels have no single right class.')
 
     def _check_width(self, embedding: Features) -> None:
-        fc = getattr(self.head, 'fc', None)
-        e = embedding if isinstance(embedding, Tensor) else embedding[-1]
-        if (isinstance(fc, nn.Linear) and isinstance(e, Tensor)
-                and e.ndim == 2 and e.shape[1] != fc.in_features):
-            raise ValueError(
-                f'Expected embeddings of head.in_channels={fc.in_features} '
-                f'dimensions, but got {tuple(e.shape)}. Set '
-                f'`head.in_channels` to {e.shape[1]}, or the size of the '
-                'embedding in `neck.embed`.')
+        check_width(embedding, self.head)
 
     def _check_modes(self, modes: Iterable[str]) -> None:
         unknown = sorted(set(modes) - self.executes)

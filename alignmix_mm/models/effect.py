@@ -1,7 +1,9 @@
 """What alignment changes in an embedding."""
+import logging
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -18,8 +20,10 @@ NO_EFFECT = 1e-3
 LATER = 100  # batches mixed at a place
 
 
-def alignment_effect(embed: Callable[[], Features],
-                     mixer: MapMixer) -> Tensor:
+Embed = Callable[[MixPlan], Features]
+
+
+def alignment_effect(embed: Embed, mixer: MapMixer, plan: MixPlan) -> Tensor:
     r"""Relative difference of embeddings, with and without alignment.
 
     :math:`\lVert e - e_0 \rVert / \lVert e_0 \rVert`, where :math:`e` are the
@@ -27,16 +31,44 @@ def alignment_effect(embed: Callable[[], Features],
     of the same pairs and weights without.
 
     Args:
-        embed (Callable): Mixes and embeds; without randomness of its own.
+        embed (Callable): Mixes by a plan and embeds; without randomness of
+            its own.
         mixer (MapMixer): The mixer that ``embed`` uses.
+        plan (MixPlan): Pairs, weights and the place.
 
     Returns:
         Tensor: The difference, ``()``, float32.
     """
-    aligned = _last_tensor(embed()).float()
+    aligned = _last_tensor(embed(plan)).float()
     with mixer.unaligned():
-        plain = _last_tensor(embed()).float()
+        plain = _last_tensor(embed(plan)).float()
     return (aligned - plain).norm() / plain.norm()
+
+
+def bypass_share(embed: Embed, mixer: MapMixer, plan: MixPlan) -> Tensor:
+    r"""How much of an embedding does not come from what is mixed.
+
+    Maps are replaced by those of the partner (:math:`\lambda = 0`). If all of
+    an image passes the place, the embedding is that of the partner. In front
+    of a skip connection or in one of several branches it is not: then labels
+    are mixed by :math:`\lambda`, but images are not.
+
+    Args:
+        embed (Callable): Mixes by a plan and embeds; without randomness of
+            its own.
+        mixer (MapMixer): The mixer that ``embed`` uses.
+        plan (MixPlan): Pairs, and the place.
+
+    Returns:
+        Tensor: Difference to the partner's embedding, relative to the norm,
+        ``()``, float32. 0, to rounding, if all passes the place.
+    """
+    nothing = torch.zeros_like(plan.lam)
+    with mixer.unaligned():
+        taken, own = (
+            _last_tensor(embed(replace(plan, mode='feat', lam=lam))).float()
+            for lam in (nothing, nothing + 1))
+    return (taken - own[plan.perm]).norm() / own.norm()
 
 
 class Alignment(NamedTuple):
@@ -63,12 +95,12 @@ class Alignment(NamedTuple):
         return torch.special.entr(self.R).sum(2).mean(1) / math.log(positions)
 
 
-def measure_alignment(embed: Callable[[], Features], mixer: MapMixer,
+def measure_alignment(embed: Embed, mixer: MapMixer,
                       plan: MixPlan) -> Alignment | None:
     """Compute the assignments that mixing uses, and does not return.
 
     Args:
-        embed (Callable): Mixes and embeds.
+        embed (Callable): Mixes by a plan and embeds.
         mixer (MapMixer): The mixer that ``embed`` uses.
         plan (MixPlan): What ``embed`` mixes.
 
@@ -76,7 +108,7 @@ def measure_alignment(embed: Callable[[], Features], mixer: MapMixer,
         Alignment, optional: None if no map is aligned.
     """
     with mixer.observed() as seen:
-        embed()
+        embed(plan)
     if not seen:
         return None
     x, eps = seen[0]
@@ -97,14 +129,16 @@ class EffectReport:
     def __init__(self) -> None:
         self._waits: dict[str, int] = {}
 
-    def __call__(self, place: str | None,
-                 measure: Callable[[], Tensor]) -> None:
+    def __call__(self, place: str | None, measure: Callable[[], Tensor],
+                 bypass: Callable[[], Tensor]) -> None:
         """Count a batch that is mixed at a place, and report if it is time.
 
         Args:
             place (str, optional): Dotted path of the place, None for the
                 neck.
             measure (Callable): Returns the effect on this batch, ``()``.
+            bypass (Callable): Returns the share of the embedding that goes
+                past the place, ``()``.
         """
         name = 'the neck' if place is None else place
         first = name not in self._waits
@@ -127,6 +161,18 @@ class EffectReport:
                 "that sees positions, e.g. model.mix_at='layer3' in a "
                 'ResNet, or embed with LinearEmbedding.')
         print_log(text, logger='current')
+        if first and place is not None:
+            self._warn_of_bypass(place, float(bypass()))
+
+    def _warn_of_bypass(self, place: str, share: float) -> None:
+        if share > NO_EFFECT:
+            print_log(
+                f'{100 * share:.1f} % of the embedding goes past '
+                f'model.mix_at={place!r}: it is inside of a residual block, '
+                'or in one of several branches. Labels are mixed wholly, '
+                'images in part. Name a module that everything passes, a '
+                'whole block or stage.', logger='current',
+                level=logging.WARNING)
 
 
 @contextmanager

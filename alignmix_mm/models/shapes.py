@@ -2,7 +2,7 @@
 import math
 from collections.abc import Sequence
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..ops._dispatch import MAX_POSITIONS
 
@@ -99,3 +99,26 @@ def patch_grid(num_patches: int,
                          f'{tuple(grid)}, but got {num_patches}. Is the '
                          'number of class tokens right?')
     return tuple(grid)
+
+
+def check_width(embedding: Features, head: nn.Module) -> None:
+    """Raise if embeddings do not fit the linear layer of a head.
+
+    Args:
+        embedding (Tensor | tuple[Tensor]): What the head gets,
+            ``(N, in_channels)``.
+        head (nn.Module): The head. Without a layer ``fc`` there is nothing to
+            check.
+
+    Raises:
+        ValueError: If they are of another size.
+    """
+    fc = getattr(head, 'fc', None)
+    e = embedding if isinstance(embedding, Tensor) else embedding[-1]
+    if (isinstance(fc, nn.Linear) and isinstance(e, Tensor)
+            and e.ndim == 2 and e.shape[1] != fc.in_features):
+        raise ValueError(
+            f'Expected embeddings of head.in_channels={fc.in_features} '
+            f'dimensions, but got {tuple(e.shape)}. Set '
+            f'`head.in_channels` to {e.shape[1]}, or the size of the '
+            'embedding in `neck.embed`.')

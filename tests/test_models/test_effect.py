@@ -63,8 +63,8 @@ def test_effect_is_the_relative_difference_of_the_embeddings(digits):
     torch.testing.assert_close(model.measure_effect(digits), expected)
     # and that of the last embedding if there are several, nested or not
     mixer = MapMixer()
-    effect = alignment_effect(lambda: (torch.zeros(2), (torch.zeros(2), (
-        torch.tensor([3. + mixer.align, 0.])))), mixer)
+    effect = alignment_effect(lambda _: (torch.zeros(2), (torch.zeros(2), (
+        torch.tensor([3. + mixer.align, 0.])))), mixer, digits.plan)
     assert effect == pytest.approx(1 / 3)
     assert mixer.align
 
@@ -156,6 +156,10 @@ def test_the_log_is_silent_where_there_is_nothing_to_say(mm_log):
     assert not report(model, 2, mm_log)
 
 
+def nothing():
+    return torch.tensor(0.)
+
+
 def test_blocks_that_start_as_the_identity_are_asked_again_later(mm_log):
     """`zero_init_residual` is MMPretrain's default."""
     effects = iter([0., .2, .3])
@@ -167,7 +171,7 @@ def test_blocks_that_start_as_the_identity_are_asked_again_later(mm_log):
 
     ask = EffectReport()
     while len(batches) < 3 * LATER:
-        ask('layer4.0', measure)
+        ask('layer4.0', measure, nothing)
         batches.append(None)
     assert asked == [0, LATER]
     first, later = [r.getMessage() for r in mm_log.records][-2:]
@@ -184,10 +188,54 @@ def test_places_that_never_matter_are_asked_twice(mm_log):
         return torch.tensor(0.)
 
     for _ in range(4 * LATER):
-        ask('layer4', measure)
+        ask('layer4', measure, nothing)
     assert len(asked) == 2
     later = mm_log.records[-1].getMessage()
     assert 'a later batch' in later and 'averages over positions' in later
+
+
+@pytest.mark.parametrize('mix_at', ['layer2', 'layer4.0', 'layer4', None])
+def test_all_passes_a_block(mix_at, digits):
+    model = build(mix_at)
+    model.train()
+    assert model.measure_bypass(digits) < 1e-6  # a permutation, to rounding
+
+
+class Branches(torch.nn.Module):
+    """Half of its map comes from each of two branches."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = torch.nn.Conv2d(3, 32, 3, 8)
+        self.second = torch.nn.Conv2d(3, 32, 3, 8)
+
+    def forward(self, x):
+        return (torch.cat([self.first(x), self.second(x)], 1), )
+
+
+def test_what_goes_past_a_branch_is_measured(digits):
+    """Against the embeddings of images and partners, by their halves."""
+    model = build('first', dict(type=Branches))
+    model.train()
+    e, = model.extract_feat(digits.images)
+    own, partner = e, e[digits.plan.perm]
+    expected = (own - partner)[:, 32:].norm() / own.norm()
+    torch.testing.assert_close(model.measure_bypass(digits), expected)
+    assert expected > .01
+
+
+@pytest.mark.parametrize('mix_at, warns', [
+    ('layer3.0', False), ('layer3.0.conv1', True), (None, False)])
+def test_what_is_mixed_in_part_is_warned_of(mix_at, warns, mm_log):
+    model = build(mix_at)
+    model.train()
+    report(model, 2, mm_log)
+    warnings = [r.getMessage() for r in mm_log.records
+                if 'goes past' in r.getMessage()]
+    assert len(warnings) == warns
+    if warns:
+        assert "model.mix_at='layer3.0.conv1'" in warnings[0]
+        assert 'a whole block or stage' in warnings[0]
 
 
 def test_real_blocks_start_as_the_identity(digits):

@@ -18,6 +18,7 @@ from alignmix_mm import AlignMixClassifier, MixBatch, MixPlan
 _BLOCK = re.compile(r'[a-zA-Z_]+\d*(\.\d+){1,2}|\w+\.\d+\.blocks\.\d+')
 _LAST = 6  # blocks that are tried
 EFFECT = 1e-4  # of the embedding, at random weights; rounding gives 1e-6
+_ROUNDING = 1e-3
 _SHARE = .22  # of the largest; in front of a ResNet's last block it is .25
 
 
@@ -180,9 +181,12 @@ def _measure(cfg: Config, names: list[str], shapes: dict, size: int) -> list:
     for index, name in enumerate(names):
         plan = MixPlan('feat', torch.full((4, ), .5),
                        torch.tensor([1, 2, 3, 0]), (index + .5) / len(names))
+        batch = MixBatch(images, plan)
         try:
-            effect = float(model.measure_effect(MixBatch(images, plan)))
+            effect = float(model.measure_effect(batch))
         except (ValueError, RuntimeError):  # no map, or runs several times
+            continue
+        if model.measure_bypass(batch) > _ROUNDING:  # one of several branches
             continue
         places.append(Place(name, shapes[name], effect))
     return places
