@@ -18,6 +18,7 @@ import numpy as np
 from mmengine.dataset import BaseDataset
 
 from alignmix_mm import CUBWithBoxes, WSOLMetadata
+from alignmix_mm.cli import tracked
 from alignmix_mm.evaluation.functional import (
     LocalizedImage,
     localization_metrics,
@@ -97,7 +98,7 @@ def evaluate(dataset: BaseDataset,
     """
     size = tuple(args.size)
     images = []
-    for n in range(len(dataset)):
+    for n in tracked(range(len(dataset)), 'Localizing'):
         info = dataset.get_data_info(n)
         boxes = resize_boxes(info['loc_boxes'], info['loc_size'], size[::-1])
         name = Path(os.path.relpath(info['img_path'], dataset.img_prefix))

@@ -20,6 +20,7 @@ from alignmix_mm.cli import (
     choose_pairs,
     load_config,
     load_model,
+    tracked,
 )
 from alignmix_mm.ops import assignment, pairwise_cost
 from alignmix_mm.visualization import plot_alignment, plot_transport, save
@@ -90,7 +91,7 @@ def draw_pairs(args: argparse.Namespace) -> None:
     cfg = load_config(args, ['test_dataloader'])
     model = load_model(cfg, args.checkpoint)
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
-    for pair in choose_pairs(args, len(dataset)):
+    for pair in tracked(choose_pairs(args, len(dataset)), 'Matching'):
         inputs = torch.stack([dataset[n]['inputs'] for n in pair])
         images = inputs.permute(0, 2, 3, 1).numpy()
         if model.data_preprocessor.to_rgb:  # they are loaded as BGR

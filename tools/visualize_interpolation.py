@@ -23,6 +23,7 @@ from alignmix_mm.cli import (
     choose_pairs,
     load_config,
     load_model,
+    tracked,
 )
 from alignmix_mm.visualization import plot_interpolation, save
 
@@ -106,7 +107,7 @@ def main() -> None:
                  'as configs/alignmix_r18_cifar10_ae.py.')
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
     lam = np.linspace(0, 1, args.steps, dtype=np.float32)
-    for pair in choose_pairs(args, len(dataset)):
+    for pair in tracked(choose_pairs(args, len(dataset)), 'Decoding'):
         ends, decoded = interpolate(model, dataset, pair, lam)
         for n, (anchor, partner) in enumerate((ends, ends[::-1])):
             figure = plot_interpolation(

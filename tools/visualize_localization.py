@@ -9,7 +9,7 @@ boxes, with the map of the class that is predicted.
 """
 import argparse
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,12 @@ from mmengine.evaluator import BaseMetric
 from mmpretrain.registry import DATASETS, METRICS
 from mmpretrain.structures import DataSample
 
-from alignmix_mm.cli import add_common_options, load_config, load_model
+from alignmix_mm.cli import (
+    add_common_options,
+    load_config,
+    load_model,
+    tracked,
+)
 from alignmix_mm.evaluation.functional import (
     box_iou,
     boxes_from_map,
@@ -120,14 +125,14 @@ def metric_of(cfg: Config) -> BaseMetric:
 
 def pictures(dataset: BaseDataset, model: torch.nn.Module,
              metric: Localization,
-             indices: Iterable[int]) -> Iterator[LocalizedPicture]:
+             indices: Sequence[int]) -> Iterator[LocalizedPicture]:
     """Predict and describe images.
 
     Args:
         dataset (BaseDataset): The images.
         model (Module): The classifier.
         metric (Localization): Says what a box is.
-        indices (Iterable[int]): Which images.
+        indices (Sequence[int]): Which images.
 
     Yields:
         LocalizedPicture: Each of them.
@@ -135,7 +140,7 @@ def pictures(dataset: BaseDataset, model: torch.nn.Module,
     # a checkpoint knows the classes that it was trained on
     classes = model._dataset_meta.get('classes') or (
         dataset.metainfo.get('classes'))
-    for index in indices:
+    for index in tracked(indices, 'Localizing'):
         data = dataset[int(index)]
         with torch.no_grad():
             sample, = model.test_step(pseudo_collate([data]))
