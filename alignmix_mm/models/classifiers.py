@@ -24,6 +24,7 @@ from .necks import AlignMixNeck
 from .places import MixPlace, MixPlaces
 from .shapes import Features, check_width
 
+_NO_NECK = nn.Identity()
 _STAGES = ('backbone', 'neck', 'pre_logits')
 
 
@@ -40,8 +41,8 @@ class AlignMixClassifier(CAMClassifier):
     ``AlignMixNeck``, its options say how.
 
     The first time that features are mixed at a place, the log says by how
-    much alignment changes the embedding. That takes two more forward passes,
-    once, which leave no trace in the network.
+    much alignment changes the embedding, and warns if some of it goes past
+    the place. These few forward passes leave no trace in the network.
 
     Args:
         backbone (dict | nn.Module): The stage-1 encoder F.
@@ -215,7 +216,8 @@ class AlignMixClassifier(CAMClassifier):
             plan = None
         if isinstance(self.neck, AlignMixNeck):
             return self.neck(feats, plan)
-        return self.mixer(feats, plan, self.neck if self.with_neck else _same)
+        return self.mixer(feats, plan,
+                          self.neck if self.with_neck else _NO_NECK)
 
     @torch.compiler.disable
     def _report(self, batch: MixBatch) -> None:
@@ -226,10 +228,8 @@ class AlignMixClassifier(CAMClassifier):
 
     def _check_augments(self) -> None:
         drawer = getattr(self.data_preprocessor, 'batch_augments', None)
-        plans = [
-            augment for augment in getattr(drawer, 'augments', [])
-            if isinstance(augment, AlignMix)
-        ]
+        plans = [augment for augment in getattr(drawer, 'augments', [])
+                 if isinstance(augment, AlignMix)]
         for augment in plans:
             self._check_modes(augment.modes)
         if plans and getattr(self.head, 'cal_acc', False):
@@ -248,7 +248,3 @@ class AlignMixClassifier(CAMClassifier):
                 f"executes {sorted(self.executes)}. 'clean' reconstructs "
                 'images: leave it out of `modes`, or take '
                 'AlignMixAEClassifier, which has a decoder.')
-
-
-def _same(feats: Features) -> Features:
-    return feats

@@ -85,4 +85,4 @@ def test_three_lines_mix_inside_networks_without_a_last_map(name):
     plain = model.data_preprocessor.batch_augments.augments[0]
     plain.modes, plain.probs = ('embed', ), [1.]
     assert torch.isfinite(step(model, size))
-    assert len(mixed) == 4  # twice for the report, and one of each step
+    assert len(mixed) == 6  # four times for the report, and once a step
