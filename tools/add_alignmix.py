@@ -11,9 +11,11 @@ import sys
 from pathlib import Path
 
 import torch
+from adding.classifier import build, image_size, load
 from adding.delta import write
-from adding.probe import Place, Probe, build, image_size, load, probe
+from adding.probe import Place, Probe, probe
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmpretrain.structures import DataSample
 from rich.console import Console
 
@@ -61,19 +63,19 @@ def choose(args: argparse.Namespace, seen: Probe) -> Place | None:
                      f'one returns {seen.output} for an image. Leave it out: '
                      'maps are mixed inside the backbone then.')
         return None
-    names = [place.name for place in seen.places]
-    if args.mix_at and args.mix_at not in names:
-        sys.exit(f'--mix-at {args.mix_at} is none of the last blocks that '
-                 'return a map or tokens and that everything passes: '
-                 f'{", ".join(names)}.')
+    if args.mix_at in seen.skipped:
+        sys.exit(f'--mix-at {args.mix_at}: {seen.skipped[args.mix_at]}')
     if args.mix_at:
-        return seen.places[names.index(args.mix_at)]
+        return next(p for p in seen.places if p.name == args.mix_at)
     if seen.best is None:
-        effects = ', '.join(f'{p.name}: {p.effect:.1e}' for p in seen.places)
-        sys.exit('Alignment changes the embedding nowhere in the last blocks '
-                 f'({effects or "none returns a map or tokens"}). Name a '
-                 'place with --mix-at, or add a layer that sees positions '
-                 'with --embed 512.')
+        found = [f'{p.name}: alignment changes the embedding by {p.effect:.1e}'
+                 for p in seen.places]
+        found += [f'{name}: {why}' for name, why in seen.skipped.items()]
+        sys.exit('\n  '.join([
+            'Expected a block behind which alignment changes the embedding '
+            'among the last ones, but got', *(found or ['none at all']),
+            'Name another place with --mix-at, or add a layer that sees '
+            'positions with --embed 512.']))
     return seen.best
 
 
@@ -112,11 +114,12 @@ def train_steps(path: Path) -> None:
 def main() -> None:
     """Look, write, and train a step."""
     args = parse_args()
+    MMLogger.get_current_instance().setLevel('ERROR')  # of weights, by line
     console = Console()
     with console.status('Looking at the classifier'):
         cfg = load(args.config)
         try:
-            seen = probe(cfg)
+            seen = probe(cfg, args.mix_at)
         except ValueError as error:
             sys.exit(str(error))
         place = choose(args, seen)

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 import torch
-from adding import probe as looking
-from adding.probe import build, image_size, load
+from adding.classifier import build, image_size, load
+from adding.probe import _extra_tokens, probe
 from conftest import ROOT
 from mmengine.config import Config
 
@@ -14,9 +14,13 @@ CONFIGS = {  # and where mixing is known to matter
     'resnet/resnet18_8xb32_in1k': 'layer4.0',
     'deit/deit-tiny_4xb256_in1k': 'layers.10',
     'vgg/vgg11_8xb32_in1k': 'features.12',
-    'mobilenet_v2/mobilenet-v2_8xb32_in1k': 'layer6.2',
-    'convnext/convnext-tiny_32xb128_in1k': 'stages.3.0',
+    'mobilenet_v2/mobilenet-v2_8xb32_in1k': 'layer6',
+    'convnext/convnext-tiny_32xb128_in1k': 'downsample_layers.3',
     'swin_transformer/swin-tiny_16xb64_in1k': 'stages.2',
+    # blocks at the top; branches starting at zero; class tokens added late
+    'mobilenet_v3/mobilenet-v3-small_8xb128_in1k': 'layer10',
+    'convnext_v2/convnext-v2-atto_32xb32_in1k': 'downsample_layers.3',
+    'xcit/xcit-nano-12-p16_8xb128_in1k': 'ca_layers.0',
 }
 SMALL = '''
 default_scope = 'mmpretrain'
@@ -30,6 +34,20 @@ data_preprocessor = dict(mean=[127.] * 3, std=[60.] * 3)
 custom_imports = dict(imports=['alignmix_mm'])
 train_dataloader = dict(dataset=dict(type='CustomDataset', data_root='x',
     pipeline=[dict(type='RandomCrop', crop_size=32)]))
+'''
+TRANSFORMER = '''
+model['backbone'] = dict(
+    type='{}', img_size=32, patch_size=8, arch=dict(
+        embed_dims=8, num_layers=7, num_heads=2, feedforward_channels=16))
+model['neck'] = None
+model['head']['in_channels'] = {}
+'''
+MLP_MIXER = '''
+model['backbone'] = dict(
+    type='MlpMixer', img_size=32, patch_size=8, arch=dict(
+        embed_dims=64, num_layers=2, tokens_mlp_dims=8,
+        channels_mlp_dims=16))
+model['neck']['dim'] = 1
 '''
 
 
@@ -87,6 +105,9 @@ def test_a_config_of_ones_own(small, tmp_path):
     assert out.read_text() == text
     add(str(small), out, '--force', '--mix-at', 'layer3.1')
     assert Config.fromfile(out).model.mix_at == 'layer3.1'
+    add(str(small), out, '--force', '--mix-at', 'layer4.1')
+    assert 'alignment changes nothing' in ' '.join(
+        out.read_text().replace('#', '').split())
 
 
 def test_the_papers_f(small, tmp_path):
@@ -100,13 +121,14 @@ def test_the_papers_f(small, tmp_path):
 
 
 @pytest.mark.parametrize('change, options, message', [
-    ('', ['--mix-at', 'layer9'], 'none of the last blocks.*layer4.1'),
+    ('', ['--mix-at', 'layer9'], "'layer9' is no module of.*'layer4'"),
+    (TRANSFORMER.format('RevVisionTransformer', 16), [],
+     r'embedding among the last ones, but got\s+layers.1: .*returned tuple'),
+    (TRANSFORMER.format('RevVisionTransformer', 16), ['--mix-at', 'layers.1'],
+     '--mix-at layers.1: .*returned tuple'),
     ("model['type'] = 'AlignMixClassifier'", [], 'without AlignMix'),
     ("model = dict(type='MoCo')", [], "classifier, model.type='ImageCl"),
-    ("model['backbone'] = dict(type='VisionTransformer', img_size=32,\n"
-     "    patch_size=8, arch=dict(embed_dims=8, num_layers=2, num_heads=2,\n"
-     "    feedforward_channels=16))\nmodel['neck'] = None\n"
-     "model['head']['in_channels'] = 8", ['--embed', '8'],
+    (TRANSFORMER.format('VisionTransformer', 8), ['--embed', '8'],
      'needs a backbone that returns a map'),
 ])
 def test_what_cannot_be_done_is_said(change, options, message, small,
@@ -115,6 +137,22 @@ def test_what_cannot_be_done_is_said(change, options, message, small,
     output = add(str(small), tmp_path / 'new.py', *options, code=1)
     assert re.search(message, output.replace('\n', ' ')), output
     assert not (tmp_path / 'new.py').exists()
+
+
+def test_class_tokens_are_counted(small, tmp_path):
+    """Where the backbone does not say how many there are."""
+    small.write_text(SMALL + MLP_MIXER)
+    add(str(small), tmp_path / 'new.py')
+    cfg = Config.fromfile(tmp_path / 'new.py')
+    assert cfg.model.num_extra_tokens == 0
+    assert cfg.model.mix_at in ('layers.0', 'layers.1')
+
+
+@pytest.mark.parametrize('shape, count', [
+    ((49, 8), 0), ((197, 8), 1), ((198, 8), 2), ((99, 8), None),
+    ((8, 7, 7), None)])
+def test_class_tokens_are_what_is_left_of_a_square(shape, count):
+    assert _extra_tokens(shape) == count
 
 
 def test_missing_configs_are_named(tmp_path):
@@ -133,8 +171,8 @@ def test_nothing_is_left_that_does_not_train(small, tmp_path):
 
 def test_effects_are_those_of_alignment(small):
     """In front of the pooling there is none, to rounding."""
-    seen = looking.probe(load(str(small)))
+    seen = probe(load(str(small)))
     effects = {place.name: place.effect for place in seen.places}
-    assert effects['layer4.1'] < 1e-5 < 1e-3 < effects['layer4.0']
+    assert effects['layer4'] < 1e-5 < 1e-3 < effects['layer4.0']
     assert seen.size == 32 and seen.output == (64, 4, 4)
     assert seen.num_classes == 5 and seen.neck == 'GlobalAveragePooling'

@@ -44,15 +44,22 @@ def write(base: str, cfg: Config, seen: Probe, place: Place | None,
 
 
 def _inside(seen: Probe, place: Place) -> list[str]:
-    text = (f'Behind this block, {_describe(place.shape)}. What follows is f: '
-            'it sees positions, so alignment matters there, and no parameter '
-            'is added.')
+    text = f'Behind this block, {_describe(place.shape)}. What follows is f: '
+    if place.effect < EFFECT:
+        text += ('it averages over positions, so alignment changes nothing '
+                 'there.')
+    else:
+        text += ('it sees positions, so alignment matters there, and no '
+                 'parameter is added.')
     last = seen.places[-1]
-    if last is not place:
+    if last.effect < place.effect:
         changes = ('nothing: positions are averaged'
                    if last.effect < EFFECT else 'less')
         text += f' Behind {last.name}, the last one, it changes {changes}.'
-    return [*_comment(text), f'mix_at={place.name!r},']
+    lines = [*_comment(text), f'mix_at={place.name!r},']
+    if place.extra_tokens is not None:
+        lines += [f'num_extra_tokens={place.extra_tokens},  # class tokens']
+    return lines
 
 
 def _embedded(seen: Probe, embed: int) -> list[str]:

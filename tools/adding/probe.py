@@ -1,23 +1,23 @@
 """What a forward pass tells about a classifier."""
-import copy
+import itertools
+import math
 import re
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
-from mmpretrain.models import ImageClassifier
-from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
-from alignmix_mm import AlignMixClassifier, MixBatch, MixPlan
+from alignmix_mm import MixBatch, MixPlan
+
+from .classifier import build, image_size
 
 # Blocks of a backbone: `layer4.1`, `layers.10`, `stages.3.1`, `features.15`,
-# `stages.3.blocks.0`. What lies within one is no place to mix.
-_BLOCK = re.compile(r'[a-zA-Z_]+\d*(\.\d+){1,2}|\w+\.\d+\.blocks\.\d+')
+# `stages.3.blocks.0`, `Mixed_7c`. What lies within one is no place to mix.
+_BLOCK = re.compile(r'\w+(\.\d+){0,2}|\w+\.\d+\.blocks\.\d+')
 _LAST = 6  # blocks that are tried
-EFFECT = 1e-4  # of the embedding, at random weights; rounding gives 1e-6
+EFFECT = 2e-6  # of the embedding, at random weights; rounding gives 1e-7
 _ROUNDING = 1e-3
 _SHARE = .22  # of the largest; in front of a ResNet's last block it is .25
 
@@ -29,11 +29,14 @@ class Place(NamedTuple):
         name (str): Its dotted path.
         shape (tuple[int, ...]): Of its output, for one image.
         effect (float): Relative change of the embedding by alignment.
+        extra_tokens (int, optional): Number of class tokens among its tokens
+            if the backbone does not say so itself.
     """
 
     name: str
     shape: tuple[int, ...]
     effect: float
+    extra_tokens: int | None
 
 
 class Probe(NamedTuple):
@@ -45,16 +48,16 @@ class Probe(NamedTuple):
             image.
         neck (str, optional): Class of the neck.
         num_classes (int): Number of logits.
-        loss (str, optional): Class of the head's loss.
         places (list[Place]): The last blocks, in the order of the pass.
+        skipped (dict[str, str]): Blocks that are no place, and why not.
     """
 
     size: int
     output: tuple[int, ...]
     neck: str | None
     num_classes: int
-    loss: str | None
     places: list[Place]
+    skipped: dict[str, str]
 
     @property
     def best(self) -> Place | None:
@@ -64,132 +67,80 @@ class Probe(NamedTuple):
                      >= max(EFFECT, _SHARE * largest)), None)
 
 
-def load(base: str) -> Config:
-    """Load a config.
-
-    Args:
-        base (str): A path, or ``mmpretrain::...``.
-
-    Returns:
-        Config: The config.
-    """
-    if '::' in base:
-        return Config.fromstring(f'_base_ = [{base!r}]', '.py')
-    return Config.fromfile(base)
-
-
-def probe(cfg: Config) -> Probe:
+def probe(cfg: Config, mix_at: str | None = None) -> Probe:
     """Build a classifier and look at it.
 
     Args:
         cfg (Config): Of a classifier.
+        mix_at (str, optional): A module to look at beside the last blocks.
+            Defaults to None.
 
     Returns:
         Probe: What is known of it.
 
     Raises:
-        ValueError: If it is no plain ``ImageClassifier``.
+        ValueError: If it is no plain ``ImageClassifier``, or has no module
+            ``mix_at``.
     """
     model = build(cfg)
     size = image_size(cfg)
-    shapes: dict[str, tuple[int, ...]] = {}
+    outputs: dict[str, Tensor] = {}
     for name, module in model.backbone.named_modules():
-        if _BLOCK.fullmatch(name):
-            module.register_forward_hook(_recorder(shapes, name))
+        if name == mix_at or _is_block(name, module):
+            module.register_forward_hook(_recorder(outputs, name))
     with torch.no_grad():
         images = _images(2, size)
         output = _last(model.backbone(images))
         logits = model(images, mode='tensor')
-    names = [name for name, shape in shapes.items() if _has_positions(shape)]
-    loss = getattr(model.head, 'loss_module', None)
+    shapes = {name: tuple(output.shape[1:])
+              for name, output in outputs.items()}
+    names = _blocks(outputs)[-_LAST:]
+    if mix_at is not None and mix_at not in names:
+        names.insert(0, mix_at)
+    says = hasattr(model.backbone, 'num_extra_tokens')
+    extra = {name: None if says else _extra_tokens(shapes.get(name, ()))
+             for name in names}
+    places, skipped = _measure(cfg, extra, shapes, size)
     return Probe(
         size, tuple(output.shape[1:]),
         type(model.neck).__name__ if model.with_neck else None,
-        _last(logits).shape[1], loss and type(loss).__name__,
-        _measure(cfg, names[-_LAST:], shapes, size))
+        _last(logits).shape[1], places, skipped)
 
 
-def build(cfg: Config, **changes: object) -> ImageClassifier:
-    """Build the classifier of a config, without pretrained weights.
-
-    Args:
-        cfg (Config): The config.
-        **changes: Of its model.
-
-    Returns:
-        ImageClassifier: In evaluation mode.
-
-    Raises:
-        ValueError: If it is no plain ``ImageClassifier``.
-    """
-    init_default_scope(cfg.get('default_scope', 'mmpretrain'))
-    model = cfg.get('model') or {}
-    kind = MODELS.get(model.get('type', ''))
-    if not (isinstance(kind, type) and issubclass(kind, ImageClassifier)):
-        raise ValueError(
-            'Expected the config of a classifier, model.type='
-            f"'ImageClassifier', but got {model.get('type')!r}.")
-    if issubclass(kind, AlignMixClassifier) and not changes:
-        raise ValueError(
-            f'Expected a config without AlignMix, but its model is a '
-            f'{kind.__name__} already. Set `train_cfg.augments` in it.')
-    model = copy.deepcopy(model)
-    model.update(changes)
-    model['pretrained'] = None
-    for part in (model, model.backbone):
-        given = part.get('init_cfg')
-        if isinstance(given, dict) and given.get('type') == 'Pretrained':
-            part['init_cfg'] = None  # weights are not looked at
-    model['data_preprocessor'] = copy.deepcopy(
-        model.get('data_preprocessor') or cfg.get('data_preprocessor'))
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)  # the same config is written twice
-        built = MODELS.build(model)
-        built.init_weights()
-    return built.eval()
+def _measure(
+        cfg: Config, extra: dict[str, int | None], shapes: dict,
+        size: int) -> tuple[list[Place], dict[str, str]]:
+    places, skipped = {}, {}
+    images = _images(4, size)
+    for tokens in set(extra.values()):
+        names = [name for name in extra if extra[name] == tokens]
+        model = build(cfg, type='AlignMixClassifier', mix_at=names,
+                      num_extra_tokens=tokens, train_cfg=None)
+        _wake(model)
+        model.train()  # normalised by the statistics of the batch
+        for index, name in enumerate(names):
+            plan = MixPlan('feat', torch.full((4, ), .5),
+                           torch.tensor([1, 2, 3, 0]),
+                           (index + .5) / len(names))
+            batch = MixBatch(images, plan)
+            try:
+                effect = float(model.measure_effect(batch))
+                past = float(model.measure_bypass(batch))
+            except (ValueError, RuntimeError) as error:
+                skipped[name] = str(error)
+                continue
+            if past > _ROUNDING:
+                skipped[name] = (f'{100 * past:.0f} % of the embedding goes '
+                                 'past it')
+            else:
+                places[name] = Place(name, shapes[name], effect, tokens)
+    return [places[name] for name in extra if name in places], skipped
 
 
-def image_size(cfg: Config) -> int:
-    """Size of the images that the config trains with.
-
-    Args:
-        cfg (Config): The config.
-
-    Returns:
-        int: Rows and columns, by its crops, else by its backbone, else 224.
-    """
-    dataset = (cfg.get('train_dataloader') or {}).get('dataset') or {}
-    while 'dataset' in dataset:  # RepeatDataset and its like
-        dataset = dataset['dataset']
-    for transform in reversed(dataset.get('pipeline') or []):
-        size = transform.get('crop_size') or (
-            transform.get('scale') if 'Crop' in str(transform.type) else None)
-        if size:
-            return size if isinstance(size, int) else max(size)
-    size = cfg.model.backbone.get('img_size') or 224
-    return size if isinstance(size, int) else max(size)
-
-
-def _measure(cfg: Config, names: list[str], shapes: dict, size: int) -> list:
-    if not names:
-        return []
-    model = build(cfg, type='AlignMixClassifier', mix_at=list(names),
-                  train_cfg=None)
-    _wake(model)
-    model.train()  # normalised by the statistics of the batch
-    images, places = _images(4, size), []
-    for index, name in enumerate(names):
-        plan = MixPlan('feat', torch.full((4, ), .5),
-                       torch.tensor([1, 2, 3, 0]), (index + .5) / len(names))
-        batch = MixBatch(images, plan)
-        try:
-            effect = float(model.measure_effect(batch))
-        except (ValueError, RuntimeError):  # no map, or runs several times
-            continue
-        if model.measure_bypass(batch) > _ROUNDING:  # one of several branches
-            continue
-        places.append(Place(name, shapes[name], effect))
-    return places
+def _extra_tokens(shape: tuple[int, ...]) -> int | None:
+    """Class tokens beside those of a square map, None for a map."""
+    return next((count for count in range(3) if len(shape) == 2 and
+                 math.isqrt(shape[0] - count) ** 2 == shape[0] - count), None)
 
 
 def _wake(model: nn.Module) -> None:
@@ -207,16 +158,31 @@ def _images(count: int, size: int) -> Tensor:
     return F.interpolate(coarse, (size, size), mode='bilinear')
 
 
-def _recorder(shapes: dict, name: str):
+def _is_block(name: str, module: nn.Module) -> bool:
+    # at the top there are single layers, too: `conv1`, `bn1`, `relu`
+    return bool(_BLOCK.fullmatch(name)) and (
+        '.' in name or any(True for _ in module.children()))
+
+
+def _recorder(outputs: dict, name: str):
     def record(module: nn.Module, args: tuple, output: object) -> None:
-        shapes.pop(name, None)
+        outputs.pop(name, None)
         part = output[0] if isinstance(output, (tuple, list)) else output
         if isinstance(part, Tensor):
-            shapes[name] = tuple(part.shape[1:])
+            outputs[name] = part
     return record
 
 
-def _has_positions(shape: tuple[int, ...]) -> bool:
+def _blocks(outputs: dict[str, Tensor]) -> list[str]:
+    # the last block of a stage and the stage are one place
+    inner = {name for name, after in itertools.pairwise(outputs)
+             if name.startswith(f'{after}.')
+             and outputs[name] is outputs[after]}
+    return [name for name, output in outputs.items()
+            if name not in inner and _has_positions(output.shape[1:])]
+
+
+def _has_positions(shape: torch.Size) -> bool:
     return (len(shape) == 3 and shape[1] * shape[2] > 1) or (
         len(shape) == 2 and shape[0] > 1)
 
