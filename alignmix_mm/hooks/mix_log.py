@@ -84,14 +84,22 @@ class MixLogHook(Hook):
             if accuracy is not None:
                 hub.update_scalar('train/mixed_acc', float(accuracy))
             runner.visualizer.add_scalars(
-                {**self._shares(), **_measure(self.observer)},
-                step=runner.iter + 1)
+                {**self._shares(), **_measure(self.observer),
+                 **_position(runner)}, step=runner.iter + 1)
         self.observer.forget()
 
     def _shares(self) -> dict[str, float]:
         total = self._steps.total()
         return {f'share_{mode}': 100 * count / total
                 for mode, count in self._steps.items()}
+
+
+def _position(runner: Runner) -> dict[str, int]:
+    """As in MMEngine's lines of training; a line without is a validation."""
+    position = {'iter': runner.iter + 1}
+    if runner.log_processor.by_epoch:
+        position['epoch'] = runner.epoch + 1
+    return position
 
 
 def _mixed_accuracy(observer: StepObserver) -> torch.Tensor | None:

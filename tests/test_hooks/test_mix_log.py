@@ -7,6 +7,7 @@ import pytest
 import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from reporting.scalars import read_scalars
 from small_run import small_config, write_images
 
 from alignmix_mm import MixLogHook
@@ -89,6 +90,11 @@ def test_losses_and_accuracies_are_those_of_the_modes(images, tmp_path):
         assert f'loss_{mode}' in line and 'share_feat' not in line
     shares = [line for line in lines if any('share' in k for k in line)]
     assert [line['step'] for line in shares] == list(range(1, 25))
+    # a report takes them for steps of training, not for validations
+    scalars = read_scalars(tmp_path.glob('*/vis_data/scalars.json'))
+    assert len(scalars.training['clean_acc']) == 24
+    assert (scalars.iteration, scalars.epoch) == (24, 3)
+    assert not any('share' in name for name in scalars.validation)
     for mode in {mode for mode, *_ in steps}:
         expected = 100 * sum(m == mode for m, *_ in steps) / 24
         assert shares[-1][f'share_{mode}'] == pytest.approx(expected)

@@ -164,6 +164,16 @@ def test_values_of_the_paper_stand_beside_ours(tmp_path):
     assert changed_settings(read_run(same, 's')) is True
 
 
+def test_what_was_evaluated_once_is_no_chart(tmp_path):
+    for count, drawn in (1, False), (2, True):
+        lines = epoch_lines(1, count, dict.fromkeys(range(1, 3), 90.))
+        run = read_run(make_run(tmp_path / str(count), {'a': lines}), 'r')
+        titles = [chart.title for chart in charts([run], table([run]))]
+        assert 'Training loss' in titles
+        assert ('Top-1 accuracy, %' in titles) == drawn
+        assert row(run).last == 90.
+
+
 def test_names_are_short_and_differ(tmp_path):
     folders = [make_run(tmp_path / name, {}) for name in (
         'one/run', 'two/run', 'two/walk')]

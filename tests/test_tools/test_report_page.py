@@ -123,6 +123,19 @@ def test_page_in_a_browser(browser, page, width, scheme):
         e => contrast(getComputedStyle(e).stroke, back) >= 3)""")
 
 
+def test_charts_follow_the_width(browser, page):
+    """A phone that is turned, a window that is made smaller."""
+    look(browser, page, 1280, 'light')
+    right = """return Math.max(...[...document.querySelectorAll(
+        '.chart svg')].map(e => e.getBoundingClientRect().right))"""
+    assert 700 < browser.execute_script(right) <= 1280
+    browser.execute_cdp_cmd('Emulation.setDeviceMetricsOverride', dict(
+        width=390, height=900, deviceScaleFactor=1, mobile=True))
+    wait = pytest.importorskip('selenium.webdriver.support.wait')
+    wait.WebDriverWait(browser, 10).until(
+        lambda b: 300 < b.execute_script(right) <= 390)
+
+
 def test_page_can_be_used_without_seeing_it(browser, page):
     look(browser, page, 1280, 'light')
     ask = browser.execute_script

@@ -15,8 +15,13 @@ TITLES = {
     'time': 'Time of an iteration, s', 'grad_norm': 'Norm of the gradient',
     'data_time': 'Time an iteration waits for data, s',
     'memory': 'Memory, MiB',
+    'mixed_acc': 'Accuracy of mixed batches, %',
+    'clean_acc': 'Accuracy of the same images without mixing, %',
+    'plan_error': 'Violation of the marginals of the plan',
+    'plan_entropy': 'Entropy of the plan: 0 one to one, 1 uniform',
 }
-ORDER = ('loss', 'lr', 'grad_norm', 'time', 'data_time', 'memory')
+ORDER = ('loss', 'mixed_acc', 'clean_acc', 'lr', 'grad_norm', 'time',
+         'data_time', 'memory')
 SYMBOLS = ('circle', 'square', 'diamond', 'triangle-up', 'cross', 'x')
 
 
@@ -45,11 +50,13 @@ def charts(runs: list[RunRecord], rows: list[Row]) -> list[Chart]:
         rows (list[Row]): Their figures, for lines at the paper's values.
 
     Returns:
-        list[Chart]: Losses, then evaluations, then the rest of what was
-        logged; reliability last.
+        list[Chart]: Losses, then what was evaluated more than once, then the
+        rest of what was logged; reliability last.
     """
     logged = {name for run in runs for name in run.scalars.training}
-    evaluated = {name for run in runs for name in run.scalars.validation}
+    # what was evaluated once is in the tables
+    evaluated = {name for run in runs for name, curve in
+                 run.scalars.validation.items() if len(curve) > 1}
     losses = {name for name in logged if 'loss' in name}
 
     def rank(name: str) -> tuple[int, str]:
