@@ -52,7 +52,7 @@ def cross_cost(a: Tensor, b: Tensor) -> Tensor:
     r"""Squared distance up to terms of the row and of the column alone.
 
     .. math::
-        -2\, a_i^\top (b_j - \bar b)
+        -2\, (a_i - \bar b)^\top (b_j - \bar b)
 
     Entropic transport does not see such terms once it has converged, and
     without them there is half the memory traffic and no cancellation.
@@ -71,12 +71,14 @@ def cross_cost(a: Tensor, b: Tensor) -> Tensor:
     _check_maps(a, b)
     with full_precision(a.device):
         a, b = _bounded(a), _bounded(b)
-        centered = b - b.mean(dim=2, keepdim=True)
-        return torch.bmm(a.transpose(1, 2), centered).mul_(-2)
+        center = b.mean(dim=2, keepdim=True)
+        # a too: in products with a common offset, sums would lose digits
+        a, b = a.sub_(center), b.sub_(center)
+        return torch.bmm(a.transpose(1, 2), b).mul_(-2)
 
 
 def _bounded(x: Tensor) -> Tensor:
-    """In float32, such that squares do not overflow. NaN stays NaN."""
+    """A float32 copy whose squares do not overflow. NaN stays NaN."""
     return x.float().clamp(-FEATURE_LIMIT, FEATURE_LIMIT)
 
 

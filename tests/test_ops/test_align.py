@@ -138,8 +138,9 @@ def test_a_common_offset_costs_no_digits(mix):
     """As any ReLU network has one."""
     a, b = torch.randn(2, 3, 64, 4, 4)
     expected = mix(a.double(), b.double(), .4) + 100
-    # float32 resolves 1e-5 of these features; without centering, 64 products
-    # of 1e4 each leave 0.05 eps of the costs, and errors of 1e-2
+    # float32 resolves 1e-5 of these features, so 64 products leave 1e-3 eps
+    # of the costs; without centering, products of 1e4 leave 0.05 eps, and
+    # errors of 1e-2
     torch.testing.assert_close(
         mix(a + 100, b + 100, .4).double(), expected, atol=1e-3, rtol=0)
 
