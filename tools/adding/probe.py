@@ -17,7 +17,7 @@ from .classifier import build, image_size
 # `stages.3.blocks.0`, `Mixed_7c`. What lies within one is no place to mix.
 _BLOCK = re.compile(r'\w+(\.\d+){0,2}|\w+\.\d+\.blocks\.\d+')
 _LAST = 6  # blocks that are tried
-EFFECT = 2e-6  # of the embedding, at random weights; rounding gives 1e-7
+EFFECT = 2e-6  # of the embedding, at random weights; rounding is below 1e-6
 _ROUNDING = 1e-3
 _SHARE = .22  # of the largest; in front of a ResNet's last block it is .25
 
@@ -92,8 +92,8 @@ def probe(cfg: Config, mix_at: str | None = None) -> Probe:
         images = _images(2, size)
         output = _last(model.backbone(images))
         logits = model(images, mode='tensor')
-    shapes = {name: tuple(output.shape[1:])
-              for name, output in outputs.items()}
+    shapes = {name: tuple(tensor.shape[1:])
+              for name, tensor in outputs.items()}
     names = _blocks(outputs)[-_LAST:]
     if mix_at is not None and mix_at not in names:
         names.insert(0, mix_at)
