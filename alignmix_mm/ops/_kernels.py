@@ -200,7 +200,9 @@ def mix_kernel(x_ptr, y_ptr, lam_ptr, perm_ptr, out_ptr, plan_ptr, sums_ptr,
         c = start + tl.arange(0, BLOCK)
         a = _bounded(_load(a_ptr, c, channels, a_cs, a_ps, R, RP))
         b = _bounded(_load(b_ptr, c, channels, b_cs, b_ps, R, RP))
-        b -= tl.sum(b, 1)[:, None] / R  # see cross_cost
+        center = tl.sum(b, 1)[:, None] / R  # see cross_cost
+        a -= center
+        b -= center
         scores = tl.dot(tl.trans(a), b, scores, input_precision='tf32x3')
     plan, rows, cols = _anneal(scores * scale, R, RP, stages, stage_sweeps,
                                final_sweeps, relaxation)
