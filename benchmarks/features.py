@@ -6,12 +6,14 @@ S49 and S196 of alignmix_r50_imagenet on 224 and 448 pixels. Networks are in
 training mode, as they are when AlignMix sees their maps.
 """
 import argparse
+import logging
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmengine.runner import load_checkpoint
 from mmpretrain.registry import MODELS
 from torch import Tensor
@@ -51,8 +53,11 @@ def read_images(folder: Path, count: int, size: int) -> Tensor:
     return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
 
 
-def build(name: str, checkpoint: str | None) -> torch.nn.Module:
+def build(name: str, checkpoint: str | None,
+          device: str) -> torch.nn.Module:
     """Build the model of a config, in training mode."""
+    # init_weights would log every parameter
+    MMLogger.get_current_instance().setLevel(logging.WARNING)
     cfg = Config.fromfile(CONFIGS / f'{name}.py')
     torch.manual_seed(0)
     model = MODELS.build(
@@ -61,8 +66,7 @@ def build(name: str, checkpoint: str | None) -> torch.nn.Module:
     model.init_weights()
     if checkpoint is not None:
         load_checkpoint(model, checkpoint, 'cpu', logger='silent')
-    model.train()
-    return model
+    return model.to(device).train()
 
 
 @torch.no_grad()
@@ -71,7 +75,7 @@ def extract(model: torch.nn.Module, images: Tensor) -> np.ndarray:
     maps = []
     for batch in images.split(64):
         inputs = model.data_preprocessor(dict(inputs=batch))['inputs']
-        maps.append(model.extract_feat(inputs, stage='backbone')[-1])
+        maps.append(model.extract_feat(inputs, stage='backbone')[-1].cpu())
     return torch.cat(maps).flatten(2).half().numpy()
 
 
@@ -86,6 +90,7 @@ def main() -> None:
     parser.add_argument('--r18', help='checkpoint; default: untrained')
     parser.add_argument('--r50', help='checkpoint; default: untrained')
     parser.add_argument('--note', default='', help='how they were trained')
+    parser.add_argument('--device', default='cpu')
     parser.add_argument('--out', type=Path,
                         default=Path('work_dirs/features.npz'))
     args = parser.parse_args()
@@ -95,7 +100,8 @@ def main() -> None:
     for name, (config, pairs, size) in SETS.items():
         folder, checkpoint = sources[config]
         images = read_images(folder, 2 * pairs, size)
-        arrays[name] = extract(build(config, checkpoint), images)
+        arrays[name] = extract(
+            build(config, checkpoint, args.device), images)
         print(name, arrays[name].shape, flush=True)
     trained = ', '.join(f'{name}: {"checkpoint" if path else "untrained"}'
                         for name, (_, path) in sources.items())

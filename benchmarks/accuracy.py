@@ -1,0 +1,173 @@
+#!/usr/bin/env python
+"""Train CIFAR-100's configs side by side for a few epochs, with seeds.
+
+Methods share data, order, schedule and, where networks are the same, initial
+weights. Images stay on the device: what is compared is the mixing, not the
+loader. The schedule is short (linear warm-up, then cosine), so the figures
+tell how methods compare under it, not what the paper's 2,000 epochs give. The
+test images are looked at once, with the last weights.
+"""
+import argparse
+import itertools
+import json
+import math
+import statistics
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import torch
+from measure import write
+from mmengine.config import Config
+from mmengine.logging import MessageHub
+from torch import Tensor
+from train import batches, read_classes
+from training import CONFIGS, SHAPES, build, make_wrapper
+
+from alignmix_mm.mixing.augment import STEP_KEY
+
+METHODS = {
+    'baseline': 'baselines/baseline_{}.py',
+    'mixup': 'baselines/input_{}.py',
+    'cutmix': 'baselines/cutmix_{}.py',
+    'manifold': 'baselines/manifold_{}.py',
+    'alignmix': 'alignmix_{}.py',
+}
+WARMUP = .05  # of all steps
+
+
+def rate(step: int, steps: int, peak: float) -> float:
+    """Learning rate: linear warm-up, then half a cosine to zero."""
+    warmup = max(1, round(WARMUP * steps))
+    if step < warmup:
+        return peak * (step + 1) / warmup
+    return peak / 2 * (1 + math.cos(
+        math.pi * (step - warmup) / (steps - warmup)))
+
+
+def run(method: str, seed: int, args: argparse.Namespace,
+        data: Path) -> dict:
+    """Train and test once.
+
+    Args:
+        method (str): A key of ``METHODS``.
+        seed (int): Seed of everything.
+        args (Namespace): The options.
+        data (Path): What :func:`pack` wrote.
+
+    Returns:
+        dict: Method, seed, accuracy in percent, loss, seconds of a step.
+    """
+    torch.set_num_threads(1)
+    with np.load(data) as pack:
+        arrays = {name: torch.from_numpy(pack[name]) for name in pack.files}
+    images = arrays['train_images'].to(args.device)
+    cfg = Config.fromfile(CONFIGS / METHODS[method].format(args.config))
+    model = build(cfg, args.device, seed)
+    torch.backends.cudnn.benchmark = args.device.type == 'cuda'
+    MessageHub.get_current_instance().update_info(STEP_KEY, 0)
+    wrapper = make_wrapper(model, args.lr, args.amp, args.device)
+    args.steps = args.epochs * (len(images) // args.batch)
+    losses, start = [], time.perf_counter()
+    for n, batch in enumerate(
+            batches(images, arrays['train_labels'], args, seed)):
+        for group in wrapper.optimizer.param_groups:
+            group['lr'] = rate(n, args.steps, args.lr)
+        losses.append(model.train_step(batch, wrapper)['loss'].detach())
+    loss = torch.stack(losses[-100:]).mean().item()
+    seconds = time.perf_counter() - start
+    return dict(
+        method=method, seed=seed, loss=loss, seconds_per_step=seconds /
+        args.steps, accuracy=accuracy(model, arrays, args.device))
+
+
+@torch.no_grad()
+def accuracy(model: torch.nn.Module, arrays: dict[str, Tensor],
+             device: torch.device) -> float:
+    """Top-1 accuracy on the test images, percent."""
+    model.eval()
+    hits = []
+    for images, labels in zip(arrays['test_images'].split(500),
+                              arrays['test_labels'].split(500)):
+        inputs = model.data_preprocessor(dict(inputs=images.to(device)))
+        logits = model(inputs['inputs'], mode='tensor')
+        hits.append(logits.argmax(1) == labels.to(device))
+    return 100 * torch.cat(hits).double().mean().item()
+
+
+def pack(folder: Path, per_class: int | None, out: Path) -> None:
+    """Read FOLDER/{train,test}/CLASS/* once, for all runs."""
+    arrays = {}
+    for split, count in (('train', 500), ('test', 100)):
+        images, labels = read_classes(
+            folder / split, min(count, per_class or count), 32)
+        arrays[f'{split}_images'] = images.numpy()
+        arrays[f'{split}_labels'] = labels.numpy()
+    np.savez(out, **arrays)
+
+
+def summarize(runs: list[dict]) -> dict:
+    """Mean, standard deviation and single runs by method, percent."""
+    table = {}
+    for run in sorted(runs, key=lambda run: run['seed']):
+        table.setdefault(run['method'], []).append(run['accuracy'])
+    return {method: dict(
+        mean=statistics.mean(values), runs=values,
+        sd=statistics.stdev(values) if len(values) > 1 else None)
+        for method, values in table.items()}
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument('--images', type=Path, required=True,
+                        help='holds train/CLASS/* and test/CLASS/*')
+    parser.add_argument('--config', choices=SHAPES, default='r18_cifar100')
+    parser.add_argument('--methods', nargs='+', choices=METHODS,
+                        default=['baseline', 'mixup', 'alignmix'])
+    parser.add_argument('--seeds', type=int, default=3)
+    parser.add_argument('--epochs', type=int, default=30)
+    parser.add_argument('--lr', type=float, default=.1)
+    parser.add_argument('--batch', type=int, default=128)
+    parser.add_argument('--per-class', type=int, help='to try: fewer images')
+    parser.add_argument('--jobs', type=int, default=9,
+                        help='runs at a time, on one device')
+    parser.add_argument('--amp', choices=('off', 'bf16'), default='bf16')
+    parser.add_argument('--device', type=torch.device,
+                        default='cuda' if torch.cuda.is_available() else 'cpu')
+    parser.add_argument('--name', help='of the result; accuracy_CONFIG_DEVICE')
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Train all, print, write after each run."""
+    args = parse_args()
+    name = args.name or f'accuracy_{args.config}_{args.device.type}'
+    data = Path('work_dirs') / f'{name}.npz'
+    data.parent.mkdir(exist_ok=True)
+    pack(args.images, args.per_class, data)
+    runs, start = [], time.perf_counter()
+    tasks = itertools.product(range(args.seeds), args.methods)
+    with ProcessPoolExecutor(args.jobs, get_context('spawn')) as pool:
+        futures = [pool.submit(run, method, seed, args, data)
+                   for seed, method in tasks]
+        for future in as_completed(futures):
+            runs.append(future.result())
+            print(json.dumps(runs[-1]), flush=True)
+            path = write(name, dict(
+                config=args.config, ran_on=args.device.type, amp=args.amp,
+                lr=args.lr, batch=args.batch, epochs=args.epochs,
+                seconds=time.perf_counter() - start, finished=len(runs),
+                planned=args.seeds * len(args.methods),
+                methods=summarize(runs), runs=runs), args.device)
+    for method, row in summarize(runs).items():
+        spread = '' if row['sd'] is None else f' +- {row["sd"]:.2f}'
+        print(f'{method:<10}{row["mean"]:7.2f} %{spread}')
+    print(path)
+
+
+if __name__ == '__main__':
+    main()
