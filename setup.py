@@ -7,8 +7,8 @@ from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
 # what works in a checkout only
-NOT_SHIPPED = ('__pycache__', 'experiments', 'indexing', 'index_configs.py',
-               'verify_sinkhorn.py')
+NOT_SHIPPED = ('__pycache__', 'experiments', 'index_configs.py',
+               'verify_sinkhorn.py', 'sinkhorn_oracle.py')
 
 
 class BuildWithConfigs(build_py):
@@ -47,6 +47,10 @@ setup(
     keywords=['mixup', 'data augmentation', 'optimal transport', 'sinkhorn',
               'image classification', 'mmpretrain', 'openmmlab', 'pytorch'],
     packages=find_packages(include=['alignmix_mm', 'alignmix_mm.*']),
+    package_data={'alignmix_mm': ['py.typed', '*.pyi'],
+                  'alignmix_mm.cli.reporting': ['*.css', '*.js', '*.j2']},
+    entry_points=dict(
+        console_scripts=['alignmix = alignmix_mm.cli.main:main']),
     cmdclass=dict(build_py=BuildWithConfigs),
     python_requires='>=3.10',
     # No package of the OpenMMLab stack: pip would put mmcv-lite over a full

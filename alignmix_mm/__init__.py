@@ -1,102 +1,69 @@
 """AlignMix for MMPretrain: mix feature maps after aligning them.
 
-Importing this package registers its classes in MMPretrain's registries.
-``alignmix_mm.ops`` works without MMPretrain, with torch alone.
+Importing this package imports nothing else. Its classes are in MMPretrain's
+registries as soon as MMPretrain is imported, before or after it.
+``alignmix_mm.ops`` works without MMPretrain, with torch only.
 """
 import importlib.util
 import warnings
+from typing import Any
 
-from .shipped import config_path
-from .version import __version__
+from . import _lazy, _registration, compat
+from .shipped import config_path as config_path
+from .version import __version__ as __version__
+
+_EXPORTS = _lazy.exports(
+    datasets=('CUBWithBoxes', 'Digits', 'LoadCheckedImage', 'NoiseImages',
+              'OODTestSets', 'TinyImageNet', 'WSOLMetadata'),
+    evaluation__loops=('AdversarialTestLoop', ),
+    evaluation__metrics=('CalibrationError', 'Localization', 'OODDetection'),
+    hooks=('FiniteLossHook', 'MixLogHook', 'MixSchedule',
+           'MixVisualizationHook', 'NumClassCheckHook', 'ProgressHook',
+           'ReproducibleHook', 'ResumableCheckpointHook'),
+    mixing=('AlignMix', 'MixBatch', 'MixPlan'),
+    models=('AlignMixAEClassifier', 'AlignMixClassifier', 'AlignMixNeck',
+            'CAMClassifier', 'ConvEmbedding', 'GaussianEmbedding',
+            'LinearEmbedding', 'PreActResNet_CIFAR', 'ResidualDecoder',
+            'VGGGAP', 'WideResNet_CIFAR'),
+    schedulers=('PiecewiseLinearLR', ))
+_load = _lazy.loader(__name__, _EXPORTS)
+
+__all__ = sorted([*_EXPORTS, '__version__', 'config_path'])
+
+compat.apply()
+_registration.register()
 
 
-def _stack_problem() -> str | None:
-    """Why the OpenMMLab stack cannot be used, None if it can."""
+def __getattr__(name: str) -> Any:
+    if name in _EXPORTS:
+        _require_stack()
+    return _load(name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def _require_stack() -> None:
+    """Say what to install, instead of naming one module that is missing."""
     missing = [name for name in ('mmengine', 'mmcv', 'mmpretrain')
                if importlib.util.find_spec(name) is None]
-    if missing:
-        return f'did not find {", ".join(missing)}'
-    try:
-        import mmpretrain  # noqa: F401
-    except Exception as error:  # half of a stack fails in many ways
-        return ('cannot import mmpretrain '
-                f'({type(error).__name__}: {error})')
-    return None
-
-
-with warnings.catch_warnings():
-    # mmcv-lite says so at every import, and nothing here needs it
-    warnings.filterwarnings('ignore', 'Fail to import ``MultiScaleDeform')
-    _PROBLEM = _stack_problem()
-
-    if _PROBLEM is None:
-        from . import compat, shipped
-        compat.apply()
-        from .datasets import (
-            CUBWithBoxes,
-            Digits,
-            LoadCheckedImage,
-            NoiseImages,
-            OODTestSets,
-            TinyImageNet,
-            WSOLMetadata,
-        )
-        from .evaluation.loops import AdversarialTestLoop
-        from .evaluation.metrics import (
-            CalibrationError,
-            Localization,
-            OODDetection,
-        )
-        from .hooks import (
-            FiniteLossHook,
-            MixLogHook,
-            MixSchedule,
-            MixVisualizationHook,
-            NumClassCheckHook,
-            ProgressHook,
-            ReproducibleHook,
-            ResumableCheckpointHook,
-        )
-        from .mixing import AlignMix, MixBatch, MixPlan
-        from .models import (
-            VGGGAP,
-            AlignMixAEClassifier,
-            AlignMixClassifier,
-            AlignMixNeck,
-            CAMClassifier,
-            ConvEmbedding,
-            GaussianEmbedding,
-            LinearEmbedding,
-            PreActResNet_CIFAR,
-            ResidualDecoder,
-            WideResNet_CIFAR,
-        )
-        from .schedulers import PiecewiseLinearLR
-        shipped.register()
-
-if _PROBLEM is not None:
-    _ADVICE = (
-        f'alignmix_mm {_PROBLEM}, so only alignmix_mm.ops works. Install the '
+    problem, cause = f'did not find {", ".join(missing)}', None
+    if not missing:
+        try:
+            with warnings.catch_warnings():
+                # mmcv-lite says so at every import; nothing here needs it
+                warnings.filterwarnings(
+                    'ignore', 'Fail to import ``MultiScaleDeform')
+                import mmpretrain.models  # noqa: F401
+        except Exception as error:  # half of a stack fails in many ways
+            problem = ('cannot import mmpretrain '
+                       f'({type(error).__name__}: {error})')
+            cause = error
+        else:
+            return
+    raise ImportError(
+        f'alignmix_mm {problem}, so only alignmix_mm.ops works. Install the '
         'OpenMMLab stack with `pip install "alignmix_mm[official]"` or its '
         'maintained forks with `pip install "alignmix_mm[onedl]"`; '
-        '`python -m alignmix_mm.doctor` says what else is wrong.')
-    warnings.warn(_ADVICE, stacklevel=2)
-
-    def __getattr__(name: str):
-        if name in __all__:
-            raise ImportError(_ADVICE)
-        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-
-
-__all__ = [
-    'AdversarialTestLoop', 'AlignMix', 'AlignMixAEClassifier',
-    'AlignMixClassifier', 'AlignMixNeck', 'CAMClassifier', 'CUBWithBoxes',
-    'CalibrationError', 'ConvEmbedding', 'Digits', 'FiniteLossHook',
-    'GaussianEmbedding', 'LinearEmbedding', 'LoadCheckedImage', 'Localization',
-    'MixBatch', 'MixLogHook', 'MixPlan', 'MixSchedule', 'MixVisualizationHook',
-    'NoiseImages', 'NumClassCheckHook', 'OODDetection', 'OODTestSets',
-    'PiecewiseLinearLR', 'PreActResNet_CIFAR', 'ProgressHook',
-    'ReproducibleHook', 'ResidualDecoder', 'ResumableCheckpointHook',
-    'TinyImageNet', 'VGGGAP', 'WSOLMetadata', 'WideResNet_CIFAR',
-    '__version__', 'config_path'
-]
+        '`python -m alignmix_mm.doctor` says what else is wrong.') from cause

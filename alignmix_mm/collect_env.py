@@ -4,6 +4,9 @@
 
     python -m alignmix_mm.collect_env
 """
+from collections.abc import Sequence
+
+from .cli.options import make_parser
 from .environment import rows
 
 
@@ -30,6 +33,17 @@ def _known() -> dict[str, str]:
         return {}
 
 
-if __name__ == '__main__':
+def main(argv: Sequence[str] | None = None) -> None:
+    """Print them.
+
+    Args:
+        argv (Sequence[str], optional): Arguments; there are no options.
+            Defaults to None, which is the command line.
+    """
+    make_parser('env', __doc__).parse_args(argv)
     print('\n'.join(f'{name}: {value}' for name, value in
                     collect_env().items()))
+
+
+if __name__ == '__main__':
+    main()

@@ -1,31 +1,46 @@
 """The smallest safe fixes for the OpenMMLab stack on today's Python.
 
-Each is guarded by a test of what is broken, so it does nothing where the
-stack was repaired. ``ALIGNMIX_NO_COMPAT=1`` switches all of them off.
+Each waits until the module that it mends is imported, and is guarded by a
+test of what is broken, so it does nothing where the stack was repaired.
+``ALIGNMIX_NO_COMPAT=1`` switches all of them off.
 """
 import importlib.metadata
 import importlib.util
 import inspect
 import logging
 import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
+
+from ._on_import import when_imported
 
 logger = logging.getLogger(__name__)
+_applied: list[str] = []
 
 
 def apply() -> list[str]:
-    """Apply every fix that this stack needs.
+    """Apply every fix that this stack needs, once its module is there.
 
     Returns:
-        list[str]: What was done; empty if nothing was needed.
+        list[str]: What was done at once, because its module was there.
     """
-    if os.environ.get('ALIGNMIX_NO_COMPAT') == '1':
-        return []
-    done = [fix.__name__ for fix in (
-        _replace_pkg_resources, _load_safely, _write_whole) if fix()]
-    for name in done:
-        logger.info('applied %s', name)
-    return done
+    _applied.clear()
+    if os.environ.get('ALIGNMIX_NO_COMPAT') != '1':
+        for module, fix in _FIXES.items():
+            when_imported(module, _logged(fix))
+    return [*_applied]
+
+
+def _logged(fix: Callable[[ModuleType], bool]
+            ) -> Callable[[ModuleType], None]:
+    def run(module: ModuleType) -> None:
+        if fix(module):
+            _applied.append(fix.__name__)
+            logger.info('applied %s', fix.__name__)
+
+    return run
 
 
 # ---------------------------------------------------------------------------
@@ -72,15 +87,13 @@ def get_installed_path(package: str) -> str:
     return str(Path(spec.origin).parent)
 
 
-def _replace_pkg_resources() -> bool:
-    import mmengine.config.config
-    import mmengine.hub.hub
-    import mmengine.utils.package_utils as utils
+def _replace_pkg_resources(utils: ModuleType) -> bool:
     if 'pkg_resources' not in inspect.getsource(utils.is_installed):
         return False
-    # the names were imported by value, so each place has its own
-    for module in (utils, mmengine.utils, mmengine.config.config,
-                   mmengine.hub.hub):
+    # modules that are there already imported the names by value
+    places = [utils, *filter(None, map(sys.modules.get, (
+        'mmengine.utils', 'mmengine.config.config', 'mmengine.hub.hub')))]
+    for module in places:
         for function in (is_installed, get_installed_path):
             if hasattr(module, function.__name__):
                 setattr(module, function.__name__, function)
@@ -93,19 +106,20 @@ def _replace_pkg_resources() -> bool:
 # downloaded, mmengine unpickles in any case.
 
 
-def _load_safely(trusted: bool = False) -> bool:
-    from mmengine.runner import checkpoint
-
-    from .checkpoints import load_checkpoint, load_trusted, load_url
+def _load_safely(checkpoint: ModuleType) -> bool:
+    from .checkpoints import load_checkpoint, load_url
     checkpoint.CheckpointLoader.register_scheme(
-        '', load_trusted if trusted else load_checkpoint, force=True)
+        '', load_checkpoint, force=True)
     checkpoint.load_url = load_url
     return True
 
 
 def trust_checkpoints() -> None:
     """Let files on this machine be unpickled, whatever they execute."""
-    _load_safely(trusted=True)
+    from mmengine.runner.checkpoint import CheckpointLoader
+
+    from .checkpoints import load_trusted
+    CheckpointLoader.register_scheme('', load_trusted, force=True)
 
 
 # ---------------------------------------------------------------------------
@@ -113,15 +127,22 @@ def trust_checkpoints() -> None:
 # killed meanwhile leaves neither.
 
 
-def _write_whole() -> bool:
-    from mmengine.fileio import LocalBackend
-
-    from .checkpoints import write_whole
-    if 'replace(' in inspect.getsource(LocalBackend.put):
+def _write_whole(local_backend: ModuleType) -> bool:
+    backend = local_backend.LocalBackend
+    if 'replace(' in inspect.getsource(backend.put):
         return False
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
+        from .checkpoints import write_whole
         write_whole(obj, filepath)
 
-    LocalBackend.put = put
+    backend.put = put
     return True
+
+
+# module that is mended: how
+_FIXES = {
+    'mmengine.utils.package_utils': _replace_pkg_resources,
+    'mmengine.runner.checkpoint': _load_safely,
+    'mmengine.fileio.backends.local_backend': _write_whole,
+}

@@ -13,10 +13,11 @@ import os
 import shutil
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from .cli.options import make_parser
 from .environment import STACK, device, is_there, owners, rows, version_of
 from .shipped import shipped
 
@@ -148,12 +149,17 @@ def check_kernels() -> Iterator[Finding]:
             'gcc python3-dev', wrong=False)
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Print the stack and what is wrong with it.
+
+    Args:
+        argv (Sequence[str], optional): Arguments; there are no options.
+            Defaults to None, which is the command line.
 
     Returns:
         int: 1 if something is wrong, else 0.
     """
+    make_parser('doctor', __doc__).parse_args(argv)
     try:
         configs = str(shipped() / 'configs')
     except FileNotFoundError as error:

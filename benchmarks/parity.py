@@ -18,7 +18,7 @@ from torch import Tensor
 from alignmix_mm.ops import align_and_mix, pairwise_cost
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'tools'))
-from verify_sinkhorn import golden_plan
+from sinkhorn_oracle import golden_plan
 
 GOLDEN_PAIRS = 4
 DTYPES = {'fp32': torch.float32, 'bf16': torch.bfloat16, 'fp16': torch.float16}
@@ -67,6 +67,14 @@ def compare(a: Tensor, b: Tensor, device: torch.device) -> dict:
     return result
 
 
+def describe(result: dict) -> list[str]:
+    """Errors in words, the reference first."""
+    return [f'torch on the CPU {result["cpu_error"]:.1e}'] + [
+        f'{backend} {result[backend]["error"]:.1e} (differs from the CPU by '
+        f'{result[backend]["largest_difference"]:.1e} at most)'
+        for backend in BACKENDS]
+
+
 def main() -> None:
     """Compare, print, write."""
     parser = argparse.ArgumentParser(
@@ -87,11 +95,7 @@ def main() -> None:
                 a, b = (half[:args.pairs].to(dtype) for half in maps)
                 result = compare(a, b, args.device)
                 sets[f'{name} {label}'] = result
-                print(f'{name:<5}{label:<5}  torch on the CPU '
-                      f'{result["cpu_error"]:.1e}', *(
-                          f'{backend} {result[backend]["error"]:.1e} (from '
-                          f'the CPU {result[backend]["largest_difference"]:.1e}'
-                          ' at most)' for backend in BACKENDS), flush=True)
+                print(f'{name:<5}{label:<5}', *describe(result), flush=True)
     path = write(args.name or f'parity_{args.device.type}',
                  dict(pairs=args.pairs, sets=sets), args.device)
     print(path)

@@ -25,7 +25,7 @@ from torch import Tensor
 from alignmix_mm.ops import pairwise_cost
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'tools'))
-from verify_sinkhorn import golden_plan
+from sinkhorn_oracle import golden_plan
 
 GOLDEN_PAIRS = 4
 ROUNDS = {'cpu': 5, 'cuda': 30}

@@ -1,9 +1,9 @@
-"""Transport problems; tools/verify_sinkhorn.py has their oracle, POT."""
+"""Transport problems; tools/sinkhorn_oracle.py has their oracle, POT."""
 from pathlib import Path
 
 import numpy as np
 import torch
-from verify_sinkhorn import golden_plan, relative_error
+from sinkhorn_oracle import golden_plan, relative_error
 
 from alignmix_mm.ops import pairwise_cost
 

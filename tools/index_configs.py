@@ -14,14 +14,12 @@ import json
 import sys
 from pathlib import Path
 
-import yaml
-from indexing.results import collect
-from indexing.rows import METRICS, extract, published, rows_of
-from mmengine.config import Config
-from mmengine.registry import init_default_scope
-from mmpretrain.registry import MODELS
-
-import alignmix_mm  # noqa: F401
+from alignmix_mm.cli.indexing.rows import (
+    METRICS,
+    extract,
+    published,
+    rows_of,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = ROOT / 'configs'
@@ -69,6 +67,9 @@ def describe(path: Path) -> dict:
         dict: ``path``, ``stem``, ``dataset``, ``parameters``, ``epochs``,
         ``batch`` (of all processes) and ``command``.
     """
+    from mmengine.config import Config
+    from mmengine.registry import init_default_scope
+    from mmpretrain.registry import MODELS
     cfg = Config.fromfile(path)
     init_default_scope(cfg.default_scope)
     model = copy.deepcopy(cfg.model)
@@ -176,6 +177,7 @@ def metafile(entries: list[dict], results: dict) -> str:
                            'interpolating aligned features',
                   'URL': 'https://arxiv.org/abs/2103.15375'},
         'README': 'configs/README.md'}
+    import yaml
     text = yaml.safe_dump(dict(Collections=[collection], Models=models),
                           sort_keys=False, allow_unicode=True)
     return '# written by tools/index_configs.py\n' + text
@@ -193,6 +195,7 @@ def to_json(data: object) -> str:
 def main() -> None:
     """Write the files, or check them."""
     args = parse_args()
+    from alignmix_mm.cli.indexing.results import collect
     paths = sorted(path for path in CONFIGS.rglob('*.py')
                    if '_base_' not in path.parts)
     records = (extract(args.numbers) if args.numbers else

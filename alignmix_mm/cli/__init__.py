@@ -1,12 +1,5 @@
-"""What the tools share: options, their meaning, and trained models."""
-from .config import load_config, make_safe
-from .options import add_common_options, add_pair_options, choose_pairs
-from .progress import tracked
-from .run import build_runner, leave, load_model
-from .visualizers import VISUALIZERS, add_visualizers
+"""The console command `alignmix`: one module a command, each with a main().
 
-__all__ = [
-    'VISUALIZERS', 'add_common_options', 'add_pair_options',
-    'add_visualizers', 'build_runner', 'choose_pairs', 'leave', 'load_config',
-    'load_model', 'make_safe', 'tracked'
-]
+Modules of commands parse their options before they import anything heavy;
+what they share is in :mod:`alignmix_mm.cli.common`.
+"""

@@ -1,9 +1,39 @@
-"""Options that tools share."""
+"""Options that commands share."""
 import argparse
 import sys
+from collections.abc import Sequence
+from typing import Any
 
-import numpy as np
-from mmengine.config import DictAction
+#: Package that a choice of ``--vis`` needs.
+VISUALIZERS = {'tensorboard': 'tensorboard', 'wandb': 'wandb',
+               'mlflow': 'mlflow'}
+
+
+def make_parser(command: str, description: str) -> argparse.ArgumentParser:
+    """Make the parser of a command.
+
+    Args:
+        command (str): Its words after `alignmix`.
+        description (str): What it does; lines stay as they are.
+
+    Returns:
+        ArgumentParser: The parser.
+    """
+    return argparse.ArgumentParser(
+        f'alignmix {command}', description=description,
+        formatter_class=argparse.RawTextHelpFormatter)
+
+
+class DictAction(argparse.Action):
+    """MMEngine's action of this name, imported when the option is given."""
+
+    def __call__(self, parser: argparse.ArgumentParser,
+                 namespace: argparse.Namespace, values: str | Sequence[Any],
+                 option_string: str | None = None) -> None:
+        """Parse ``KEY=VALUE`` words into a dict."""
+        from mmengine.config import DictAction as OfMMEngine
+        OfMMEngine(self.option_strings, self.dest, self.nargs)(
+            parser, namespace, values, option_string)
 
 
 def add_common_options(parser: argparse.ArgumentParser) -> None:
@@ -66,6 +96,7 @@ def choose_pairs(args: argparse.Namespace, size: int) -> list[list[int]]:
     Returns:
         list[list[int]]: Two indices each.
     """
+    import numpy as np
     pairs = args.pair or np.random.default_rng(args.seed).choice(
         size, (args.num, 2), replace=False).tolist()
     largest = max(map(max, pairs))

@@ -16,12 +16,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from .functional import projected_gradient_ascent, uniform_start
-
-#: Attacks of the paper's Table 2, in units of 8-bit pixels.
-ATTACKS = {
-    'fgsm': dict(eps=8., step=8., num_steps=1, random_start=False),
-    'pgd': dict(eps=4., step=2., num_steps=20, random_start=True),
-}
+from .protocols import ATTACKS
 
 
 @LOOPS.register_module()

@@ -1,5 +1,8 @@
 """What is mixed with what: the plan, and the augmentation that draws it."""
-from .augment import AlignMix
-from .plan import MODES, MixBatch, MixPlan
+from .. import _lazy
 
-__all__ = ['MODES', 'AlignMix', 'MixBatch', 'MixPlan']
+_EXPORTS = _lazy.exports(
+    augment=('AlignMix', ), plan=('MODES', 'MixBatch', 'MixPlan'))
+
+__all__ = sorted(_EXPORTS)
+__getattr__ = _lazy.loader(__name__, _EXPORTS)

@@ -18,7 +18,8 @@ from ._precision import full_precision
 from .cost import cross_cost
 
 # Warps of a program, by the size of its tile: few, because they exchange the
-# sums of every sweep, but enough that nothing spills (benchmarks/kernel_resources.py).
+# sums of every sweep, but enough that nothing spills: see
+# benchmarks/kernel_resources.py.
 WARPS = {16: 1, 32: 2, 64: 8, 128: 8, 256: 8}
 CHANNELS = 32  # of a block of kernel 1
 ROWS = 32  # of a block of kernel 2

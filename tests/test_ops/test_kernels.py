@@ -179,7 +179,8 @@ def machine_code(root):
     for name in 'ptxas', 'cuobjdump':
         if not (tools / name).is_file():
             pytest.skip(f"Triton's package has no {name} here")
-    script = 'import json, kernel_resources; print(json.dumps(kernel_resources.table(90)))'
+    script = ('import json, kernel_resources as resources; '
+              'print(json.dumps(resources.table(90)))')
     result = subprocess.run(
         [sys.executable, '-c', script], cwd=root / 'benchmarks',
         env={**os.environ, 'TRITON_INTERPRET': '0'}, capture_output=True,

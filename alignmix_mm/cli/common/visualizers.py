@@ -6,11 +6,8 @@ from pathlib import Path
 
 from mmengine.config import Config, ConfigDict
 
+from ..options import VISUALIZERS
 from .config import add_hooks
-
-#: Package that a choice of ``--vis`` needs.
-VISUALIZERS = {'tensorboard': 'tensorboard', 'wandb': 'wandb',
-               'mlflow': 'mlflow'}
 
 
 def add_visualizers(cfg: Config, names: Sequence[str]) -> None:

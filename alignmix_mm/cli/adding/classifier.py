@@ -7,7 +7,7 @@ from mmengine.registry import init_default_scope
 from mmpretrain.models import ImageClassifier
 from mmpretrain.registry import MODELS
 
-from alignmix_mm import AlignMixClassifier
+from ...models import AlignMixClassifier
 
 
 def load(base: str) -> Config:

@@ -10,8 +10,8 @@ import torch
 from mmengine.config import Config, ConfigDict
 from mmpretrain.registry import DATASETS
 
-from ..checkpoints import find_latest
-from ..compat import trust_checkpoints
+from ...checkpoints import find_latest
+from ...compat import trust_checkpoints
 from .launcher import prepare_launcher
 
 

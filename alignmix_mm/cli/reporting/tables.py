@@ -4,16 +4,15 @@ import math
 import re
 import statistics
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
-from indexing.results import LAST, same_settings
-from indexing.rows import published, rows_of
 from mmengine.config import Config
 
+from ...shipped import shipped
+from ..indexing.results import LAST, same_settings
+from ..indexing.rows import published, rows_of
 from .records import RunRecord
 
-CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 MAIN = 'accuracy/top1'
 # what is best: of other metrics (thresholds, counts) the report does not say
 BEST: dict[str, Callable] = {
@@ -116,7 +115,8 @@ def paper_values(config_name: str) -> dict[str, tuple[Published, ...]]:
     Returns:
         dict[str, tuple[Published, ...]]: By our name of the metric.
     """
-    records = json.loads((CONFIGS / 'published.json').read_text())
+    records = json.loads((
+        shipped() / 'configs' / 'published.json').read_text())
     found: dict[str, tuple[Published, ...]] = {}
     for row in rows_of(config_name):
         for name, value in published(row, records).items():
@@ -158,7 +158,7 @@ def changed_settings(run: RunRecord) -> bool | None:
         bool, optional: None if that cannot be said: there is no such config,
         or one of the two has no training.
     """
-    file = next(CONFIGS.rglob(f'{run.config_name}.py'), None)
+    file = next((shipped() / 'configs').rglob(f'{run.config_name}.py'), None)
     if file is None or run.config is None:
         return None
     try:

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from alignmix_mm.evaluation.functional import BinStatistics
-
+from ...evaluation.functional import BinStatistics
 from .scalars import Scalars, numbers, read_scalars
 
 PICTURES = ('.png', '.jpg', '.jpeg', '.svg', '.webp')

@@ -9,8 +9,7 @@ import torch.nn.functional as F
 from mmengine.config import Config
 from torch import Tensor, nn
 
-from alignmix_mm import MixBatch, MixPlan
-
+from ...mixing import MixBatch, MixPlan
 from .classifier import build, image_size
 
 # Blocks of a backbone: `layer4.1`, `layers.10`, `stages.3.1`, `features.15`,

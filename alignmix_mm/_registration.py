@@ -1,0 +1,65 @@
+"""Makes our classes, models and configs known to MMPretrain.
+
+MMEngine's registries import the modules of their ``locations`` when a class
+is looked up for the first time, which is how MMPretrain's own classes get
+there. Ours are added to these, whichever package is imported first.
+"""
+import functools
+from types import ModuleType
+
+from . import shipped
+from ._on_import import when_imported
+
+# registry: modules that register classes in it
+LOCATIONS = {
+    'BATCH_AUGMENTS': ('mixing.augment', ),
+    'DATASETS': ('datasets', ),
+    'HOOKS': ('hooks', ),
+    'LOOPS': ('evaluation.loops', ),
+    'METRICS': ('evaluation.metrics', ),
+    'MODELS': ('models', ),
+    'PARAM_SCHEDULERS': ('schedulers', ),
+    'TRANSFORMS': ('datasets', ),
+}
+
+
+@functools.cache  # a reloaded package registers nothing twice
+def register() -> None:
+    """Register everything as soon as MMPretrain is imported."""
+    when_imported('mmpretrain.registry', _add_locations)
+    when_imported('mmpretrain.apis.model', _add_models)
+    when_imported('mmengine.config.config', _resolve_prefix)
+
+
+def _add_locations(registries: ModuleType) -> None:
+    for name, modules in LOCATIONS.items():
+        registry = getattr(registries, name)
+        registry._locations += [f'{__package__}.{m}' for m in modules]
+        registry._imported = False  # look again, also after a first look-up
+
+
+def _add_models(apis: ModuleType) -> None:
+    try:
+        folder = shipped.shipped()
+    except FileNotFoundError:  # everything but the names works without them
+        return
+    apis.ModelHub.register_model_index(
+        folder / 'model-index.yml', config_prefix=folder)
+
+
+def _resolve_prefix(config: ModuleType) -> None:
+    """Let configs inherit ``alignmix_mm::NAME``.
+
+    MMEngine's own table of packages, MODULE2PACKAGE, would not do: it refuses
+    names without a folder and marks what is inherited with a `_scope_`, whose
+    registries we do not have: our classes are in those of MMPretrain.
+    """
+    resolve = config.Config._get_cfg_path
+
+    def _get_cfg_path(cfg_path: str, filename: str) -> tuple[str, str | None]:
+        if cfg_path.startswith(shipped.PREFIX):
+            name = cfg_path.removeprefix(shipped.PREFIX)
+            return shipped.config_path(name), None
+        return resolve(cfg_path, filename)
+
+    config.Config._get_cfg_path = staticmethod(_get_cfg_path)

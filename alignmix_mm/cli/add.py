@@ -1,0 +1,48 @@
+"""Write the config that adds AlignMix to a classifier's config.
+
+`alignmix add CONFIG --out NEW.py`; CONFIG is a file or
+`mmpretrain::resnet/resnet50_8xb32_in1k.py`. The classifier is built and looked
+at: where a map can be mixed, and where alignment changes what follows. Before
+it is done, one step of each mode is trained with the new config.
+"""
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from .options import make_parser
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = make_parser('add', __doc__)
+    parser.add_argument('config', help='config of a classifier')
+    parser.add_argument('--out', type=Path, required=True, metavar='NEW.py')
+    parser.add_argument(
+        '--mix-at', metavar='PLACE', help='module of the backbone to mix '
+        'behind; default: the last one\nbehind which alignment matters')
+    parser.add_argument(
+        '--embed', type=int, metavar='DIM', help="mix before the paper's f, "
+        'a linear layer of DIM outputs in the\nplace of the neck, instead of '
+        'inside the backbone')
+    parser.add_argument(
+        '--force', action='store_true', help='overwrite NEW.py')
+    args = parser.parse_args(argv)
+    if args.mix_at and args.embed:
+        parser.error('--mix-at and --embed exclude each other')
+    if args.out.exists() and not args.force:
+        parser.error(f'{args.out} exists; --force overwrites it')
+    if '::' not in args.config and not Path(args.config).is_file():
+        parser.error(f'there is no config {args.config}')
+    return args
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Look, write, and train a step.
+
+    Args:
+        argv (Sequence[str], optional): Arguments. Defaults to None, which is
+            the command line.
+    """
+    args = parse_args(argv)
+    from .adding.work import run
+    run(args)

@@ -1,0 +1,1 @@
+"""Rows of the tables that configs stand for, and results of runs."""

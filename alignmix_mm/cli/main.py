@@ -1,0 +1,81 @@
+"""`alignmix COMMAND`: finds the command and hands its arguments on."""
+import difflib
+import importlib
+import sys
+from collections.abc import Iterable, Sequence
+
+from ..version import __version__
+
+#: command: (module, what it does)
+COMMANDS = {
+    'train': ('cli.train', 'train a model from a config'),
+    'test': ('cli.test', 'evaluate a checkpoint: accuracy, calibration, '
+             'attacks, OOD, boxes'),
+    'add': ('cli.add', 'write the config that adds AlignMix to another one'),
+    'report': ('cli.report', 'compare runs in one HTML page'),
+    'visualize alignment': (
+        'cli.visualize_alignment', 'draw which position matches which'),
+    'visualize interpolation': (
+        'cli.visualize_interpolation', 'decode mixtures of two images'),
+    'visualize localization': (
+        'cli.visualize_localization', 'draw heat maps and boxes'),
+    'visualize reliability': (
+        'cli.visualize_reliability', 'draw reliability diagrams of runs'),
+    'localize': ('cli.localize', 'evaluate saved score maps against boxes'),
+    'demo': ('cli.demo', 'train and test on real digits, with pictures'),
+    'doctor': ('doctor', 'say what is wrong with this environment'),
+    'env': ('collect_env', 'print what a bug report needs'),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int | None:
+    """Run a command.
+
+    Args:
+        argv (Sequence[str], optional): Its words and arguments. Defaults to
+            None, which is the command line.
+
+    Returns:
+        int, optional: Exit status; None is 0.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    for count in (2, 1):
+        name = ' '.join(words[:count])
+        if name in COMMANDS:
+            module = importlib.import_module(
+                f'alignmix_mm.{COMMANDS[name][0]}')
+            return module.main(words[count:])
+    if words == ['--version']:
+        print(f'alignmix_mm {__version__}')
+        return 0
+    group = [name for name in COMMANDS if name.startswith(f'{words[0]} ')
+             ] if words else []
+    if group or not words or words[0] in ('-h', '--help', 'help'):
+        print(overview(group or COMMANDS))
+        return 0
+    close = difflib.get_close_matches(' '.join(words[:2]), COMMANDS, 1, .5)
+    hint = f' Did you mean {close[0]!r}?' if close else ''
+    print(f'alignmix has no command {words[0]!r}.{hint} `alignmix --help` '
+          'lists all commands.', file=sys.stderr)
+    return 2
+
+
+def overview(names: Iterable[str]) -> str:
+    """List commands, one in a line.
+
+    Args:
+        names (Iterable[str]): Keys of ``COMMANDS``.
+
+    Returns:
+        str: Text for the terminal.
+    """
+    names = list(names)
+    width = max(map(len, names)) + 2
+    lines = [f'  {name:<{width}}{COMMANDS[name][1]}' for name in names]
+    return '\n'.join([
+        'usage: alignmix COMMAND [options]', '', 'commands:', *lines, '',
+        '`alignmix COMMAND --help` shows the options of a command.'])
+
+
+if __name__ == '__main__':
+    sys.exit(main())

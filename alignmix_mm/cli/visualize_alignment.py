@@ -1,0 +1,44 @@
+"""Draw what alignment does.
+
+`alignmix visualize alignment` draws Figure 2: two sets of 16 points in
+the plane, their cost and assignment, aligned and mixed points.
+`alignmix visualize alignment CONFIG CKPT` draws, for pairs of test
+images, which position of one feature map takes which of the other.
+"""
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from .options import add_common_options, add_pair_options, make_parser
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = make_parser('visualize alignment', __doc__)
+    parser.add_argument('config', nargs='?', help='config file')
+    parser.add_argument('checkpoint', nargs='?', help='checkpoint file')
+    add_common_options(parser)
+    add_pair_options(parser)
+    parser.add_argument(
+        '--eps', type=float, default=.1, help='regularization; default: 0.1')
+    parser.add_argument(
+        '--lam', type=float, default=.5, help='weight of the anchor')
+    parser.add_argument(
+        '--out', type=Path, default=Path('work_dirs/alignment'),
+        help='folder; default: work_dirs/alignment')
+    args = parser.parse_args(argv)
+    if bool(args.config) != bool(args.checkpoint):
+        parser.error('CONFIG and CKPT come together, or neither of them')
+    return args
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Draw.
+
+    Args:
+        argv (Sequence[str], optional): Arguments. Defaults to None, which is
+            the command line.
+    """
+    args = parse_args(argv)
+    from .drawing.alignment import run
+    run(args)

@@ -1,0 +1,38 @@
+"""Decode mixtures of two images, Figure 3.
+
+`alignmix visualize interpolation CONFIG CKPT` takes pairs of test
+images, mixes their feature maps with weights from 0 to 1, without and with
+alignment, in both directions, and decodes what comes out. CKPT is one of
+AlignMix/AE. Columns are weights of the anchor, whose pose alignment keeps.
+"""
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from .options import add_common_options, add_pair_options, make_parser
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = make_parser('visualize interpolation', __doc__)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    add_common_options(parser)
+    add_pair_options(parser)
+    parser.add_argument(
+        '--steps', type=int, default=7, help='weights from 0 to 1')
+    parser.add_argument(
+        '--out', type=Path, help='folder; default: that of the work dir')
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Draw.
+
+    Args:
+        argv (Sequence[str], optional): Arguments. Defaults to None, which is
+            the command line.
+    """
+    args = parse_args(argv)
+    from .drawing.interpolation import run
+    run(args)
