@@ -6,19 +6,27 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready-$(STACK)
 
-.PHONY: demo test test-slow test-all test-matrix docs lint benchmark gpu clean
+# what shows that the package is right, in a few minutes
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -n $(or $(JOBS),auto)
+OUTER := process or browser
+
+.PHONY: demo test test-ci test-slow test-all test-matrix docs lint benchmark gpu clean
 
 demo: $(READY)
 	$(BIN)/python tools/demo.py
 
 test: $(READY)
-	$(BIN)/python -m pytest tests -m "not slow"
+	$(PYTEST) -m "not (slow or $(OUTER))"
+
+# what `make test` leaves out: several processes, packaging, the browser
+test-ci: $(READY)
+	$(PYTEST) -m "($(OUTER)) and not slow"
 
 test-slow: $(READY)
-	$(BIN)/python -m pytest tests -m slow
+	$(PYTEST) -m slow
 
 test-all: $(READY)
-	$(BIN)/python -m pytest tests
+	$(PYTEST)
 
 # both stacks, the oldest and the newest torch; 25 GB of environments
 test-matrix:
@@ -36,6 +44,7 @@ lint: $(READY)
 benchmark: $(READY)
 	$(BIN)/python benchmarks/transport.py
 	$(BIN)/python benchmarks/step.py
+	$(BIN)/python benchmarks/startup.py
 
 # make gpu IMAGES=FOLDER, see benchmarks/README.md
 gpu: $(READY)

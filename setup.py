@@ -7,7 +7,7 @@ from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
 # what works in a checkout only
-NOT_SHIPPED = ('__pycache__', 'experiments', 'index_configs.py',
+NOT_SHIPPED = ('__pycache__', 'index_configs.py',
                'verify_sinkhorn.py', 'sinkhorn_oracle.py')
 
 

@@ -1,12 +1,16 @@
 """What the docs say can be found, and what they tell to type can be typed."""
 import ast
+import contextlib
+import io
 import os
 import re
+import runpy
 import shlex
 import subprocess
 import sys
 from functools import cache
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from conftest import ROOT
@@ -29,8 +33,15 @@ def commands(page):
 
 @cache
 def help_of(script):
-    return subprocess.run([sys.executable, script, '--help'], cwd=ROOT,
-                          capture_output=True, text=True, check=True).stdout
+    """In this process: our scripts parse before they do anything."""
+    output = io.StringIO()
+    arguments = [script, '--help']
+    with (mock.patch.object(sys, 'argv', arguments),
+          mock.patch.object(sys, 'path', [str(ROOT / Path(script).parent),
+                                          *sys.path]),
+          contextlib.redirect_stdout(output), contextlib.suppress(SystemExit)):
+        runpy.run_path(str(ROOT / script), run_name='__main__')
+    return output.getvalue()
 
 
 @pytest.mark.parametrize('page', PAGES, ids=NAMES)

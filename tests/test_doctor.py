@@ -48,7 +48,7 @@ def hide(monkeypatch):
 
 
 def test_this_environment_is_fine(capsys):
-    assert doctor.main() == 0
+    assert doctor.main([]) == 0
     output = capsys.readouterr().out
     assert 'Nothing is wrong.' in output and 'WRONG' not in output
     assert importlib.metadata.version('torch') in output
@@ -58,7 +58,7 @@ def test_two_owners_of_a_module(install, capsys):
     install('onedl-mmcv', '2.3.6', 'mmcv')
     install('opencv-python-headless', '5.0', 'cv2')
     install('mmcv-lite', '2.2.0', 'mmcv')
-    assert doctor.main() == 1
+    assert doctor.main([]) == 1
     output = capsys.readouterr().out
     assert 'mmcv belongs to mmcv-lite and onedl-mmcv, which' in output
     assert ('pip uninstall -y mmcv-lite onedl-mmcv && '
@@ -71,7 +71,7 @@ def test_two_owners_of_a_module(install, capsys):
 def test_a_missing_stack(hide, monkeypatch, capsys):
     hide('mmengine', 'mmcv', 'mmpretrain')
     monkeypatch.setattr(doctor, 'owners', lambda: {})
-    assert doctor.main() == 1
+    assert doctor.main([]) == 1
     output = capsys.readouterr().out
     assert 'mmengine, mmcv, mmpretrain is missing; only' in output
     assert 'Remedy: pip install "alignmix_mm[official]"' in output
@@ -221,6 +221,7 @@ def run_without(hidden, module):
         capture_output=True, text=True)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize('hidden', [
     ['mmengine', 'mmcv', 'mmpretrain'],
     ['mmengine', 'mmcv', 'mmpretrain', 'torch']])
@@ -231,8 +232,9 @@ def test_the_doctor_works_without(hidden):
     assert ('torch is missing.' in result.stdout) == ('torch' in hidden)
 
 
-def test_a_stack_that_cannot_be_imported_is_a_warning(tmp_path):
-    """The doctor can be asked then, and classes say what is wrong."""
+@pytest.mark.process
+def test_a_stack_that_cannot_be_imported_is_named(tmp_path):
+    """By the classes that need it; importing the package stays possible."""
     (tmp_path / 'mmpretrain.py').write_text('raise AssertionError("too old")')
     result = subprocess.run(
         [sys.executable, '-c',
@@ -241,8 +243,7 @@ def test_a_stack_that_cannot_be_imported_is_a_warning(tmp_path):
         capture_output=True, text=True)
     advice = 'cannot import mmpretrain (AssertionError: too old)'
     assert result.returncode == 1
-    assert result.stderr.count(advice) == 2
-    assert 'ImportError' in result.stderr
+    assert f'ImportError: alignmix_mm {advice}' in result.stderr
     assert 'python -m alignmix_mm.doctor' in result.stderr
 
 

@@ -8,12 +8,9 @@ from pathlib import Path
 
 import mmpretrain
 import pytest
-import yaml
 from mmengine.config import Config
 
-import alignmix_mm
-from alignmix_mm import shipped
-
+pytestmark = pytest.mark.process
 MIM_TOOLS = Path(mmpretrain.__file__).parent / '.mim' / 'tools'
 
 
@@ -88,17 +85,13 @@ def test_the_wheel_has_all_modules_and_mmpretrains_layout(wheel, root):
         name for name in names
         if name.startswith('alignmix_mm/') and not name.startswith(mim)}
     assert {f'{mim}/model-index.yml', f'{mim}/tools/train.py',
-            f'{mim}/tools/dist_train.sh'} <= names
+            f'{mim}/tools/dist_train.sh', 'alignmix_mm/py.typed',
+            'alignmix_mm/__init__.pyi'} <= names
     assert not [name for name in names if 'index_configs' in name]
     assert 'License-Expression: Apache-2.0' in metadata
     assert 'License-File: LICENSE' in metadata
     assert 'Requires-Dist: mmpretrain<1.3,>=1.2.0; extra == "official"' in (
         metadata)
-
-
-def test_the_citation_has_this_version(root):
-    citation = yaml.safe_load((root / 'CITATION.cff').read_text())
-    assert citation['version'] == alignmix_mm.__version__
 
 
 INSTALLED = '''
@@ -179,32 +172,11 @@ def test_doctor_and_collect_env_run(outside, installed):
     assert 'GCC: ' in output  # of MMEngine
 
 
-def test_configs_of_a_checkout(root, tmp_path):
-    assert shipped.shipped() == root
-    name = 'alignmix_r18_cifar10.py'
-    assert alignmix_mm.config_path(name) == str(root / 'configs' / name)
-    path = tmp_path / 'mine.py'
-    path.write_text(f"_base_ = 'alignmix_mm::{name}'\n")
-    cfg = Config.fromfile(path)
-    assert cfg.model.type == 'AlignMixClassifier'
-    assert '_scope_' not in cfg.model
-
-
-def test_other_packages_are_found_as_before(tmp_path):
-    path = tmp_path / 'mine.py'
-    path.write_text("_base_ = 'mmpretrain::resnet/resnet18_8xb16_cifar10.py'")
-    assert Config.fromfile(path).model.backbone.depth == 18
-
-
-def test_an_unknown_config_is_named():
-    with pytest.raises(FileNotFoundError, match='Did you mean demo/alignmix'):
-        alignmix_mm.config_path('demo/alignmix_digit.py')
-    with pytest.raises(FileNotFoundError, match='All configs are in'):
-        alignmix_mm.config_path('something_else')
-
-
-def test_a_package_without_configs_can_be_imported(tmp_path, monkeypatch):
-    monkeypatch.setattr(shipped, '__file__', str(tmp_path / 'p' / 'x.py'))
-    shipped._register_models()
-    with pytest.raises(FileNotFoundError, match='--force-reinstall'):
-        shipped.shipped()
+def test_the_console_command_runs_outside(outside, installed):
+    alignmix = installed / 'bin' / 'alignmix'
+    assert 'train a model' in call(alignmix, '--help')
+    call(alignmix, 'train', installed / 'alignmix_mm' / '.mim' / 'configs'
+         / 'demo' / 'alignmix_digits.py', '--no-validate', '--work-dir',
+         'run', '--cfg-options', 'train_cfg.max_epochs=1')
+    call(alignmix, 'report', 'run', '--out', 'report.html')
+    assert (outside / 'report.html').stat().st_size > 10_000

@@ -48,14 +48,15 @@ def main(argv: Sequence[str] | None = None) -> int | None:
     if words == ['--version']:
         print(f'alignmix_mm {__version__}')
         return 0
-    group = [name for name in COMMANDS if name.startswith(f'{words[0]} ')
-             ] if words else []
-    if group or not words or words[0] in ('-h', '--help', 'help'):
-        print(overview(group or COMMANDS))
+    words = [word for word in words if word not in ('-h', '--help', 'help')]
+    shown = [name for name in COMMANDS
+             if not words or [name.split()[0]] == words]
+    if shown:
+        print(overview(shown))
         return 0
     close = difflib.get_close_matches(' '.join(words[:2]), COMMANDS, 1, .5)
     hint = f' Did you mean {close[0]!r}?' if close else ''
-    print(f'alignmix has no command {words[0]!r}.{hint} `alignmix --help` '
+    print(f'alignmix has no command {" ".join(words[:2])!r}.{hint} `alignmix --help` '
           'lists all commands.', file=sys.stderr)
     return 2
 

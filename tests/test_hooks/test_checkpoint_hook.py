@@ -10,7 +10,7 @@ from mmengine.runner import Runner
 from small_run import small_config, write_images
 
 from alignmix_mm import checkpoints
-from alignmix_mm.cli import make_safe
+from alignmix_mm.cli.common import make_safe
 
 
 @pytest.fixture(scope='module')

@@ -7,10 +7,10 @@ import pytest
 import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from reporting.scalars import read_scalars
 from small_run import small_config, write_images
 
 from alignmix_mm import MixLogHook
+from alignmix_mm.cli.reporting.scalars import read_scalars
 from alignmix_mm.ops import assignment, pairwise_cost
 
 

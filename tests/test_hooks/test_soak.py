@@ -11,7 +11,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from small_run import small_config, write_images
 
-from alignmix_mm.cli import make_safe
+from alignmix_mm.cli.common import make_safe
 from alignmix_mm.mixing import MODES
 
 STEPS, WARM_UP = 2000, 400

@@ -35,7 +35,7 @@ def write(base: str, cfg: Config, seen: Probe, place: Place | None,
     model += _inside(seen, place) if embed is None else _embedded(seen, embed)
     model += _head(cfg, embed) + _augments(cfg)
     lines = [
-        f'# AlignMix on {Path(base).stem}, by tools/add_alignmix.py.',
+        f'# AlignMix on {Path(base).stem}, by `alignmix add`.',
         f'_base_ = [{name!r}]',
         f'custom_imports = dict(imports={imports}, '
         'allow_failed_imports=False)', '', 'model = dict(',

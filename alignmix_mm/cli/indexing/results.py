@@ -59,7 +59,7 @@ def result_of(folder: Path, epochs: int) -> dict | None:
     Returns:
         dict, optional: ``metric``, ``last``, and, of more than one
         validation, ``best`` and ``last10_median``; None if it is not
-        complete. ``metrics.json``, which ``tools/test.py --out`` writes, is
+        complete. ``metrics.json``, which `alignmix test --out` writes, is
         read if the training did not validate.
     """
     for metric, values in validations(folder).items():

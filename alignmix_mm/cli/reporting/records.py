@@ -18,7 +18,7 @@ START, END = 'System environment:', '-' * 20  # of the environment in a log
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A run of ``tools/train.py``, with tests of what it trained.
+    """A run of `alignmix train`, with tests of what it trained.
 
     Attributes:
         name (str): How the report calls it.
@@ -129,7 +129,8 @@ def read_run(folder: Path, name: str) -> RunRecord:
     table, table_source = _read_table(folder, notes)
     if not (config_text or logged or tests or table):
         raise ValueError(
-            f'{folder} holds no run of tools/train.py or tools/test.py: no '
+            f'{folder} does not hold a run of `alignmix train` or '
+            '`alignmix test`: no '
             'config, no */vis_data/scalars.json, no metrics.json, no '
             'reliability.json.')
     return RunRecord(
@@ -178,7 +179,7 @@ def _read_json(file: Path, notes: list[str]) -> dict:
 
 
 def _read_tests(folder: Path, notes: list[str]) -> dict[str, dict]:
-    """Figures of ``tools/test.py``, by the folder of each test."""
+    """Figures of `alignmix test`, by the folder of each test."""
     files = [folder / 'metrics.json', *sorted(folder.glob('*/metrics.json'))]
     tests = {file.parent.name if file.parent != folder else file.name:
              numbers(_read_json(file, notes))

@@ -1,25 +1,19 @@
 """The table of configs: rows, figures, and what counts as a result."""
 import json
-import subprocess
-import sys
 
 import pytest
+from commands import python
 from conftest import ROOT
 from mmengine.config import Config
 from mmpretrain.apis import get_model
 from mmpretrain.apis.model import ModelHub
 
+from alignmix_mm.cli.indexing import results, rows
+
 CONFIGS = {path.stem: path for path in (ROOT / 'configs').rglob('*.py')
            if '_base_' not in path.parts}
 OURS = {'Baseline', 'Input mixup', 'CutMix', 'Manifold mixup', 'AlignMix',
         'AlignMix/AE', 'AlignMix/VAE', 'Cutout'}
-
-
-@pytest.fixture
-def indexing(monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / 'tools')
-    from indexing import results, rows
-    return rows, results
 
 
 def records():
@@ -58,16 +52,14 @@ def test_every_config_has_a_name_of_its_own():
      ["authors' README, ImageNet, R-50: AlignMix"], [dict(top1_acc=79.32)]),
     ('alignmix_r18_cifar10_folder', [], []),
     ('alignmix_r18_cifar100_ood', [], [])])
-def test_a_config_stands_for_its_rows(indexing, stem, text, values):
-    rows, _ = indexing
+def test_a_config_stands_for_its_rows(stem, text, values):
     assert stem in CONFIGS
     found = rows.rows_of(stem)
     assert [str(row) for row in found] == text
     assert [rows.published(row, records()) for row in found] == values
 
 
-def test_every_row_of_our_methods_has_a_config(indexing):
-    rows, _ = indexing
+def test_every_row_of_our_methods_has_a_config():
     have = {row for stem in CONFIGS for row in rows.rows_of(stem)}
     missing = set()
     for record in records():
@@ -87,11 +79,10 @@ def test_every_row_of_our_methods_has_a_config(indexing):
     assert len(figures) == len(ablation) and all(figures)
 
 
-def test_published_figures_are_those_of_the_source(indexing):
+def test_published_figures_are_those_of_the_source():
     source = ROOT.parent / 'shared' / 'reference' / 'numbers.json'
     if not source.exists():
         pytest.skip('needs ../shared/reference/numbers.json')
-    rows, _ = indexing
     assert rows.extract(source) == records()
 
 
@@ -107,9 +98,7 @@ def write_run(folder, stem, epochs, values, **changes):
            for epoch, value in zip(range(1, epochs + 1), values)]))
 
 
-def test_results_are_those_of_complete_runs_of_unchanged_configs(
-        indexing, tmp_path):
-    _, results = indexing
+def test_results_are_those_of_complete_runs_of_unchanged_configs(tmp_path):
     stem, epochs = 'alignmix_ae_cifar10_folder', Config.fromfile(
         CONFIGS['alignmix_ae_cifar10_folder']).train_cfg.max_epochs
     values = [50. + n % 7 for n in range(epochs)]
@@ -128,8 +117,7 @@ def test_results_are_those_of_complete_runs_of_unchanged_configs(
         last=values[-1], best=56., last10_median=(tail[4] + tail[5]) / 2)])}
 
 
-def test_a_tested_checkpoint_is_a_result_too(indexing, tmp_path):
-    _, results = indexing
+def test_a_tested_checkpoint_is_a_result_too(tmp_path):
     write_run(tmp_path / 'run', 'alignmix_digits', 0, [])
     metrics = tmp_path / 'run' / 'metrics.json'
     metrics.write_text('{"accuracy/top1": 93.333, "ece": 1.0}')
@@ -139,12 +127,10 @@ def test_a_tested_checkpoint_is_a_result_too(indexing, tmp_path):
         metric='accuracy/top1', runs=[dict(last=93.33)]))
 
 
+@pytest.mark.process
 def test_the_files_are_up_to_date():
     """Parameters are those of the models as they are built now."""
-    result = subprocess.run(
-        [sys.executable, str(ROOT / 'tools' / 'index_configs.py'), '--check'],
-        capture_output=True, text=True, cwd=ROOT)
-    assert result.returncode == 0, result.stdout + result.stderr[-2000:]
+    python('tools/index_configs.py', '--check')
 
 
 def test_mmpretrain_finds_the_models():

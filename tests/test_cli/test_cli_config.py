@@ -10,7 +10,7 @@ from mmengine.runner import Runner
 from mmengine.visualization import MLflowVisBackend
 from small_run import small_config, write_images
 
-from alignmix_mm.cli import add_visualizers, make_safe
+from alignmix_mm.cli.common import add_visualizers, make_safe
 from alignmix_mm.hooks.backends import MLflowImageVisBackend
 
 

@@ -10,7 +10,7 @@ from grid import HERE, PLACES, PLANS, TASKS
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-RESULTS = HERE.parents[1] / 'benchmarks' / 'results'
+RESULTS = HERE.parent / 'benchmarks' / 'results'
 COLUMNS = {
     'best': ('best, %', '{:.2f} ± {:.2f}'),
     'last10_median': ('last 10, %', '{:.2f} ± {:.2f}'),

@@ -1,17 +1,15 @@
 """The report of runs, as a browser shows it."""
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from commands import alignmix
 from run_folders import PIXEL, epoch_lines, make_run
 
 from alignmix_mm.evaluation.functional import bin_confidences
 
+pytestmark = pytest.mark.browser
 pytest.importorskip('jinja2')
 pytest.importorskip('plotly')
 
@@ -32,11 +30,7 @@ def page(tmp_path_factory):
             make_run(folder / ('a_rather_long_name_' * 4 + '<b>'), {
                 'a': epoch_lines(1, 9, rising)[:-30]}),
             make_run(folder / 'started', {})]
-    result = subprocess.run(
-        [sys.executable, 'tools/report.py', *runs, '--out',
-         folder / 'report.html'], cwd=ROOT, capture_output=True, text=True,
-        env={**os.environ, 'PYTHONPATH': str(ROOT)})
-    assert result.returncode == 0, result.stderr[-3000:]
+    alignmix('report', *runs, '--out', folder / 'report.html')
     return folder / 'report.html'
 
 

@@ -1,14 +1,13 @@
 """Configs that a tool wrote, for six kinds of backbones."""
 import re
-import subprocess
-import sys
 
 import pytest
 import torch
-from adding.classifier import build, image_size, load
-from adding.probe import _extra_tokens, probe
-from conftest import ROOT
+from commands import alignmix
 from mmengine.config import Config
+
+from alignmix_mm.cli.adding.classifier import build, image_size, load
+from alignmix_mm.cli.adding.probe import _extra_tokens, probe
 
 CONFIGS = {  # and where mixing is known to matter
     'resnet/resnet18_8xb32_in1k': 'layer4.0',
@@ -52,11 +51,7 @@ model['neck']['dim'] = 1
 
 
 def add(config, out, *options, code=0):
-    result = subprocess.run(
-        [sys.executable, 'tools/add_alignmix.py', config, '--out', str(out),
-         *options], cwd=ROOT, capture_output=True, text=True)
-    assert result.returncode == code, result.stdout + result.stderr
-    return result.stdout + result.stderr
+    return alignmix('add', config, '--out', out, *options, code=code)
 
 
 @pytest.fixture

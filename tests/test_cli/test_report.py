@@ -13,12 +13,11 @@ from run_folders import PIXEL, epoch_lines, make_run
 pytest.importorskip('jinja2')
 pytest.importorskip('plotly')
 
-import report
-from reporting.figures import charts, thin
-from reporting.page import render
-from reporting.records import read_run, read_runs
-from reporting.tables import changed_settings, table
-
+from alignmix_mm.cli import report
+from alignmix_mm.cli.reporting.figures import charts, thin
+from alignmix_mm.cli.reporting.page import render
+from alignmix_mm.cli.reporting.records import read_run, read_runs
+from alignmix_mm.cli.reporting.tables import changed_settings, table
 from alignmix_mm.evaluation.functional import bin_confidences
 
 
@@ -201,11 +200,11 @@ def test_names_and_configs_are_escaped(tmp_path):
 
 @pytest.mark.parametrize('case, message', [
     ('nowhere', 'There is no folder'),
-    ('empty', 'holds no run of tools/train.py'),
+    ('empty', 'does not hold a run of `alignmix train`'),
     ('run/part', 'is one part of a run. Name the folder above it'),
     ('twice', 'A folder is named twice'),
     ('picture', 'There is no picture nowhere.png'),
-    ('package', r'needs plotly, which is not installed: pip install -e ".\[re')
+    ('package', r'needs plotly, which is not installed: pip install "align')
 ])
 def test_mistakes_end_with_a_reason(tmp_path, monkeypatch, case, message):
     run = make_run(tmp_path / 'run', {'part': epoch_lines(1, 1, {})})
@@ -215,10 +214,8 @@ def test_mistakes_end_with_a_reason(tmp_path, monkeypatch, case, message):
                  'package': [run]}.get(case, [tmp_path / case])
     if case == 'package':
         monkeypatch.setitem(sys.modules, 'plotly.offline', None)
-        monkeypatch.delitem(sys.modules, 'reporting.page')
+        monkeypatch.delitem(sys.modules, 'alignmix_mm.cli.reporting.page')
     out = tmp_path / 'out.html'
-    monkeypatch.setattr(sys, 'argv', [
-        'report.py', *map(str, arguments), '--out', str(out)])
     with pytest.raises(SystemExit, match=message):
-        report.main()
+        report.main([*map(str, arguments), '--out', str(out)])
     assert not out.exists()

@@ -13,7 +13,7 @@ from alignmix_mm import MixPlan
 
 @pytest.fixture
 def experiment(monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / 'tools' / 'experiments')
+    monkeypatch.syspath_prepend(ROOT / 'experiments')
     import solver_and_depth
     return solver_and_depth
 
@@ -65,6 +65,7 @@ def test_random_matching_keeps_positions_and_ignores_features(experiment):
         assert torch.equal(model.mixer.mix_map(x, plan), plan.mix(x))
 
 
+@pytest.mark.process
 def test_a_run_is_recorded_once_and_summarized(
         experiment, tmp_path, monkeypatch, capsys):
     import summary
@@ -97,6 +98,7 @@ def test_a_run_is_recorded_once_and_summarized(
         capsys.readouterr().out)
 
 
+@pytest.mark.process
 def test_a_run_that_fails_names_its_log(experiment, tmp_path, monkeypatch):
     broken = experiment.TASKS['digits']._replace(
         overrides={'train_dataloader.dataset.split': 'nowhere'})

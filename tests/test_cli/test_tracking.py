@@ -4,8 +4,11 @@ import pty
 import subprocess
 import sys
 
+import pytest
+
+pytestmark = pytest.mark.process
 SCRIPT = '''
-from alignmix_mm.cli import tracked
+from alignmix_mm.cli.common import tracked
 for n in tracked(range(3), 'Counting'):
     print('line', n)
 '''

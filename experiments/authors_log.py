@@ -5,8 +5,8 @@ Their log of CIFAR-10, R-18 gives the mean training loss and the test accuracy
 of every epoch; the learning rate is 0.1 in all of the first 500. Losses of
 single steps, by mode, are kept too.
 
-  python tools/experiments/authors_log.py              # 50 epochs, on a GPU
-  python tools/experiments/authors_log.py --epochs 1   # half an hour on a CPU
+  python experiments/authors_log.py              # 50 epochs, on a GPU
+  python experiments/authors_log.py --epochs 1   # half an hour on a CPU
 
 CIFAR-10 is read from folders of images if $ALIGNMIX_CIFAR10 names them
 ($ALIGNMIX_CIFAR10/{train,test}/<class>/<image>), else from data/cifar10.
@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 from mmengine.config import Config
 
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
+ROOT = HERE.parent
 # (first epoch, last epoch): mean and spread, read from the published log
 LOSSES = {(1, 1): (2.046, None), (10, 10): (1.215, None),
           (16, 20): (1.128, .022), (21, 30): (1.092, .015),
@@ -159,7 +159,7 @@ def main() -> None:
                   for n, value in curve['accuracy'].items()}
     path = ROOT / 'benchmarks/results' / args.name
     record = dict(
-        command=' '.join(['python', 'tools/experiments/authors_log.py',
+        command=' '.join(['python', 'experiments/authors_log.py',
                           *sys.argv[1:]]),
         published=SOURCE, device=curve['device'], torch=curve['torch'],
         steps_per_epoch=curve['steps_per_epoch'],

@@ -1,17 +1,15 @@
 """AlignMix/AE from the command line, on real digits."""
-import importlib.util
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
+from commands import alignmix, process
 from conftest import ROOT
 from mmpretrain.apis import get_model
 from mmpretrain.registry import DATASETS
 from PIL import Image
+
+from alignmix_mm.cli.drawing import alignment
+from alignmix_mm.cli.drawing import interpolation as drawing
 
 CONFIG = 'configs/demo/alignmix_ae_digits.py'
 SHORT = ['--cfg-options', 'train_cfg.max_epochs=2', 'train_cfg.val_interval=2',
@@ -19,57 +17,38 @@ SHORT = ['--cfg-options', 'train_cfg.max_epochs=2', 'train_cfg.val_interval=2',
          '100', 'default_hooks.logger.interval=1']
 
 
-def launch(*command, code=0):
-    result = subprocess.run(
-        list(map(str, command)), cwd=ROOT, capture_output=True, text=True,
-        env={**os.environ, 'OMP_NUM_THREADS': '1', 'PORT': '29531',
-             'PATH': f'{Path(sys.executable).parent}:{os.environ["PATH"]}'})
-    output = result.stdout + result.stderr
-    assert result.returncode == code, output[-4000:]
-    return output
-
-
 @pytest.fixture(scope='module')
 def trained(tmp_path_factory):
-    """Work directory of two epochs, by two processes."""
+    """Work directory of two epochs."""
     work_dir = tmp_path_factory.mktemp('ae')
-    output = launch('bash', 'tools/dist_train.sh', CONFIG, 2, '--work-dir',
-                    work_dir, *SHORT)
-    # steps without the decoder and steps without the classifier
-    assert 'loss_reconstruction' in output and ' loss:' in output
+    alignmix('train', CONFIG, '--work-dir', work_dir, *SHORT)
     return work_dir
 
 
-def load(name):
-    spec = importlib.util.spec_from_file_location(
-        name, ROOT / 'tools' / f'{name}.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope='module')
-def tool():
-    return load('visualize_interpolation')
+@pytest.mark.process
+def test_two_processes_train_different_parts(tmp_path):
+    """Steps without the decoder and steps without the classifier."""
+    output = process('bash', 'tools/dist_train.sh', CONFIG, 2, '--work-dir',
+                     tmp_path, *SHORT)
+    assert 'loss_reconstruction' in output and ' loss:' in output
 
 
 def test_pictures(trained):
-    output = launch(
-        sys.executable, 'tools/visualize_interpolation.py', CONFIG,
-        trained / 'epoch_2.pth', '--pair', 3, 5, '--steps', 3, '--out',
-        trained)
+    output = alignmix(
+        'visualize', 'interpolation', CONFIG, trained / 'epoch_2.pth',
+        '--pair', 3, 5, '--steps', 3, '--out', trained)
     for name in 'interpolation_3_5.png', 'interpolation_5_3.png':
         assert name in output
         assert np.asarray(Image.open(trained / name)).std() > 10
 
 
-def test_mixtures_are_decoded_in_both_directions(trained, tool):
+def test_mixtures_are_decoded_in_both_directions(trained):
     from mmengine.config import Config
     cfg = Config.fromfile(ROOT / CONFIG)
     model = get_model(cfg, str(trained / 'epoch_2.pth')).eval()
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
     lam = np.array([0, .3, 1], np.float32)
-    ends, decoded = tool.interpolate(model, dataset, (3, 5), lam)
+    ends, decoded = drawing.interpolate(model, dataset, (3, 5), lam)
     for n, index in enumerate((3, 5)):
         pixels = dataset[index]['inputs'].permute(1, 2, 0).numpy()
         np.testing.assert_array_equal(ends[n], pixels)
@@ -85,9 +64,9 @@ def test_mixtures_are_decoded_in_both_directions(trained, tool):
     # a weight of 0 is the partner, where it is not aligned
     np.testing.assert_allclose(decoded['unaligned'][:, 0], alone[::-1], atol=1)
     # in between, the other direction has the other weight
-    flipped = tool.decode(model, images.flip(0), 1 - lam)
+    flipped = drawing.decode(model, images.flip(0), 1 - lam)
     with model.mixer.unaligned():
-        plain = tool.decode(model, images.flip(0), 1 - lam)
+        plain = drawing.decode(model, images.flip(0), 1 - lam)
     np.testing.assert_allclose(decoded['unaligned'], plain, atol=1)
     assert not np.array_equal(decoded['aligned'], flipped)
 
@@ -97,8 +76,7 @@ def test_pictures_of_alignment(trained, own):
     """Points of Figure 2, or matches of test images."""
     names = ['matches_3_5'] if own else ['transport']
     options = [CONFIG, trained / 'epoch_2.pth', '--pair', 3, 5] * own
-    output = launch(sys.executable, 'tools/visualize_alignment.py', *options,
-                    '--out', trained)
+    output = alignmix('visualize', 'alignment', *options, '--out', trained)
     for name in names:
         assert f'{name}.png' in output and f'{name}.svg' in output
         assert np.asarray(Image.open(trained / f'{name}.png')).std() > 10
@@ -114,30 +92,30 @@ def test_matches_are_those_of_the_map_that_the_neck_aligns(
         'model = dict(neck=dict(align_size=2, embed=dict(in_channels=512)))')
     cfg = Config.fromfile(config)
     torch.save(MODELS.build(cfg.model).state_dict(), tmp_path / 'ckpt.pth')
-    tool, grids = load('visualize_alignment'), []
-    monkeypatch.setattr(tool, 'save', lambda *_: None)
-    monkeypatch.setattr(tool, 'plot_alignment', lambda a, b, plan, grid, title:
-                        grids.append((plan.shape, tuple(grid))))
-    monkeypatch.setattr(sys, 'argv', [
-        'tool', str(config), str(tmp_path / 'ckpt.pth'), '--num', '1'])
-    tool.main()
+    grids = []
+    monkeypatch.setattr(alignment, 'save', lambda *_: None)
+    monkeypatch.setattr(
+        alignment, 'plot_alignment', lambda a, b, plan, grid, title:
+        grids.append((plan.shape, tuple(grid))))
+    alignmix('visualize', 'alignment', config, tmp_path / 'ckpt.pth', '--num',
+             1)
     assert grids == [((4, 4), (2, 2))]  # the backbone's map is 4x4
 
 
 def test_a_config_without_decoder_is_refused(trained):
-    output = launch(
-        sys.executable, 'tools/visualize_interpolation.py',
-        'configs/demo/alignmix_digits.py', trained / 'epoch_2.pth', code=1)
+    output = alignmix(
+        'visualize', 'interpolation', 'configs/demo/alignmix_digits.py',
+        trained / 'epoch_2.pth', code=1)
     assert 'has no decoder' in output and 'Traceback' not in output
 
 
 @pytest.mark.parametrize('tool, options, message', [
-    ('visualize_interpolation', ['--pair', '3', '900'],
+    ('interpolation', ['--pair', '3', '900'],
      'There are 900 test images, but --pair asks for number 900'),
-    ('visualize_alignment', ['--pair', '3', '900'], 'There are 900 test'),
-    ('visualize_alignment', [], 'There is no checkpoint')])
+    ('alignment', ['--pair', '3', '900'], 'There are 900 test'),
+    ('alignment', [], 'There is no checkpoint')])
 def test_what_is_not_there_is_named(trained, tool, options, message):
     checkpoint = trained / ('epoch_2.pth' if options else 'epoch_9.pth')
-    output = launch(sys.executable, f'tools/{tool}.py', CONFIG, checkpoint,
-                    *options, '--out', trained, code=1)
+    output = alignmix('visualize', tool, CONFIG, checkpoint, *options, '--out',
+                      trained, code=1)
     assert message in output and 'Traceback' not in output

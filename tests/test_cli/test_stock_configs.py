@@ -13,8 +13,8 @@ from mmpretrain.structures import DataSample
 # config: image size; and where to mix, for those without a map before the neck
 STOCK = {
     'mmpretrain::resnet/resnet18_8xb16_cifar10.py': 32,
-    'mmpretrain::resnet/resnet50_8xb32_in1k.py': 224,
-    'mmpretrain::mobilenet_v2/mobilenet-v2_8xb32_in1k.py': 224,
+    'mmpretrain::resnet/resnet50_8xb32_in1k.py': 96,
+    'mmpretrain::mobilenet_v2/mobilenet-v2_8xb32_in1k.py': 96,
 }
 DEEP = {
     'mmpretrain::deit/deit-tiny_4xb256_in1k.py': 'layers.10',
@@ -25,6 +25,7 @@ DEEP = {
     'mmpretrain::convnext/convnext-tiny_32xb128_in1k.py': 'stages.2',
     'mmpretrain::vgg/vgg16_8xb32_in1k.py': 'features.15',
 }
+LARGE = ('swinv2', 'convnext', 'vgg')  # half a minute each
 
 
 @pytest.fixture(params=STOCK)
@@ -42,8 +43,8 @@ def build(cfg):
 
 def step(model, size):
     data = dict(
-        inputs=torch.randint(0, 255, (4, 3, size, size), dtype=torch.uint8),
-        data_samples=[DataSample().set_gt_label(n) for n in range(4)])
+        inputs=torch.randint(0, 255, (2, 3, size, size), dtype=torch.uint8),
+        data_samples=[DataSample().set_gt_label(n) for n in range(2)])
     optimizer = torch.optim.SGD(model.parameters(), 1e-3)
     model.train()
     return model.train_step(data, OptimWrapper(optimizer))['loss']
@@ -65,7 +66,9 @@ def test_without_the_first_line_it_says_so_at_the_first_step(stock):
         step(build(cfg), size)
 
 
-@pytest.mark.parametrize('name', DEEP)
+@pytest.mark.parametrize('name', [
+    pytest.param(name, marks=pytest.mark.slow if any(
+        word in name for word in LARGE) else ()) for name in DEEP])
 def test_three_lines_mix_inside_networks_without_a_last_map(name):
     """Tokens and pooled outputs; their heads stay as they are."""
     cfg = get_config(name)

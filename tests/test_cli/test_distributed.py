@@ -1,35 +1,29 @@
 """Two processes that train together, with gloo."""
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from commands import free_port, process
 from conftest import ROOT
 from small_run import small_config, write_images
 
-pytestmark = pytest.mark.skipif(
-    torch.cuda.is_available(), reason='tests the way without a GPU')
+pytestmark = [pytest.mark.process, pytest.mark.skipif(
+    torch.cuda.is_available(), reason='tests the way without a GPU')]
 
 
 def run(*command, folder='', **variables):
     """Run a script; programs in ``folder`` come first."""
-    environment = {
-        **os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONPATH': f'{ROOT}/tests',
-        'PATH': f'{folder}:{Path(sys.executable).parent}:{os.environ["PATH"]}',
-        **variables}
-    result = subprocess.run(list(map(str, command)), cwd=ROOT, text=True,
-                            capture_output=True, env=environment)
-    output = result.stdout + result.stderr
-    assert result.returncode == 0, output[-3000:]
-    return output
+    path = f'{folder}:{Path(sys.executable).parent}:{os.environ["PATH"]}'
+    return process(*command, PYTHONPATH=f'{ROOT}/tests', PATH=path,
+                   **variables)
 
 
 def launch(config, work_dir, *options):
     return run('bash', 'tools/dist_train.sh', config, 2, '--work-dir',
-               work_dir, *options, PORT='29533')
+               work_dir, *options)
 
 
 def write_config(folder, **changes):
@@ -146,7 +140,7 @@ def cluster(tmp_path):
     for program in folder.iterdir():
         program.chmod(0o755)
     return dict(folder=folder, SRUN_LOG=str(tmp_path / 'srun.txt'),
-                MASTER_PORT='29534', GPUS='2')
+                MASTER_PORT=str(free_port()), GPUS='2')
 
 
 @pytest.mark.slow
@@ -195,7 +189,7 @@ def test_synchronized_statistics_are_those_of_a_larger_batch(tmp_path):
         folder = tmp_path / name
         config = write_config(folder, epochs=3, **changes)
         run(*script, config, *([2] if script[0] == 'bash' else []),
-            '--work-dir', folder / 'run', PORT='29535')
+            '--work-dir', folder / 'run')
         return torch.load(folder / 'run' / 'epoch_3.pth',
                           weights_only=False)['state_dict']
 

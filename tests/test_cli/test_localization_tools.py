@@ -1,32 +1,14 @@
 """Localization from the command line, on made-up pictures of rectangles."""
 import json
-import os
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from commands import alignmix, process
 from PIL import Image
 
 CONFIG = 'configs/demo/alignmix_wsol_mini.py'
-
-
-def launch(*command, code=0, **environment):
-    result = subprocess.run(
-        list(map(str, command)), cwd=ROOT, capture_output=True, text=True,
-        env={**os.environ, 'OMP_NUM_THREADS': '1', 'PORT': '29527',
-             'PATH': f'{Path(sys.executable).parent}:{os.environ["PATH"]}',
-             **environment})
-    output = result.stdout + result.stderr
-    assert result.returncode == code, output[-4000:]
-    return output
-
-
-def python(*command, **options):
-    return launch(sys.executable, *command, **options)
 
 
 def rectangles(folder):
@@ -57,8 +39,8 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp('wsol')
     rectangles(folder / 'data')
     environment = dict(ALIGNMIX_WSOL=str(folder / 'data'))
-    output = python(
-        'tools/train.py', CONFIG, '--work-dir', folder / 'run',
+    output = alignmix(
+        'train', CONFIG, '--work-dir', folder / 'run',
         '--cfg-options', 'train_cfg.max_epochs=1', 'train_cfg.val_interval=1',
         'default_hooks.checkpoint.interval=1', 'train_dataloader.batch_size=5',
         'train_dataloader.num_workers=0', 'val_dataloader.num_workers=0',
@@ -68,21 +50,21 @@ def trained(tmp_path_factory):
     return folder, environment
 
 
-def evaluate(trained, *command):
+def evaluate(trained, run, *command):
     folder, environment = trained
-    output = launch(
-        *command, CONFIG, folder / 'run' / 'epoch_1.pth', *(
-            ['2'] if command[0] == 'bash' else []),
-        '--work-dir', folder / 'test' / Path(command[1]).stem, '--out',
-        folder / 'pred.pkl', '--cfg-options', 'test_dataloader.num_workers=0',
+    work_dir = folder / 'test' / command[0].replace('/', '_')
+    output = run(
+        *command, '--work-dir', work_dir, '--out', folder / 'pred.pkl',
+        '--cfg-options', 'test_dataloader.num_workers=0',
         'test_dataloader.batch_size=2', **environment)
-    run, = (folder / 'test' / Path(command[1]).stem).glob('*/metrics.json')
-    return json.loads(run.read_text()), run.parent, output
+    file, = work_dir.glob('*/metrics.json')
+    return json.loads(file.read_text()), file.parent, output
 
 
 @pytest.fixture(scope='module')
 def tested(trained):
-    return evaluate(trained, sys.executable, 'tools/test.py')
+    return evaluate(trained, alignmix, 'test', CONFIG,
+                    trained[0] / 'run' / 'epoch_1.pth')
 
 
 def test_one_command_evaluates(tested, trained):
@@ -96,9 +78,12 @@ def test_one_command_evaluates(tested, trained):
     assert 'localization/maxboxaccv2' in output
 
 
+@pytest.mark.process
 def test_two_processes_count_every_image_once(tested, trained):
     """Five images for two processes: one is there twice."""
-    metrics, run, _ = evaluate(trained, 'bash', 'tools/dist_test.sh')
+    metrics, run, _ = evaluate(
+        trained, process, 'bash', 'tools/dist_test.sh', CONFIG,
+        trained[0] / 'run' / 'epoch_1.pth', 2)
     assert metrics == pytest.approx(tested[0])
     images = json.loads((run / 'localization.json').read_text())['images']
     assert len({record['image'] for record in images}) == len(images) == 5
@@ -115,22 +100,22 @@ def test_saved_maps_give_the_same_figures(tested, trained):
         path = folder / 'maps' / image.parent.name / name
         path.parent.mkdir(parents=True, exist_ok=True)
         np.save(path, sample['cam'].numpy())
-    python('tools/localize_maps.py', folder / 'data', '--maps',
-           folder / 'maps', '--size', 112, 112, '--out', folder / 'maps.json')
+    alignmix('localize', folder / 'data', '--maps', folder / 'maps', '--size',
+             112, 112, '--out', folder / 'maps.json')
     figures = json.loads((folder / 'maps.json').read_text())
     assert len(figures) == 16  # all but those of the class
     for key, value in figures.items():
         assert value == tested[0][f'localization/{key}'], key
     path.unlink()
-    output = python('tools/localize_maps.py', folder / 'data', '--maps',
-                    folder / 'maps', code=1)
+    output = alignmix('localize', folder / 'data', '--maps', folder / 'maps',
+                      code=1)
     name = path.name.removesuffix('.npy').removesuffix('.png')
     assert f'{name}.npy should be the map of' in output
     assert 'Traceback' not in output
 
 
 def test_the_centre_is_what_has_to_be_beaten(trained):
-    output = python('tools/localize_maps.py', trained[0] / 'data')
+    output = alignmix('localize', trained[0] / 'data')
     assert 'maxboxaccv2' in output and 'n_degenerate         0' in output
 
 
@@ -139,8 +124,8 @@ def test_pictures(trained, own):
     folder, environment = trained
     out = folder / f'{own}.png', folder / f'{own}.svg'
     options = ['--images', folder / 'data' / 'images' / 'red'] * own
-    output = python(
-        'tools/visualize_localization.py', CONFIG,
+    output = alignmix(
+        'visualize', 'localization', CONFIG,
         folder / 'run' / 'epoch_1.pth', '--num', 3, *options, '--out', *out,
         **environment)
     assert str(out[0]) in output
@@ -152,21 +137,21 @@ def test_pictures(trained, own):
 
 def test_a_config_that_reads_no_files_cannot_draw_a_folder(trained):
     folder, _ = trained
-    output = python(
-        'tools/visualize_localization.py', 'configs/alignmix_r18_cifar10.py',
+    output = alignmix(
+        'visualize', 'localization', 'configs/alignmix_r18_cifar10.py',
         folder / 'run' / 'epoch_1.pth', '--images', folder, code=1)
     assert 'with LoadImageFromFile and a Resize' in output
     assert "['PackInputs']" in output and 'Traceback' not in output
 
 
-@pytest.mark.parametrize('tool', ['test', 'visualize_localization'])
-def test_missing_boxes_are_named(trained, tool, tmp_path):
+@pytest.mark.parametrize('command', ['test', 'visualize localization'])
+def test_missing_boxes_are_named(trained, command, tmp_path):
     import shutil
     folder, _ = trained
     shutil.copytree(folder / 'data', tmp_path / 'data')
     (tmp_path / 'data' / 'bounding_boxes.txt').unlink()
-    output = python(
-        f'tools/{tool}.py', CONFIG, folder / 'run' / 'epoch_1.pth',
+    output = alignmix(
+        *command.split(), CONFIG, folder / 'run' / 'epoch_1.pth',
         '--work-dir', tmp_path, code=1, ALIGNMIX_WSOL=str(tmp_path / 'data'))
     assert f'{tmp_path}/data/bounding_boxes.txt is missing' in output
     assert 'leave the metric Localization out' in output

@@ -6,8 +6,8 @@ a folder of its own. A run that is complete is not repeated, so an interrupted
 grid goes on where it stopped. CIFAR-10 is read from folders of images,
 $ALIGNMIX_CIFAR10/{train,test}/<class>/*.png.
 
-  python tools/experiments/solver_and_depth.py digits cifar10_small
-  python tools/experiments/solver_and_depth.py cifar10_full   # on a GPU
+  python experiments/solver_and_depth.py digits cifar10_small
+  python experiments/solver_and_depth.py cifar10_full   # on a GPU
 """
 import argparse
 import json
@@ -21,7 +21,7 @@ from pathlib import Path
 from grid import HERE, PLACES, PLANS, TASKS, folder_of, grid, make_config
 from summary import write
 
-TRAIN = HERE.parent / 'train.py'
+TRAIN = HERE.parent / 'tools' / 'train.py'
 
 
 def parse_args() -> argparse.Namespace:

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from mmengine.config import Config
 
-CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
+CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
 HERE = Path(__file__).resolve().parent
 
 
