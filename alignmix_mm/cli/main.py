@@ -54,10 +54,11 @@ def main(argv: Sequence[str] | None = None) -> int | None:
     if shown:
         print(overview(shown))
         return 0
-    close = difflib.get_close_matches(' '.join(words[:2]), COMMANDS, 1, .5)
+    given = ' '.join(words[:2])
+    close = difflib.get_close_matches(given, COMMANDS, 1, .5)
     hint = f' Did you mean {close[0]!r}?' if close else ''
-    print(f'alignmix has no command {" ".join(words[:2])!r}.{hint} `alignmix --help` '
-          'lists all commands.', file=sys.stderr)
+    print(f'alignmix has no command {given!r}.{hint} `alignmix --help` lists '
+          'all commands.', file=sys.stderr)
     return 2
 
 
