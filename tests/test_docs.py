@@ -13,8 +13,11 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
+from commands import alignmix
 from conftest import ROOT
 from mmengine.config import Config
+
+from alignmix_mm.cli.main import COMMANDS
 
 PAGES = [ROOT / 'README.md', *sorted(ROOT.glob('docs/**/*.md'))]
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
@@ -42,6 +45,28 @@ def help_of(script):
           contextlib.redirect_stdout(output), contextlib.suppress(SystemExit)):
         runpy.run_path(str(ROOT / script), run_name='__main__')
     return output.getvalue()
+
+
+@cache
+def help_of_command(name):
+    return alignmix(*name.split(), '--help')
+
+
+@pytest.mark.parametrize('page', PAGES, ids=NAMES)
+def test_commands_and_their_options_exist(page):
+    """In shell blocks, and wherever a command is named in the text."""
+    named = re.findall(r'`alignmix ([a-z]+(?: [a-z]+)?)', page.read_text())
+    assert all(any(name == command or name.split()[0] == command
+                   for command in [*COMMANDS, 'visualize'])
+               for name in named), named
+    for words in commands(page):
+        if words[0] != 'alignmix' or words[1] == '--help':
+            continue
+        name, = {name for name in (' '.join(words[1:3]), words[1])
+                 if name in COMMANDS}
+        for word in words[2:]:
+            if word.startswith('--'):
+                assert word in help_of_command(name), (words, word)
 
 
 @pytest.mark.parametrize('page', PAGES, ids=NAMES)
