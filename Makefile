@@ -10,7 +10,7 @@ READY := $(VENV)/.ready-$(STACK)
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -n $(or $(JOBS),auto)
 OUTER := process or browser
 
-.PHONY: demo test test-ci test-slow test-all test-matrix docs lint benchmark gpu clean
+.PHONY: demo test test-ci test-slow test-all test-matrix mutants docs lint benchmark gpu clean
 
 demo: $(READY)
 	$(BIN)/python tools/demo.py
@@ -27,6 +27,10 @@ test-slow: $(READY)
 
 test-all: $(READY)
 	$(PYTEST)
+
+# known faults in a copy of the package: each has to be caught by `make test`
+mutants: $(READY)
+	$(BIN)/python tests/mutants.py
 
 # both stacks, the oldest and the newest torch; 25 GB of environments
 test-matrix:

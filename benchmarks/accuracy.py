@@ -8,6 +8,7 @@ tell how methods compare under it, not what the paper's 2,000 epochs give. The
 test images are looked at once, with the last weights.
 """
 import argparse
+import functools
 import itertools
 import json
 import math
@@ -47,8 +48,8 @@ def rate(step: int, steps: int, peak: float) -> float:
         math.pi * (step - warmup) / (steps - warmup)))
 
 
-def run(method: str, seed: int, args: argparse.Namespace,
-        data: Path) -> dict:
+def run(method: str, seed: int, args: argparse.Namespace, data: Path,
+        trial: int | None = None) -> dict:
     """Train and test once.
 
     Args:
@@ -56,6 +57,8 @@ def run(method: str, seed: int, args: argparse.Namespace,
         seed (int): Seed of everything.
         args (Namespace): The options.
         data (Path): What :func:`pack` wrote.
+        trial (int, optional): So many steps only, to see how long one takes
+            while the others run too. Defaults to None.
 
     Returns:
         dict: Method, seed, accuracy in percent, loss, seconds of a step.
@@ -69,10 +72,13 @@ def run(method: str, seed: int, args: argparse.Namespace,
     torch.backends.cudnn.benchmark = args.device.type == 'cuda'
     MessageHub.get_current_instance().update_info(STEP_KEY, 0)
     wrapper = make_wrapper(model, args.lr, args.amp, args.device)
-    args.steps = args.epochs * (len(images) // args.batch)
+    args.steps = trial or args.epochs * (len(images) // args.batch)
     losses, start = [], time.perf_counter()
     for n, batch in enumerate(
             batches(images, arrays['train_labels'], args, seed)):
+        if n == args.steps // 2 and trial:  # the first steps choose kernels
+            losses[-1].cpu()
+            start, args.steps = time.perf_counter(), args.steps - n
         for group in wrapper.optimizer.param_groups:
             group['lr'] = rate(n, args.steps, args.lr)
         losses.append(model.train_step(batch, wrapper)['loss'].detach())
@@ -119,6 +125,28 @@ def summarize(runs: list[dict]) -> dict:
         for method, values in table.items()}
 
 
+def affordable(trials: list[dict], args: argparse.Namespace,
+               start: float) -> int:
+    """Epochs that end in time, if all steps take as long as those of trials.
+
+    Args:
+        trials (list[dict]): What :func:`run` returned.
+        args (Namespace): The options.
+        start (float): When the time began.
+
+    Returns:
+        int: At least 1.
+    """
+    step = max(trial['seconds_per_step'] for trial in trials)
+    rounds = math.ceil(len(trials) / args.jobs)
+    left = args.seconds - (time.perf_counter() - start)
+    epoch = step * (500 * 100 // args.batch)
+    epochs = max(1, int(left / rounds / epoch))
+    print(f'{1e3 * step:.1f} ms a step at most, {left:.0f} s left: '
+          f'{epochs} epochs', flush=True)
+    return epochs
+
+
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
@@ -130,6 +158,8 @@ def parse_args() -> argparse.Namespace:
                         default=['baseline', 'mixup', 'alignmix'])
     parser.add_argument('--seeds', type=int, default=3)
     parser.add_argument('--epochs', type=int, default=30)
+    parser.add_argument('--seconds', type=float, help='train for about so '
+                        'long instead: epochs follow from the time of a step')
     parser.add_argument('--lr', type=float, default=.1)
     parser.add_argument('--batch', type=int, default=128)
     parser.add_argument('--per-class', type=int, help='to try: fewer images')
@@ -150,8 +180,13 @@ def main() -> None:
     data.parent.mkdir(exist_ok=True)
     pack(args.images, args.per_class, data)
     runs, start = [], time.perf_counter()
-    tasks = itertools.product(range(args.seeds), args.methods)
+    tasks = [*itertools.product(range(args.seeds), args.methods)]
     with ProcessPoolExecutor(args.jobs, get_context('spawn')) as pool:
+        if args.seconds:
+            args.epochs = affordable(
+                [*pool.map(functools.partial(run, args=args, data=data,
+                                             trial=60),
+                           *reversed([*zip(*tasks)]))], args, start)
         futures = [pool.submit(run, method, seed, args, data)
                    for seed, method in tasks]
         for future in as_completed(futures):
