@@ -1,0 +1,76 @@
+"""Losses of ten configs at given seeds, as an earlier version had them.
+
+`python tests/golden_losses.py` writes them anew to tests/data. Do that only
+when a change of the losses is meant, and say so in the changelog.
+"""
+import copy
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.logging import MessageHub
+from mmengine.registry import init_default_scope
+from mmpretrain.registry import MODELS
+from mmpretrain.structures import DataSample
+
+import alignmix_mm  # noqa: F401
+
+ROOT = Path(__file__).resolve().parents[1]
+FILE = Path(__file__).parent / 'data' / 'golden_losses.json'
+STEPS = 5
+# config: rows and columns of the images
+CONFIGS = {
+    'alignmix_r18_cifar10': 32,
+    'alignmix_r18_cifar100_official': 32,
+    'alignmix_r18_cifar100_ae': 32,
+    'alignmix_r18_cifar100_vae': 32,
+    'ablation/alignmix_vae_xe_tensor_r18_cifar100': 32,
+    'ablation/alignmix_xa_unaligned_r18_cifar100': 32,
+    'baselines/manifold_r18_cifar100': 32,
+    'baselines/cutmix_r18_cifar10': 32,
+    'alignmix_r50_imagenet': 64,
+    'alignmix_deit_small_imagenet': 224,
+}
+
+
+def losses_of(name: str) -> list[dict[str, float]]:
+    """Losses of the first steps of a config; nothing is updated.
+
+    Args:
+        name (str): Key of ``CONFIGS``.
+
+    Returns:
+        list[dict[str, float]]: What the model returns at each step.
+    """
+    cfg = Config.fromfile(ROOT / 'configs' / f'{name}.py')
+    init_default_scope(cfg.default_scope)
+    torch.manual_seed(0)
+    np.random.seed(0)
+    MessageHub.get_current_instance().runtime_info.clear()
+    model = MODELS.build({**copy.deepcopy(cfg.model),
+                          'data_preprocessor': cfg.data_preprocessor})
+    for parameter in model.parameters():  # independent of init_weights
+        torch.nn.init.normal_(parameter, std=.05)
+    model.train()
+    size, classes = CONFIGS[name], cfg.data_preprocessor.num_classes
+    found = []
+    for step in range(STEPS):
+        torch.manual_seed(step)
+        np.random.seed(step)
+        data = dict(
+            inputs=torch.randint(0, 256, (4, 3, size, size)).byte(),
+            data_samples=[DataSample().set_gt_label((n + step) % classes)
+                          for n in range(4)])
+        with torch.no_grad():
+            losses = model(**model.data_preprocessor(data, True), mode='loss')
+        found.append({key: float(value) for key, value in losses.items()
+                      if 'loss' in key})
+    return found
+
+
+if __name__ == '__main__':
+    FILE.write_text(json.dumps(
+        {name: losses_of(name) for name in CONFIGS}, indent=1) + '\n')
+    print(FILE)
