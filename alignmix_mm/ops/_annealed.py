@@ -17,6 +17,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ._clipping import clip_cost, reduce_cost
+
 PLAIN_TAIL = 3  # last sweeps, which remove the overshoot
 SMALL, MEDIUM = 25, 64  # positions
 # Beyond e^-60 an entry carries no mass. Lower, dead positions would lose all
@@ -27,7 +29,7 @@ EXPONENT_FLOOR = -60.0
 SCALE_MIN, SCALE_MAX = 1e-18, 1e18
 # float32 resolves potentials to 2^-24 of the costs: below 2^-20 of the first
 # temperature (real features stay above) cooling would only amplify rounding.
-COLDEST = 2.0**-20
+COLDEST = {torch.float32: 2.0**-20, torch.float64: 2.0**-49}
 
 
 class Schedule(NamedTuple):
@@ -99,36 +101,28 @@ def annealed_sinkhorn(
     """
     schedule = make_schedule(*scores.shape[1:], num_iters)
     stages, stage_sweeps, final_sweeps, relaxation = schedule
-    shift, hottest = _start(scores)
-    coldest = (hottest * COLDEST).clamp_(min=1)
+    cost = clip_cost(reduce_cost(scores))
+    hottest = cost.mean(dim=2, keepdim=True).mean(dim=1, keepdim=True)
+    hottest.clamp_(min=1)
+    coldest = (hottest * COLDEST[cost.dtype]).clamp_(min=1)
+    scores = cost.neg_()
+    shift = torch.zeros_like(scores[:, :1])
     for stage in range(stages):
         temperature = torch.lerp(hottest.log(), coldest.log(),
                                  stage / stages).exp_()
         kernel = _kernel(scores, shift, temperature)
         # a plain sweep first: from afar, over-relaxation overshoots
-        v = _sweep(kernel, [1.0] + [relaxation] * (stage_sweeps - 1))
+        v = sweep(kernel, [1.0] + [relaxation] * (stage_sweeps - 1))
         shift = shift + temperature * v.log()
+        shift -= shift.amax(dim=2, keepdim=True)  # the smaller, the more digits
 
     kernel = _kernel(scores, shift, coldest)
     plain = min(PLAIN_TAIL, final_sweeps)
-    v = _sweep(kernel, [relaxation] * (final_sweeps - plain) + [1.0] * plain)
+    v = sweep(kernel, [relaxation] * (final_sweeps - plain) + [1.0] * plain)
     plan = kernel.mul_(v)
     plan /= plan.sum(dim=2, keepdim=True)
     rows, cols = plan.sum(dim=2), plan.sum(dim=1)
     return _project(plan, cols), rows, cols, schedule.total
-
-
-def _start(scores: Tensor) -> tuple[Tensor, Tensor]:
-    """Potential of the columns, ``(B, 1, s)``, and temperature, ``(B, 1, 1)``.
-
-    The temperature is the mean gap between an entry and the best of its row:
-    there all entries still matter.
-    """
-    best = scores.amax(dim=2, keepdim=True)
-    shift = (best - scores).amin(dim=1, keepdim=True)
-    reduced = scores + shift
-    gap = reduced.amax(dim=2, keepdim=True) - reduced
-    return shift, gap.mean(dim=(1, 2), keepdim=True).clamp_(min=1)
 
 
 def _kernel(scores: Tensor, shift: Tensor, temperature: Tensor) -> Tensor:
@@ -138,7 +132,7 @@ def _kernel(scores: Tensor, shift: Tensor, temperature: Tensor) -> Tensor:
     return kernel.clamp_(min=EXPONENT_FLOOR).exp_()
 
 
-def _sweep(kernel: Tensor, relaxations: list[float]) -> Tensor:
+def sweep(kernel: Tensor, relaxations: list[float]) -> Tensor:
     """Over-relaxed updates; returns the scaling of the columns, ``(B, 1, s)``.
 
     Row vectors times matrices: the other order is several times slower in
