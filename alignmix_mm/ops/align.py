@@ -123,13 +123,13 @@ def _mix_fused(x: Tensor, y: Tensor, lam: Tensor, eps: float,
                perm: Tensor | None, swap: bool, reason: str,
                num_iters: int | None = None,
                **_) -> tuple[Tensor, TransportInfo]:
-    """Everything in one kernel."""
+    """Everything in Triton kernels."""
     from ._triton import fused_mix  # not everyone has Triton
     if perm is None:
         perm = torch.arange(len(x), device=x.device)
     mixed, _, sums = fused_mix(
-        x, y, lam.expand(len(x)), perm.to(x.device).contiguous(), swap, eps,
-        num_iters)
+        x, y, lam.expand(len(x)).contiguous(), perm.to(x.device).contiguous(),
+        swap, eps, num_iters)
     sweeps = make_schedule(x.shape[2], y.shape[2], num_iters).total
     info = TransportInfo(*sums.unbind(1), sweeps, 'triton', reason)
     return mixed, info
