@@ -157,6 +157,24 @@ def _(grad, perm, count):
     return grad.new_empty(count, *grad.shape[1:])
 
 
+@torch.library.custom_op(
+    'alignmix_mm::partner_gradient', mutates_args=(),
+    schema='(Tensor grad, Tensor plan) -> Tensor')
+def partner_gradient(grad: Tensor, plan: Tensor) -> Tensor:
+    """Products ``(B, c, r)`` of ``grad`` and ``plan``, in full float32.
+
+    An operator of its own: a compiled backward pass would keep the product
+    and drop the setting.
+    """
+    with full_precision(grad.device):
+        return torch.bmm(grad, plan)
+
+
+@partner_gradient.register_fake
+def _(grad, plan):
+    return torch.bmm(grad, plan)
+
+
 def _save(ctx, inputs: tuple, output: tuple) -> None:
     _, y, lam, perm, ctx.swap, _, _ = inputs
     _, plan, sums = output
@@ -175,8 +193,7 @@ def _backward(ctx, grad: Tensor, *_) -> tuple[Tensor | None, ...]:
         return (lam * full).to(grad.dtype)
 
     def of_partner() -> Tensor:
-        with full_precision(grad.device):
-            return torch.bmm(full, (1 - lam) * plan).to(grad.dtype)
+        return partner_gradient(full, (1 - lam) * plan).to(grad.dtype)
 
     first, second = (of_partner, of_anchor) if ctx.swap else (of_anchor,
                                                               of_partner)
