@@ -1,3 +1,4 @@
+import importlib.util
 import logging
 import os
 from pathlib import Path
@@ -50,6 +51,28 @@ def backend(request):
     if request.param == 'triton':
         pytest.importorskip('triton')
     return request.param
+
+
+@pytest.fixture
+def short_schedule(monkeypatch):
+    """Few sweeps, for both backends: the interpreter takes 10 ms for one.
+
+    Masks, bounds and the order of the sweeps show after a few; whether they
+    converge is known from the torch path, which is the same algorithm.
+    """
+    from alignmix_mm.ops import _annealed
+    names = ['_annealed', 'align', 'transport']  # one is a function, too
+    if importlib.util.find_spec('triton'):
+        names.append('_triton')
+    modules = [importlib.import_module(f'alignmix_mm.ops.{name}')
+               for name in names]
+
+    def make_schedule(r, s, num_iters=None, full=_annealed.make_schedule):
+        relaxation = full(r, s).relaxation
+        return _annealed.Schedule(2, 2, num_iters or 5, relaxation)
+
+    for module in modules:
+        monkeypatch.setattr(module, 'make_schedule', make_schedule)
 
 
 @pytest.fixture

@@ -100,34 +100,50 @@ def annealed_sinkhorn(
         sums ``(B, s)`` before the projection, and the number of sweeps.
     """
     schedule = make_schedule(*scores.shape[1:], num_iters)
+    plan, _ = cool(clip_cost(reduce_cost(scores)), schedule)
+    rows, cols = plan.sum(dim=2), plan.sum(dim=1)
+    return project(plan, cols), rows, cols, schedule.total
+
+
+def cool(cost: Tensor, schedule: Schedule) -> tuple[Tensor, Tensor]:
+    """Solve from hot to cold.
+
+    Args:
+        cost (Tensor): Reduced costs in units of eps, ``(B, r, s)``; float32
+            or float64.
+        schedule (Schedule): The sweeps.
+
+    Returns:
+        tuple[Tensor, Tensor]: A plan with exact rows, ``(B, r, s)``, and the
+        potential of the columns, ``(B, 1, s)``, in units of eps.
+    """
     stages, stage_sweeps, final_sweeps, relaxation = schedule
-    cost = clip_cost(reduce_cost(scores))
+    # the mean gap between an entry and the best of its row and column: at
+    # this temperature all entries still matter
     hottest = cost.mean(dim=2, keepdim=True).mean(dim=1, keepdim=True)
     hottest.clamp_(min=1)
     coldest = (hottest * COLDEST[cost.dtype]).clamp_(min=1)
-    scores = cost.neg_()
-    shift = torch.zeros_like(scores[:, :1])
+    shift = torch.zeros_like(cost[:, :1])
     for stage in range(stages):
         temperature = torch.lerp(hottest.log(), coldest.log(),
                                  stage / stages).exp_()
-        kernel = _kernel(scores, shift, temperature)
+        kernel = _kernel(cost, shift, temperature)
         # a plain sweep first: from afar, over-relaxation overshoots
         v = sweep(kernel, [1.0] + [relaxation] * (stage_sweeps - 1))
         shift = shift + temperature * v.log()
-        shift -= shift.amax(dim=2, keepdim=True)  # the smaller, the more digits
+        shift -= shift.amax(dim=2, keepdim=True)  # small numbers, more digits
 
-    kernel = _kernel(scores, shift, coldest)
+    kernel = _kernel(cost, shift, coldest)
     plain = min(PLAIN_TAIL, final_sweeps)
     v = sweep(kernel, [relaxation] * (final_sweeps - plain) + [1.0] * plain)
     plan = kernel.mul_(v)
     plan /= plan.sum(dim=2, keepdim=True)
-    rows, cols = plan.sum(dim=2), plan.sum(dim=1)
-    return _project(plan, cols), rows, cols, schedule.total
+    return plan, shift + coldest * v.log()
 
 
-def _kernel(scores: Tensor, shift: Tensor, temperature: Tensor) -> Tensor:
-    """``exp((scores + shift) / temperature)``, the largest of a row 1."""
-    kernel = (scores + shift).div_(temperature)
+def _kernel(cost: Tensor, shift: Tensor, temperature: Tensor) -> Tensor:
+    """``exp((shift - cost) / temperature)``, the largest of a row 1."""
+    kernel = (shift - cost).div_(temperature)
     kernel -= kernel.amax(dim=2, keepdim=True)
     return kernel.clamp_(min=EXPONENT_FLOOR).exp_()
 
@@ -157,7 +173,7 @@ def sweep(kernel: Tensor, relaxations: list[float]) -> Tensor:
     return v
 
 
-def _project(plan: Tensor, cols: Tensor) -> Tensor:
+def project(plan: Tensor, cols: Tensor) -> Tensor:
     """Round a plan with exact rows onto both marginals, in place.
 
     Columns that are too heavy are scaled down; what is then missing from the

@@ -36,15 +36,13 @@ def clip_cost(cost: Tensor) -> Tensor:
     """Lower the costs that cannot carry mass.
 
     Args:
-        cost (Tensor): Reduced costs, ``(B, r, s)``, changed in place.
+        cost (Tensor): Reduced costs, ``(B, r, s)``.
 
     Returns:
         Tensor: Costs that have the same plan.
     """
-    highest = cost.amax(dim=(1, 2), keepdim=True)
-    threshold = highest.clamp(min=1).sqrt_()
-    cost = _close_gap(cost, highest, threshold)
-    return cost.minimum(_feasible_limit(cost, threshold))
+    cost = close_gap(cost)
+    return cost.minimum(feasible_limit(cost))
 
 
 def quanta(r: int, s: int) -> int:
@@ -52,10 +50,16 @@ def quanta(r: int, s: int) -> int:
     return 1 if r == s else s
 
 
-def _close_gap(cost: Tensor, highest: Tensor, threshold: Tensor) -> Tensor:
-    """Lower all costs above the threshold alike, if they are alike."""
+def _threshold(highest: Tensor) -> Tensor:
+    """Between the highest cost and eps, which is 1, in logarithms."""
+    return highest.clamp(min=1).sqrt_()
+
+
+def close_gap(cost: Tensor) -> Tensor:
+    """Lower all costs above a threshold alike, if they are alike."""
     r, s = cost.shape[1:]
-    high = cost > threshold
+    highest = cost.amax(dim=(1, 2), keepdim=True)
+    high = cost > _threshold(highest)
     ceiling = cost.masked_fill(high, 0).amax(dim=(1, 2), keepdim=True)
     floor = cost.where(high, highest).amin(dim=(1, 2), keepdim=True)
     needed = r * quanta(r, s) * (highest - floor + ceiling) + MARGIN
@@ -64,7 +68,7 @@ def _close_gap(cost: Tensor, highest: Tensor, threshold: Tensor) -> Tensor:
     return lowered.where(high, cost)
 
 
-def _feasible_limit(cost: Tensor, threshold: Tensor) -> Tensor:
+def feasible_limit(cost: Tensor) -> Tensor:
     """What no entry of an optimal plan exceeds, ``(B, 1, 1)``.
 
     A few sweeps of Sinkhorn on a kernel that falls with the square of the
@@ -74,6 +78,7 @@ def _feasible_limit(cost: Tensor, threshold: Tensor) -> Tensor:
     """
     from ._annealed import sweep  # which uses this module
     r, s = cost.shape[1:]
+    threshold = _threshold(cost.amax(dim=(1, 2), keepdim=True))
     kernel = (cost / threshold).square_().add_(1).reciprocal_()
     plan = kernel * sweep(kernel, [1.0] * FEASIBLE_SWEEPS)
     plan /= plan.sum(dim=2, keepdim=True)

@@ -10,13 +10,12 @@ import torch
 import triton
 from torch import Tensor
 
-from ._annealed import annealed_sinkhorn, make_schedule
+from ._annealed import make_schedule
 from ._dispatch import FUSED_POSITIONS
 from ._kernels import plan_kernel
 from ._kernels_large import large_plan_kernel
 from ._kernels_mix import collect_kernel, gram_kernel, mix_kernel
 from ._precision import full_precision
-from .cost import cross_cost
 
 # Warps of a plan, by the size of its tile: few, because they exchange the sums
 # of every sweep, but enough that nothing spills (benchmarks/kernel_resources.py).
@@ -204,36 +203,6 @@ def _backward(ctx, grad: Tensor, *_) -> tuple[Tensor | None, ...]:
 
 
 fused_mix.register_autograd(_backward, setup_context=_save)
-
-
-def self_check(device: torch.device) -> None:
-    """Compare every kernel with plain torch on small problems.
-
-    It runs once for each device, before the kernels are used.
-
-    Args:
-        device (torch.device): Where.
-
-    Raises:
-        RuntimeError: If they differ.
-    """
-    lam, perm = torch.full((2, ), .3), torch.tensor([1, 0])
-    for r in (FUSED_POSITIONS // 4, FUSED_POSITIONS + 1):
-        # a chirp: no two features alike, and nobody's random state is touched
-        chirp = torch.arange(2 * 2 * 8 * r).square().div(10).sin()
-        x, y = chirp.view(2, 2, 8, r)
-        cost = cross_cost(x, y[perm])
-        expected, *_ = annealed_sinkhorn(cost / -.1)
-        pairs = [(annealed_plan(cost.to(device), .1, None)[0], expected)]
-        if r <= FUSED_POSITIONS:
-            mixed, plan, _ = fused_mix(
-                *(tensor.to(device) for tensor in (x, y, lam, perm)), False,
-                .1, None)
-            aligned = torch.bmm(y[perm], expected.mT)
-            pairs += [(plan, expected), (mixed, torch.lerp(aligned, x, .3))]
-        for result, reference in pairs:
-            if not torch.allclose(result.to('cpu'), reference, atol=1e-3):
-                raise RuntimeError(f'wrong results for {r} positions')
 
 
 def _allocate(like: Tensor, batch: int, r: int) -> tuple[Tensor, Tensor]:
