@@ -25,7 +25,7 @@ SCALE_MIN = tl.constexpr(math.log2(_annealed.SCALE_MIN))
 SCALE_MAX = tl.constexpr(math.log2(_annealed.SCALE_MAX))
 LN2 = tl.constexpr(math.log(2))
 COMPILED = tl.constexpr(os.environ.get('TRITON_INTERPRET') != '1')
-HUGE = tl.constexpr(3e38)  # beyond all costs; the difference of two is not NaN
+HUGE = tl.constexpr(1e38)  # beyond all costs; the difference of two is not NaN
 TINY = tl.constexpr(2.0**-126)
 SCORE_LIMIT = tl.constexpr(_reference.SCORE_LIMIT)
 MARGIN = tl.constexpr(_clipping.MARGIN)

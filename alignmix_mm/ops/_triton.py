@@ -19,7 +19,7 @@ from ._precision import full_precision
 
 # Warps of a plan, by the size of its tile: few, because they exchange the sums
 # of every sweep, but enough that nothing spills (benchmarks/kernel_resources.py).
-WARPS = {16: 1, 32: 2, 64: 8, 128: 8, 256: 8}
+WARPS = {16: 1, 32: 1, 64: 4, 128: 8, 256: 8}
 PRODUCT_WARPS = {16: 2, 32: 4, 64: 4}  # of a product of maps
 GRAM_BLOCK = 32  # channels
 # More parts than this gives occupy no GPU better; they do not depend on the
