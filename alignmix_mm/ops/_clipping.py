@@ -10,6 +10,8 @@ in the rounding of that scale. No optimal plan notices how far above it is:
   quantum outweighs all of the lower costs together.
 - No entry of an optimal plan costs more than all of a feasible plan does.
 """
+import math
+
 from torch import Tensor
 
 MARGIN = 100.0  # a cost of so many eps more carries no mass
@@ -46,8 +48,8 @@ def clip_cost(cost: Tensor) -> Tensor:
 
 
 def quanta(r: int, s: int) -> int:
-    """Into how many parts the mass of a row may be split."""
-    return 1 if r == s else s
+    """Into how many parts plans between the marginals split a row."""
+    return s // math.gcd(r, s)
 
 
 def _threshold(highest: Tensor) -> Tensor:
