@@ -18,7 +18,8 @@ from ._kernels_mix import collect_kernel, gram_kernel, mix_kernel
 from ._precision import full_precision
 
 # Warps of a plan, by the size of its tile: few, because they exchange the sums
-# of every sweep, but enough that nothing spills (benchmarks/kernel_resources.py).
+# of every sweep, but enough that nothing spills: kernel_resources.py in
+# benchmarks/ shows it.
 WARPS = {16: 1, 32: 1, 64: 4, 128: 8, 256: 8}
 PRODUCT_WARPS = {16: 2, 32: 4, 64: 4}  # of a product of maps
 GRAM_BLOCK = 32  # channels

@@ -179,7 +179,8 @@ def test_kernels_with_wrong_results_are_not_used(monkeypatch, short_schedule,
                         args[kernel.arg_names.index(name)] = 0
                     return kernel[grid](*args, **options)
                 # half of the channels are left out
-                return kernel[(grid[0], max(1, grid[1] // 2))](*args, **options)
+                half = grid[0], max(1, grid[1] // 2)
+                return kernel[half](*args, **options)
             return launch
 
     monkeypatch.setattr(_triton, broken, Wrong())

@@ -22,7 +22,7 @@ from alignmix_mm.ops import (
 triton = pytest.importorskip('triton')
 _triton = pytest.importorskip('alignmix_mm.ops._triton', exc_type=ImportError)
 _kernels = pytest.importorskip('alignmix_mm.ops._kernels')
-_kernels_large = pytest.importorskip('alignmix_mm.ops._kernels_large')
+_kernels_rows = pytest.importorskip('alignmix_mm.ops._kernels_rows')
 
 PERM = torch.tensor([2, 0, 3, 1], device=DEVICE)  # not its own inverse
 LAM = torch.tensor([.15, .4, .75, .95], device=DEVICE)
@@ -283,7 +283,7 @@ def test_results_keep_their_tolerance_with_a_rough_logarithm(monkeypatch, r):
 
     cost = pairwise_cost(*random_maps('normal', 1, 16, r))
     expected, reference = assignment(cost, backend='torch', return_info=True)
-    for module in _kernels, _kernels_large:
+    for module in _kernels, _kernels_rows:
         monkeypatch.setattr(module, 'log2', rough)
     plan, info = assignment(cost, backend='triton', return_info=True)
     assert len(calls) > 30

@@ -1,4 +1,4 @@
-"""The same answer on every path, whatever the costs, or a bound that says so."""
+"""The same answer on every path, or a bound that says how far it is."""
 import math
 
 import pytest
@@ -213,12 +213,14 @@ def compare(batch, r, seed, backends):
 
 def check_oracle(cost, plan, bound):
     """Where plain Sinkhorn in float64 converges, the bound holds."""
+    resolved = cost.flatten(1).amax(1) < 1e9  # float64 has 1e-7 of these
+    cost, plan, bound = (tensor[resolved][:100]
+                         for tensor in (cost, plan, bound))
     exact = log_domain_plan(cost.double())
-    converged = ((exact.sum(1) - 1).abs().amax(1) < 1e-7) & (
-        cost.flatten(1).amax(1) < 1e9)  # float64 has 1e-7 of these
+    converged = (exact.sum(1) - 1).abs().amax(1) < 1e-7
     error = (plan - exact).abs().sum(2).mean(1)
     assert (error <= bound * 1.01 + 2e-6)[converged].all(), (
-        (error - bound)[converged].max())
+        error - bound)[converged].max()
     return converged.sum().item()
 
 

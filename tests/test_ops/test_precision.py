@@ -79,13 +79,17 @@ def test_both_interfaces_stay_readable_where_they_were():
 
 def test_every_product_is_a_full_one(rounding, monkeypatch):
     seen = []
-    for owner, name in ((torch, 'bmm'), (torch, 'baddbmm'),
-                        (torch.Tensor, 'baddbmm_')):
-        def spy(*args, product=getattr(owner, name), **options):
+
+    def spied(product):
+        def spy(*args, **options):
             seen.append(setting())
             return product(*args, **options)
 
-        monkeypatch.setattr(owner, name, spy)
+        return spy
+
+    for owner, name in ((torch, 'bmm'), (torch, 'baddbmm'),
+                        (torch.Tensor, 'baddbmm_')):
+        monkeypatch.setattr(owner, name, spied(getattr(owner, name)))
     a = torch.randn(2, 3, 4)
     for product in (pairwise_cost, cross_cost):
         product(a, a)
@@ -108,7 +112,8 @@ def test_compiled_code_changes_nothing(rounding, solver):
         return align_and_mix(a, a.flip(0), .4, solver=solver)
 
     expected = mix(a)
-    torch.testing.assert_close(torch.compile(mix, backend='eager')(a), expected)
+    compiled = torch.compile(mix, backend='eager')
+    torch.testing.assert_close(compiled(a), expected)
     assert setting() == rounding
 
 
