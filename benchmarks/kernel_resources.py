@@ -15,57 +15,60 @@ from measure import write
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from alignmix_mm.ops import _kernels, _kernels_large, _triton
+from alignmix_mm.ops import _kernels, _kernels_large, _kernels_mix, _triton
 from alignmix_mm.ops._dispatch import FUSED_POSITIONS
 
 SIZES = (4, 16, 25, 32, 49, 64, 100, 196, 256)
-DTYPES = ('fp32', 'bf16')
-VARIANTS = {'swap': dict(swap=True),
-            'channels_last': dict(channels_last=True)}
+DTYPES = ('fp32', 'bf16', 'fp16')
+Variant = tuple[ASTSource, dict]
 
 
-def mix_source(r: int, dtype: str, swap: bool = False,
-               channels_last: bool = False) -> tuple[ASTSource, dict]:
-    """Kernel 1 from feature maps: its source and launch options."""
+def variants(r: int, dtype: str) -> dict[str, Variant]:
+    """Kernels that maps of ``r`` positions run: sources and launch options."""
     tile = _triton.tile_of(r)
-    features = dict.fromkeys(('x_ptr', 'y_ptr', 'out_ptr'), '*' + dtype)
-    constants = dict(SWAP=swap, R=r, RP=tile, BLOCK=_triton.CHANNELS)
-    unit = ('x_cs', 'y_cs', 'out_cs') if channels_last else (
-        'x_ps', 'y_ps', 'out_ps')
-    return (_source(_kernels.mix_kernel, features, constants,
-                    (*unit, 'lam_stride')),
-            dict(num_warps=_triton.WARPS[tile]))
-
-
-def plan_source(r: int, dtype: str) -> tuple[ASTSource, dict]:
-    """Kernel 1 from a cost matrix."""
-    tile = _triton.tile_of(r)
-    return (_source(_kernels.plan_kernel, dict(cost_ptr='*' + dtype),
-                    dict(R=r, RP=tile), ('col_stride', )),
-            dict(num_warps=_triton.WARPS[tile]))
-
-
-def large_source(r: int, dtype: str) -> tuple[ASTSource, dict]:
-    """Kernel 2."""
-    tile = _triton.tile_of(r)
-    constants = dict(R=r, RP=tile, ROWS=_triton.ROWS)
-    return (_source(_kernels_large.large_plan_kernel,
-                    dict(cost_ptr='*' + dtype), constants, ('col_stride', )),
-            dict(num_warps=_triton.WARPS[tile], num_stages=1))
+    options = dict(num_warps=_triton.WARPS[tile])
+    cost = dict(score_ptr='*' + dtype)
+    if r > FUSED_POSITIONS:
+        return dict(large_plan=(
+            _source(_kernels_large.large_plan_kernel, cost,
+                    dict(R=r, RP=tile, ROWS=_triton.ROWS), ('col_stride', )),
+            dict(**options, num_stages=1)))
+    size = dict(R=r, RP=tile)
+    plan = _kernels.plan_kernel, size, ('col_stride', )
+    found = dict(plan=(_source(plan[0], cost, *plan[1:]), options),
+                 collect=(_source(_kernels_mix.collect_kernel,
+                                  dict(grad_ptr='*' + dtype,
+                                       out_ptr='*' + dtype),
+                                  dict(BATCH=128,
+                                       BLOCK=_triton.COLLECT_BLOCK)),
+                          dict(num_warps=4)))
+    options = dict(num_warps=_triton.PRODUCT_WARPS[tile])
+    maps = dict.fromkeys(('x_ptr', 'y_ptr', 'out_ptr'), '*' + dtype)
+    for suffix, flags in {
+            '': dict(SWAP=False, CHANNELS_LAST=False),
+            ' channels_last, swap': dict(SWAP=True,
+                                         CHANNELS_LAST=True)}.items():
+        for name, block in dict(gram=_triton.GRAM_BLOCK,
+                                mix=_triton.MIX_BLOCK).items():
+            kernel = getattr(_kernels_mix, f'{name}_kernel')
+            found[name + suffix] = (
+                _source(kernel, maps, dict(**size, **flags, BLOCK=block)),
+                options)
+    return found
 
 
 def _source(kernel: triton.JITFunction, types: dict, constants: dict,
-            unit: tuple[str, ...]) -> ASTSource:
+            unit: tuple[str, ...] = ()) -> ASTSource:
     """A kernel as contiguous tensors call it; the strides `unit` are 1."""
     known = {'lam_ptr': '*fp32', 'perm_ptr': '*i64', 'plan_ptr': '*fp32',
-             'sums_ptr': '*fp32', 'scale': 'fp32', 'relaxation': 'fp32',
+             'sums_ptr': '*fp32', 'part_ptr': '*fp32', 'cost_ptr': '*fp32',
+             'scale': 'fp32', 'relaxation': 'fp32',
              **types, **dict.fromkeys(constants, 'constexpr')}
     names = kernel.arg_names
     signature = {name: known.get(name, 'i32') for name in names}
     # as PyTorch allocates: pointers and counts are multiples of 16
     aligned = {(n, ): [['tt.divisibility', 16]] for n, name in enumerate(names)
-               if name.endswith('_ptr') or name in ('channels', 'x_bs', 'y_bs',
-                                                    'out_bs')}
+               if name.endswith('_ptr') or name in ('channels', 'size')}
     signature.update(dict.fromkeys(unit, 'constexpr'))
     return ASTSource(kernel, signature,
                      {**constants, **dict.fromkeys(unit, 1)}, aligned)
@@ -102,21 +105,14 @@ def _tool(name: str) -> str:
     return str(folder / name)
 
 
-def table(capability: int = 90) -> dict:
+def table(capability: int = 90, sizes: tuple = SIZES,
+          dtypes: tuple = DTYPES) -> dict:
     """Resources of every kernel, size and dtype."""
-    rows = {}
-    for dtype in DTYPES:
-        for r in SIZES:
-            sources = (dict(mix=mix_source, plan=plan_source)
-                       if r <= FUSED_POSITIONS else
-                       dict(large_plan=large_source))
-            for name, make in sources.items():
-                rows[f'{name} r={r} {dtype}'] = resources(
-                    *make(r, dtype), capability)
-        for name, option in VARIANTS.items():
-            rows[f'mix {name} r=49 {dtype}'] = resources(
-                *mix_source(49, dtype, **option), capability)
-    return rows
+    return {
+        f'{name} r={r} {dtype}': resources(source, options, capability)
+        for dtype in dtypes for r in sizes
+        for name, (source, options) in variants(r, dtype).items()
+    }
 
 
 def main() -> None:

@@ -1,3 +1,4 @@
+import importlib.util
 import logging
 import os
 from pathlib import Path
@@ -44,7 +45,12 @@ def mm_log(caplog):
     logger.removeHandler(caplog.handler)
 
 
-@pytest.fixture(params=['torch', 'triton'])
+# Convergence of the kernels takes the interpreter minutes; on a GPU, nothing.
+FULL = ['torch', pytest.param('triton', marks=(
+    () if torch.cuda.is_available() else pytest.mark.slow))]
+
+
+@pytest.fixture(params=FULL)
 def backend(request):
     """Both solve the same problems to the same tolerances."""
     if request.param == 'triton':
@@ -52,8 +58,39 @@ def backend(request):
     return request.param
 
 
+@pytest.fixture(params=['torch', 'triton'])
+def quick_backend(request):
+    """Both, but few sweeps of what the interpreter runs."""
+    if request.param == 'triton':
+        pytest.importorskip('triton')
+        if not torch.cuda.is_available():
+            request.getfixturevalue('short_schedule')
+    return request.param
+
+
 @pytest.fixture
-def solve(backend):
+def short_schedule(monkeypatch):
+    """Few sweeps, for both backends: the interpreter takes 10 ms for one.
+
+    Masks, bounds and the order of the sweeps show after a few; whether they
+    converge is known from the torch path, which is the same algorithm.
+    """
+    from alignmix_mm.ops import _annealed
+    names = ['_annealed', 'align', 'transport']  # one is a function, too
+    if importlib.util.find_spec('triton'):
+        names.append('_triton')
+    modules = [importlib.import_module(f'alignmix_mm.ops.{name}')
+               for name in names]
+
+    def make_schedule(r, s, num_iters=None, full=_annealed.make_schedule):
+        relaxation = full(r, s).relaxation
+        return _annealed.Schedule(1, 2, num_iters or 4, relaxation)
+
+    for module in modules:
+        monkeypatch.setattr(module, 'make_schedule', make_schedule)
+
+
+def _solver(backend):
     """`assignment` on DEVICE; says that the backend ran that was asked for."""
     from problems import DEVICE
 
@@ -69,8 +106,7 @@ def solve(backend):
     return run
 
 
-@pytest.fixture
-def mix(backend):
+def _mixer(backend):
     """`align_and_mix` on DEVICE with one backend, results on the CPU."""
     from problems import DEVICE
 
@@ -87,3 +123,23 @@ def mix(backend):
         return mixed.cpu()
 
     return run
+
+
+@pytest.fixture
+def solve(backend):
+    return _solver(backend)
+
+
+@pytest.fixture
+def quick_solve(quick_backend):
+    return _solver(quick_backend)
+
+
+@pytest.fixture
+def mix(quick_backend):
+    return _mixer(quick_backend)
+
+
+@pytest.fixture
+def converged_mix(backend):
+    return _mixer(backend)

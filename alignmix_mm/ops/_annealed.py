@@ -17,6 +17,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ._clipping import clip_cost, reduce_cost
+
 PLAIN_TAIL = 3  # last sweeps, which remove the overshoot
 SMALL, MEDIUM = 25, 64  # positions
 # Beyond e^-60 an entry carries no mass. Lower, dead positions would lose all
@@ -27,7 +29,7 @@ EXPONENT_FLOOR = -60.0
 SCALE_MIN, SCALE_MAX = 1e-18, 1e18
 # float32 resolves potentials to 2^-24 of the costs: below 2^-20 of the first
 # temperature (real features stay above) cooling would only amplify rounding.
-COLDEST = 2.0**-20
+COLDEST = {torch.float32: 2.0**-20, torch.float64: 2.0**-49}
 
 
 class Schedule(NamedTuple):
@@ -98,47 +100,55 @@ def annealed_sinkhorn(
         sums ``(B, s)`` before the projection, and the number of sweeps.
     """
     schedule = make_schedule(*scores.shape[1:], num_iters)
+    plan, _ = cool(clip_cost(reduce_cost(scores)), schedule)
+    rows, cols = plan.sum(dim=2), plan.sum(dim=1)
+    return project(plan, cols), rows, cols, schedule.total
+
+
+def cool(cost: Tensor, schedule: Schedule) -> tuple[Tensor, Tensor]:
+    """Solve from hot to cold.
+
+    Args:
+        cost (Tensor): Reduced costs in units of eps, ``(B, r, s)``; float32
+            or float64.
+        schedule (Schedule): The sweeps.
+
+    Returns:
+        tuple[Tensor, Tensor]: A plan with exact rows, ``(B, r, s)``, and the
+        potential of the columns, ``(B, 1, s)``, in units of eps.
+    """
     stages, stage_sweeps, final_sweeps, relaxation = schedule
-    shift, hottest = _start(scores)
-    coldest = (hottest * COLDEST).clamp_(min=1)
+    # the mean gap between an entry and the best of its row and column: at
+    # this temperature all entries still matter
+    hottest = cost.mean(dim=2, keepdim=True).mean(dim=1, keepdim=True)
+    hottest.clamp_(min=1)
+    coldest = (hottest * COLDEST[cost.dtype]).clamp_(min=1)
+    shift = torch.zeros_like(cost[:, :1])
     for stage in range(stages):
         temperature = torch.lerp(hottest.log(), coldest.log(),
                                  stage / stages).exp_()
-        kernel = _kernel(scores, shift, temperature)
+        kernel = _kernel(cost, shift, temperature)
         # a plain sweep first: from afar, over-relaxation overshoots
-        v = _sweep(kernel, [1.0] + [relaxation] * (stage_sweeps - 1))
+        v = sweep(kernel, [1.0] + [relaxation] * (stage_sweeps - 1))
         shift = shift + temperature * v.log()
+        shift -= shift.amax(dim=2, keepdim=True)  # small numbers, more digits
 
-    kernel = _kernel(scores, shift, coldest)
+    kernel = _kernel(cost, shift, coldest)
     plain = min(PLAIN_TAIL, final_sweeps)
-    v = _sweep(kernel, [relaxation] * (final_sweeps - plain) + [1.0] * plain)
+    v = sweep(kernel, [relaxation] * (final_sweeps - plain) + [1.0] * plain)
     plan = kernel.mul_(v)
     plan /= plan.sum(dim=2, keepdim=True)
-    rows, cols = plan.sum(dim=2), plan.sum(dim=1)
-    return _project(plan, cols), rows, cols, schedule.total
+    return plan, shift + coldest * v.log()
 
 
-def _start(scores: Tensor) -> tuple[Tensor, Tensor]:
-    """Potential of the columns, ``(B, 1, s)``, and temperature, ``(B, 1, 1)``.
-
-    The temperature is the mean gap between an entry and the best of its row:
-    there all entries still matter.
-    """
-    best = scores.amax(dim=2, keepdim=True)
-    shift = (best - scores).amin(dim=1, keepdim=True)
-    reduced = scores + shift
-    gap = reduced.amax(dim=2, keepdim=True) - reduced
-    return shift, gap.mean(dim=(1, 2), keepdim=True).clamp_(min=1)
-
-
-def _kernel(scores: Tensor, shift: Tensor, temperature: Tensor) -> Tensor:
-    """``exp((scores + shift) / temperature)``, the largest of a row 1."""
-    kernel = (scores + shift).div_(temperature)
+def _kernel(cost: Tensor, shift: Tensor, temperature: Tensor) -> Tensor:
+    """``exp((shift - cost) / temperature)``, the largest of a row 1."""
+    kernel = (shift - cost).div_(temperature)
     kernel -= kernel.amax(dim=2, keepdim=True)
     return kernel.clamp_(min=EXPONENT_FLOOR).exp_()
 
 
-def _sweep(kernel: Tensor, relaxations: list[float]) -> Tensor:
+def sweep(kernel: Tensor, relaxations: list[float]) -> Tensor:
     """Over-relaxed updates; returns the scaling of the columns, ``(B, 1, s)``.
 
     Row vectors times matrices: the other order is several times slower in
@@ -163,7 +173,7 @@ def _sweep(kernel: Tensor, relaxations: list[float]) -> Tensor:
     return v
 
 
-def _project(plan: Tensor, cols: Tensor) -> Tensor:
+def project(plan: Tensor, cols: Tensor) -> Tensor:
     """Round a plan with exact rows onto both marginals, in place.
 
     Columns that are too heavy are scaled down; what is then missing from the

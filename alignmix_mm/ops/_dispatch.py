@@ -1,12 +1,15 @@
 """Which backend solves a transport problem, and why."""
 import functools
 import importlib.util
+import logging
 import os
 import warnings
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+logger = logging.getLogger('alignmix_mm')
 
 BACKENDS = ('auto', 'torch', 'triton')
 MAX_POSITIONS = 256  # a larger tile of rows does not fit into registers
@@ -23,12 +26,14 @@ class Problem(NamedTuple):
         device (torch.device): Device of the tensors.
         r (int): Rows of a plan.
         s (int): Columns of a plan.
+        dtype (torch.dtype): Of the tensors. Defaults to float32.
     """
 
     solver: str
     device: torch.device
     r: int
     s: int
+    dtype: torch.dtype = torch.float32
 
 
 def check_backend(backend: str) -> None:
@@ -54,14 +59,14 @@ def supports(problem: Problem) -> tuple[bool, str]:
     Returns:
         tuple[bool, str]: The answer and its reason.
     """
-    solver, device, r, s = problem
+    solver, device, r, s, dtype = problem
     if solver != 'annealed':
         return False, f'solver={solver!r} runs in plain torch'
     if r != s:
         return False, f'{r} and {s} positions are not as many on both sides'
     if r > MAX_POSITIONS:
         return False, f'{r} positions are more than {MAX_POSITIONS}'
-    refusal = _refusal(device.type, device.index)
+    refusal = _refusal(device.type, device.index, r, dtype)
     return refusal is None, refusal or f'{device.type} device, {r} positions'
 
 
@@ -110,16 +115,27 @@ def fuses(x: Tensor, y: Tensor, lam: Tensor) -> bool:
 
 
 @torch.compiler.assume_constant_result
-def _refusal(device_type: str, index: int | None) -> str | None:
-    """Why Triton does not run on a device, None if it does."""
-    return _find_refusal(device_type, index)
+def _refusal(device_type: str, index: int | None, r: int,
+             dtype: torch.dtype) -> str | None:
+    """Why the kernels do not run on a device, None if they do."""
+    refusal = _unfit(device_type, index)
+    if refusal or device_type != 'cuda' or _interpreted():
+        return refusal
+    if index is None:
+        index = torch.cuda.current_device()
+    return _check_once(torch.device(device_type, index), r, dtype)
+
+
+def _interpreted() -> bool:
+    return os.environ.get('TRITON_INTERPRET') == '1'
 
 
 @functools.cache
-def _find_refusal(device_type: str, index: int | None) -> str | None:
+def _unfit(device_type: str, index: int | None) -> str | None:
+    """Why the kernels cannot run on a device, as far as it can be told."""
     if importlib.util.find_spec('triton') is None:
         return 'Triton is not installed'
-    if os.environ.get('TRITON_INTERPRET') == '1':
+    if _interpreted():
         return None
     if device_type != 'cuda':
         return f'Triton needs a CUDA device, not {device_type}'
@@ -129,22 +145,61 @@ def _find_refusal(device_type: str, index: int | None) -> str | None:
     if capability < OLDEST_CAPABILITY:
         return (f'the device has compute capability {capability}, the kernels '
                 f'need {OLDEST_CAPABILITY}')
-    return _failure(torch.device(device_type, index))
-
-
-def _failure(device: torch.device) -> str | None:
-    """What goes wrong when the kernels solve small problems, None if nothing.
-
-    They need a C compiler and Python's headers at run time, and a driver that
-    fits: the only check of all that is to try.
-    """
-    try:
-        from ._triton import self_check
-        self_check(device)
-    except Exception as error:  # whatever it is, plain torch still works
-        first_line = f'{type(error).__name__}: {error}'.split('\n')[0]
-        warnings.warn(
-            f'Triton does not work here ({first_line}); transport runs in '
-            'plain torch, which is slower.', stacklevel=2)
-        return f'Triton does not work here: {first_line}'
     return None
+
+
+# What the checks of devices said, by device, positions and dtype.
+_said: dict[tuple, str | None] = {}
+
+
+def _check_once(device: torch.device, r: int,
+                dtype: torch.dtype) -> str | None:
+    """What goes wrong when the kernels solve a small problem, or None.
+
+    Tensors without values cannot be compared, and nothing can be while a
+    graph is captured: then the answer is a guess, which is forgotten.
+    """
+    key = device, r, dtype
+    if key in _said:
+        return _said[key]
+    if _values_are_fake():
+        return None
+    if torch.cuda.is_current_stream_capturing():
+        return 'a graph is captured, and these kernels are not checked yet'
+    error = _failure(device, r, dtype)
+    if error is None and device not in (known[0] for known in _said):
+        logger.info('Triton kernels passed their check on %s.', device)
+    refusal = None if error is None else _describe(error)
+    if not _may_pass(error):
+        _said[key] = refusal
+    return refusal
+
+
+def _may_pass(error: Exception | None) -> bool:
+    """Whether the same check may succeed another time."""
+    return (isinstance(error, (MemoryError, OSError))
+            or 'out of memory' in str(error).lower())
+
+
+def _values_are_fake() -> bool:
+    fake = torch._C._TorchDispatchModeKey.FAKE
+    return torch._C._get_dispatch_mode(fake) is not None
+
+
+def _failure(device: torch.device, r: int,
+             dtype: torch.dtype) -> Exception | None:
+    """The error of the check, after a warning; None without one."""
+    try:
+        from ._check import self_check
+        self_check(device, r, dtype)
+    except Exception as error:  # whatever it is, plain torch still works
+        warnings.warn(
+            f'{_describe(error)}; transport runs in plain torch, which is '
+            'slower.', stacklevel=2)
+        return error
+    return None
+
+
+def _describe(error: Exception) -> str:
+    first_line = f'{type(error).__name__}: {error}'.split('\n')[0]
+    return f'Triton does not work here ({first_line})'

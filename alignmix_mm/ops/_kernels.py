@@ -1,9 +1,10 @@
 """Triton kernels of the annealed solver; `_annealed.py` is their reference.
 
-Kernel 1, for up to 64 positions, keeps the whole problem of a pair in
-registers; kernel 2, for up to 256, passes over it in blocks of rows. Tiles
-are padded to powers of two: padded entries of the kernel ``K`` are zero, and
-padded rows and columns are given the sum 1, so their scalings stay 1.
+This one, for up to 64 positions, keeps the whole problem of a pair in
+registers; that of `_kernels_large.py`, for up to 256, passes over it in
+blocks of rows. Tiles are padded to powers of two: padded entries of the
+kernel ``K`` are zero, and padded rows and columns are given the sum 1, so
+their scalings stay 1.
 
 Scalings are kept as logarithms to the base 2: an update is then an addition
 and one `exp2`.
@@ -11,21 +12,26 @@ and one `exp2`.
 import math
 import os
 
+import torch
 import triton
 import triton.language as tl
 
-from . import _annealed, cost
+from . import _annealed, _clipping, _reference
 
 PLAIN_TAIL = tl.constexpr(_annealed.PLAIN_TAIL)
-COLDEST = tl.constexpr(_annealed.COLDEST)
+COLDEST = tl.constexpr(_annealed.COLDEST[torch.float32])
 EXPONENT_FLOOR = tl.constexpr(_annealed.EXPONENT_FLOOR / math.log(2))
 SCALE_MIN = tl.constexpr(math.log2(_annealed.SCALE_MIN))
 SCALE_MAX = tl.constexpr(math.log2(_annealed.SCALE_MAX))
 LN2 = tl.constexpr(math.log(2))
 COMPILED = tl.constexpr(os.environ.get('TRITON_INTERPRET') != '1')
-PAD = tl.constexpr(-1e30)  # finite: the difference of two is not NaN
+HUGE = tl.constexpr(1e38)  # beyond all costs; the difference of two is not NaN
 TINY = tl.constexpr(2.0**-126)
-FEATURE_LIMIT = tl.constexpr(cost.FEATURE_LIMIT)
+SCORE_LIMIT = tl.constexpr(_reference.SCORE_LIMIT)
+MARGIN = tl.constexpr(_clipping.MARGIN)
+FEASIBLE_SWEEPS = tl.constexpr(_clipping.FEASIBLE_SWEEPS)
+FEASIBLE_SLACK = tl.constexpr(_clipping.FEASIBLE_SLACK)
+FEASIBLE_FACTOR = tl.constexpr(_clipping.FEASIBLE_FACTOR)
 
 
 @triton.jit
@@ -67,12 +73,104 @@ def temperature_of(hottest, stage, stages):
 
 
 @triton.jit
-def scaled_kernel(scores, shift, valid, temperature):
-    """``exp((scores + shift) / temperature)``, the largest of a row 1."""
-    reduced = tl.where(valid, scores + shift[None, :], PAD)
+def poison_of(scores, valid):
+    """NaN if one of the scores is NaN, else 0: minima and maxima drop NaN."""
+    nan = tl.where(valid & (scores != scores), float('nan'), 0.0)
+    return tl.sum(tl.sum(nan, 1), 0)
+
+
+@triton.jit
+def distance_of(scores, valid):
+    """By how much entries miss the best of their row; 0 where not valid."""
+    scores = tl.where(scores > SCORE_LIMIT, SCORE_LIMIT, scores)
+    scores = tl.where(scores < -SCORE_LIMIT, -SCORE_LIMIT, scores)
+    best = tl.max(tl.where(valid, scores, -HUGE), 1)
+    return tl.where(valid, best[:, None] - scores, 0.0)
+
+
+@triton.jit
+def lowered(cost, threshold, floor, level):
+    """Move costs above the threshold from the floor to a level."""
+    return tl.where(cost > threshold, (cost - floor) + level, cost)
+
+
+@triton.jit
+def level_of(highest, floor, ceiling, R: tl.constexpr):
+    """Where costs from `floor` to `highest` outweigh those to `ceiling`."""
+    return tl.minimum(R * (highest - floor + ceiling) + MARGIN, floor)
+
+
+@triton.jit
+def flat_kernel(cost, threshold, valid):
+    """A kernel that falls with the square of the cost."""
+    ratio = cost / threshold
+    return tl.where(valid, 1.0 / (1.0 + ratio * ratio), 0.0)
+
+
+@triton.jit
+def limit_of(spent, missing):
+    """What no entry of an optimal plan exceeds, if a plan was found."""
+    return tl.where(missing < FEASIBLE_SLACK,
+                    spent * FEASIBLE_FACTOR + MARGIN, HUGE)
+
+
+@triton.jit
+def scaled_kernel(cost, shift, valid, temperature):
+    """``exp((shift - cost) / temperature)``, the largest of a row 1."""
+    reduced = tl.where(valid, shift[None, :] - cost, -HUGE)
     reduced -= tl.max(reduced, 1)[:, None]
     exponent = tl.maximum(reduced / (LN2 * temperature), EXPONENT_FLOOR)
     return tl.where(valid, tl.exp2(exponent), 0.0)
+
+
+@triton.jit
+def recentered(shift, inside):
+    """Potentials relative to the largest: the smaller, the more digits."""
+    top = tl.max(tl.where(inside, shift, -HUGE), 0)
+    return tl.where(inside, shift - top, 0.0)
+
+
+@triton.jit
+def _sweep(kernel, log_u, log_v, inside, w):
+    """Update the columns, then the rows."""
+    cols = tl.sum(kernel * tl.exp2(log_u)[:, None], 0)
+    log_v = update(log_v, tl.where(inside, cols, 1.0), w)
+    rows = tl.sum(kernel * tl.exp2(log_v)[None, :], 1)
+    return update(log_u, tl.where(inside, rows, 1.0), w), log_v
+
+
+@triton.jit
+def _first_scaling(kernel, inside):
+    return -log2(tl.where(inside, tl.sum(kernel, 1), 1.0))
+
+
+@triton.jit
+def _normalized(kernel, log_v, inside):
+    """Scale the columns by v and the rows to 1."""
+    plan = kernel * tl.exp2(log_v)[None, :]
+    return plan / tl.where(inside, tl.sum(plan, 1), 1.0)[:, None]
+
+
+@triton.jit
+def _clipped(cost, inside, valid, R: tl.constexpr):
+    """Lower the costs that cannot carry mass; see `_clipping.py`."""
+    highest = tl.max(tl.max(cost, 1), 0)
+    threshold = tl.sqrt(tl.maximum(highest, 1.0))
+    high = cost > threshold
+    ceiling = tl.max(tl.max(tl.where(high, 0.0, cost), 1), 0)
+    floor = tl.min(tl.min(tl.where(high, cost, highest), 1), 0)
+    cost = lowered(cost, threshold, floor,
+                   level_of(highest, floor, ceiling, R))
+
+    kernel = flat_kernel(cost, threshold, valid)
+    log_u = _first_scaling(kernel, inside)
+    log_v = tl.zeros_like(log_u)
+    for _ in range(FEASIBLE_SWEEPS):
+        log_u, log_v = _sweep(kernel, log_u, log_v, inside, 1.0)
+    plan = _normalized(kernel, log_v, inside)
+    spent = tl.sum(tl.sum(plan * cost, 1), 0)
+    missing = tl.where(inside, tl.maximum(1.0 - tl.sum(plan, 0), 0.0), 0.0)
+    return tl.minimum(cost, limit_of(spent, tl.sum(missing, 0)))
 
 
 @triton.jit
@@ -84,33 +182,28 @@ def _anneal(scores, R: tl.constexpr, RP: tl.constexpr, stages, stage_sweeps,
     """
     inside = tl.arange(0, RP) < R
     valid = inside[:, None] & inside[None, :]
-    scores = tl.where(valid, scores, PAD)
-    distance = tl.max(scores, 1)[:, None] - scores
-    shift = tl.min(tl.where(valid, distance, -PAD), 0)
-    shift = tl.where(inside, shift, 0.0)
-    reduced = tl.where(valid, scores + shift[None, :], PAD)
-    gap = tl.where(valid, tl.max(reduced, 1)[:, None] - reduced, 0.0)
-    hottest = tl.maximum(tl.sum(tl.sum(gap, 1), 0) / (R * R), 1.0)
+    poison = poison_of(scores, valid)
+    cost = distance_of(scores, valid)
+    cost -= tl.min(tl.where(valid, cost, HUGE), 0)[None, :]
+    cost = _clipped(tl.where(valid, cost, 0.0), inside, valid, R)
+    hottest = tl.maximum(tl.sum(tl.sum(cost, 1) / R, 0) / R, 1.0)
 
-    kernel = scores
-    log_v = tl.zeros_like(shift)
+    kernel = cost
+    shift = tl.zeros_like(tl.sum(cost, 0))
+    log_v = shift
     for stage in range(stages + 1):
         temperature = temperature_of(hottest, stage, stages)
-        kernel = scaled_kernel(scores, shift, valid, temperature)
-        log_u = -log2(tl.where(inside, tl.sum(kernel, 1), 1.0))
+        kernel = scaled_kernel(cost, shift, valid, temperature)
+        log_u = _first_scaling(kernel, inside)
         log_v = tl.zeros_like(shift)
         for k in range(tl.where(stage < stages, stage_sweeps, final_sweeps)):
             w = relaxation_of(k, stage, stages, final_sweeps, relaxation)
-            cols = tl.sum(kernel * tl.exp2(log_u)[:, None], 0)
-            log_v = update(log_v, tl.where(inside, cols, 1.0), w)
-            rows = tl.sum(kernel * tl.exp2(log_v)[None, :], 1)
-            log_u = update(log_u, tl.where(inside, rows, 1.0), w)
-        shift += temperature * LN2 * log_v
+            log_u, log_v = _sweep(kernel, log_u, log_v, inside, w)
+        shift = recentered(shift + temperature * LN2 * log_v, inside)
 
-    plan = kernel * tl.exp2(log_v)[None, :]
-    plan /= tl.where(inside, tl.sum(plan, 1), 1.0)[:, None]
+    plan = _normalized(kernel, log_v, inside) + poison
     rows, cols = tl.sum(plan, 1), tl.sum(plan, 0)
-    return _project(plan, cols, inside), rows, cols
+    return _project(plan, cols, inside) + poison, rows, cols
 
 
 @triton.jit
@@ -124,96 +217,28 @@ def _project(plan, cols, inside):
 
 
 @triton.jit
-def _store_plan(plan_ptr, sums_ptr, pair, plan, rows, cols, R: tl.constexpr,
+def plan_kernel(score_ptr, plan_ptr, sums_ptr, splits, split_stride,
+                batch_stride, row_stride, col_stride, scale, stages,
+                stage_sweeps, final_sweeps, relaxation, R: tl.constexpr,
                 RP: tl.constexpr):
-    """Write (R, R) of the plan and its (2, R) sums."""
-    i = tl.arange(0, RP)
-    offsets = i[:, None] * R + i[None, :]
-    valid = (i < R)[:, None] & (i < R)[None, :]
-    tl.store(plan_ptr + pair * R * R + offsets, plan, mask=valid)
-    tl.store(sums_ptr + pair * 2 * R + i, rows, mask=i < R)
-    tl.store(sums_ptr + pair * 2 * R + R + i, cols, mask=i < R)
+    """One program for each pair.
 
-
-@triton.jit
-def plan_kernel(cost_ptr, plan_ptr, sums_ptr, batch_stride, row_stride,
-                col_stride, scale, stages, stage_sweeps, final_sweeps,
-                relaxation, R: tl.constexpr, RP: tl.constexpr):
-    """Kernel 1 from a cost matrix: one program for each pair."""
-    pair = tl.program_id(0).to(tl.int64)
-    i = tl.arange(0, RP)
-    valid = (i < R)[:, None] & (i < R)[None, :]
-    offsets = i[:, None] * row_stride + i[None, :] * col_stride
-    cost = tl.load(cost_ptr + pair * batch_stride + offsets, mask=valid,
-                   other=0.0)
-    plan, rows, cols = _anneal(cost.to(tl.float32) * scale, R, RP, stages,
-                               stage_sweeps, final_sweeps, relaxation)
-    _store_plan(plan_ptr, sums_ptr, pair, plan, rows, cols, R, RP)
-
-
-@triton.jit
-def _load(ptr, channel, channels, channel_stride, position_stride,
-          R: tl.constexpr, RP: tl.constexpr):
-    """A block of channels of one map, (channels, RP), float32."""
-    i = tl.arange(0, RP)
-    offsets = channel[:, None] * channel_stride + i[None, :] * position_stride
-    valid = (channel < channels)[:, None] & (i < R)[None, :]
-    return tl.load(ptr + offsets, mask=valid, other=0.0).to(tl.float32)
-
-
-@triton.jit
-def _bounded(x):
-    """Such that squares do not overflow. NaN stays NaN."""
-    x = tl.where(x > FEATURE_LIMIT, FEATURE_LIMIT, x)
-    return tl.where(x < -FEATURE_LIMIT, -FEATURE_LIMIT, x)
-
-
-@triton.jit
-def mix_kernel(x_ptr, y_ptr, lam_ptr, perm_ptr, out_ptr, plan_ptr, sums_ptr,
-               y_batch, channels, x_bs, x_cs, x_ps, y_bs, y_cs, y_ps, out_bs,
-               out_cs, out_ps, lam_stride, scale, stages, stage_sweeps,
-               final_sweeps, relaxation, SWAP: tl.constexpr, R: tl.constexpr,
-               RP: tl.constexpr, BLOCK: tl.constexpr):
-    """Kernel 1 from feature maps: plan, alignment, interpolation.
-
-    The pair of sample i is x[i] and y[perm[i]]; the second of them is the
-    anchor if SWAP. Strides: of the batch, the channels, the positions.
+    Scores come as the sum of `splits` matrices, times `scale`: parts of a
+    Gram matrix, or one cost matrix. Writes (R, R) of the plan, (2, R) sums.
     """
     pair = tl.program_id(0).to(tl.int64)
-    lam = tl.load(lam_ptr + pair * lam_stride)
-    index = tl.load(perm_ptr + pair)
-    exists = (index >= 0) & (index < y_batch)
-    lam = tl.where(exists, lam, float('nan'))  # no sample: visible, no fault
-    x_ptr += pair * x_bs
-    y_ptr += tl.where(exists, index, 0) * y_bs
-    out_ptr += pair * out_bs
-    if SWAP:
-        a_ptr, a_cs, a_ps, b_ptr, b_cs, b_ps = (
-            y_ptr, y_cs, y_ps, x_ptr, x_cs, x_ps)
-    else:
-        a_ptr, a_cs, a_ps, b_ptr, b_cs, b_ps = (
-            x_ptr, x_cs, x_ps, y_ptr, y_cs, y_ps)
-
     i = tl.arange(0, RP)
+    valid = (i < R)[:, None] & (i < R)[None, :]
+    score_ptr += pair * batch_stride
+    offsets = i[:, None] * row_stride + i[None, :] * col_stride
     scores = tl.zeros((RP, RP), tl.float32)
-    for start in range(0, channels, BLOCK):
-        c = start + tl.arange(0, BLOCK)
-        a = _bounded(_load(a_ptr, c, channels, a_cs, a_ps, R, RP))
-        b = _bounded(_load(b_ptr, c, channels, b_cs, b_ps, R, RP))
-        center = tl.sum(b, 1)[:, None] / R  # see cross_cost
-        a -= center
-        b -= center
-        scores = tl.dot(tl.trans(a), b, scores, input_precision='tf32x3')
+    for split in range(splits):
+        part = tl.load(score_ptr + split * split_stride + offsets, mask=valid,
+                       other=0.0)
+        scores += part.to(tl.float32)
     plan, rows, cols = _anneal(scores * scale, R, RP, stages, stage_sweeps,
                                final_sweeps, relaxation)
-    _store_plan(plan_ptr, sums_ptr, pair, plan, rows, cols, R, RP)
-
-    weighted = tl.trans(plan * (1.0 - lam))
-    for start in range(0, channels, BLOCK):
-        c = start + tl.arange(0, BLOCK)
-        a = _load(a_ptr, c, channels, a_cs, a_ps, R, RP)
-        b = _load(b_ptr, c, channels, b_cs, b_ps, R, RP)
-        mixed = tl.dot(b, weighted, lam * a, input_precision='tf32x3')
-        offsets = c[:, None] * out_cs + i[None, :] * out_ps
-        tl.store(out_ptr + offsets, mixed.to(out_ptr.dtype.element_ty),
-                 mask=(c < channels)[:, None] & (i < R)[None, :])
+    tl.store(plan_ptr + pair * R * R + i[:, None] * R + i[None, :], plan,
+             mask=valid)
+    tl.store(sums_ptr + pair * 2 * R + i, rows, mask=i < R)
+    tl.store(sums_ptr + pair * 2 * R + R + i, cols, mask=i < R)

@@ -1,21 +1,92 @@
-"""One place that switches autocast off."""
+"""One place that keeps matrix products in full float32."""
 import contextlib
+import functools
+import warnings
+from collections.abc import Callable, Iterator
 
 import torch
 
+FULL = ('ieee', 'none')
+BACKENDS = ('cuda', 'mkldnn')  # whose products may be rounded
+
 
 def full_precision(device: torch.device) -> contextlib.AbstractContextManager:
-    """Context in which autocast does not touch matrix products.
+    """Context in which matrix products of float32 are those of float32.
 
     At ``eps = 0.1`` real costs are thousands of ``eps``: the rounding of a
-    half precision product is larger than what decides the plan.
+    half precision or TF32 product is larger than what decides the plan. What
+    the user has set is the same again afterwards. `torch.compile` does not
+    trace through the context if there is something to set.
 
     Args:
         device (torch.device): Device of the tensors.
 
     Returns:
-        AbstractContextManager: Switches autocast off on ``device``.
+        AbstractContextManager: Switches autocast off on ``device``, and TF32
+        and bfloat16 products everywhere.
     """
+    return _without_rounding(device) if _rounds() else _no_autocast(device)
+
+
+def _no_autocast(device: torch.device) -> contextlib.AbstractContextManager:
     if not torch.amp.is_autocast_available(device.type):
         return contextlib.nullcontext()  # nothing to switch off
     return torch.autocast(device.type, enabled=False)
+
+
+@contextlib.contextmanager
+def _without_rounding(device: torch.device) -> Iterator[None]:
+    restore = _set_full()
+    try:
+        with _no_autocast(device):
+            yield
+    finally:
+        restore()
+
+
+@torch.compiler.assume_constant_result  # torch.compile guards the setting
+def _rounds() -> bool:
+    """Whether products of float32 are anything less now."""
+    if hasattr(torch._C, '_get_fp32_precision_getter'):
+        return any(value not in FULL for value in _of_backends().values())
+    return _legacy() != 'highest'
+
+
+@torch.compiler.disable
+def _of_backends() -> dict[str, str]:
+    """The settings of torch's newer interface."""
+    if not hasattr(torch._C, '_get_fp32_precision_getter'):
+        return {}
+    return {backend: torch._C._get_fp32_precision_getter(backend, 'matmul')
+            for backend in BACKENDS}
+
+
+@torch.compiler.disable
+def _legacy() -> str | None:
+    """The setting of the older one; None if both have been used."""
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # that there is a newer one
+        try:
+            return torch.get_float32_matmul_precision()
+        except RuntimeError:
+            return None
+
+
+@torch.compiler.disable
+def _set_full() -> Callable[[], None]:
+    """Set full precision; returns what sets it back."""
+    # Some versions of torch refuse products if the two interfaces disagree:
+    # the older one sets both, the newer one only itself.
+    legacy, settings = _legacy(), _of_backends()
+    _assign('highest' if legacy else None, dict.fromkeys(settings, 'ieee'))
+    return functools.partial(_assign, legacy, settings)
+
+
+@torch.compiler.disable
+def _assign(legacy: str | None, settings: dict[str, str]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        if legacy is not None:
+            torch.set_float32_matmul_precision(legacy)
+        for backend, value in settings.items():
+            torch._C._set_fp32_precision_setter(backend, 'matmul', value)

@@ -4,7 +4,7 @@ import math
 import torch
 from torch import Tensor
 
-SCORE_LIMIT = 1e30  # sums of a few of them stay finite
+SCORE_LIMIT = 1e32  # sums of a few thousand of them stay finite
 
 
 def scale_cost(cost: Tensor, eps: float) -> Tensor:

@@ -10,19 +10,25 @@ import torch
 import triton
 from torch import Tensor
 
-from ._annealed import annealed_sinkhorn, make_schedule
+from ._annealed import make_schedule
 from ._dispatch import FUSED_POSITIONS
-from ._kernels import mix_kernel, plan_kernel
+from ._kernels import plan_kernel
 from ._kernels_large import large_plan_kernel
+from ._kernels_mix import collect_kernel, gram_kernel, mix_kernel
 from ._precision import full_precision
-from .cost import cross_cost
 
-# Warps of a program, by the size of its tile: few, because they exchange the
-# sums of every sweep, but enough that nothing spills: see
-# benchmarks/kernel_resources.py.
-WARPS = {16: 1, 32: 2, 64: 8, 128: 8, 256: 8}
-CHANNELS = 32  # of a block of kernel 1
-ROWS = 32  # of a block of kernel 2
+# Warps of a plan, by the size of its tile: few, because they exchange the sums
+# of every sweep, but enough that nothing spills: kernel_resources.py in
+# benchmarks/ shows it.
+WARPS = {16: 1, 32: 1, 64: 4, 128: 8, 256: 8}
+PRODUCT_WARPS = {16: 2, 32: 4, 64: 4}  # of a product of maps
+GRAM_BLOCK = 32  # channels
+# More parts than this gives occupy no GPU better; they do not depend on the
+# batch, whose size shall not change the rounding of a pair.
+GRAM_BLOCKS = 8
+MIX_BLOCK = 64
+COLLECT_BLOCK = 1024
+ROWS = 32  # of a block of large_plan_kernel
 FUSION = dict(enable_fp_fusion=True)  # Triton is about to change its default
 
 
@@ -43,24 +49,34 @@ def annealed_plan(cost: Tensor, eps: float,
         sums before the projection, ``(B, 2, r)``; float32.
     """
     batch, r = cost.shape[:2]
-    plan, sums = _allocate(cost, batch, r)
-    tile = tile_of(r)
-    arguments = (cost, plan, sums, *cost.stride(), -1 / eps,
-                 *make_schedule(r, r, num_iters))
     with _current(cost.device):
         if r <= FUSED_POSITIONS:
-            plan_kernel[(batch, )](
-                *arguments, R=r, RP=tile, num_warps=WARPS[tile], **FUSION)
-        else:
-            large_plan_kernel[(batch, )](
-                *arguments, R=r, RP=tile, ROWS=ROWS, num_warps=WARPS[tile],
-                num_stages=1, **FUSION)
+            return _plan(cost.unsqueeze(0), -1 / eps, num_iters)
+        plan, sums = _allocate(cost, batch, r)
+        tile = tile_of(r)
+        large_plan_kernel[(batch, )](
+            cost, torch.empty_like(plan), plan, sums, *cost.stride(), -1 / eps,
+            *make_schedule(r, r, num_iters), R=r, RP=tile, ROWS=ROWS,
+            num_warps=WARPS[tile], num_stages=1, **FUSION)
     return plan, sums
 
 
 @annealed_plan.register_fake
 def _(cost, eps, num_iters):
     return _allocate(cost, *cost.shape[:2])
+
+
+def _plan(parts: Tensor, scale: float,
+          num_iters: int | None) -> tuple[Tensor, Tensor]:
+    """Plans and sums of the scores ``scale * parts.sum(0)``, (B, r, r)."""
+    splits, batch, r = parts.shape[:3]
+    plan, sums = _allocate(parts, batch, r)
+    tile = tile_of(r)
+    plan_kernel[(batch, )](
+        parts, plan, sums, splits, *parts.stride(), scale,
+        *make_schedule(r, r, num_iters), R=r, RP=tile, num_warps=WARPS[tile],
+        **FUSION)
+    return plan, sums
 
 
 @torch.library.custom_op(
@@ -70,13 +86,14 @@ def _(cost, eps, num_iters):
 def fused_mix(x: Tensor, y: Tensor, lam: Tensor, perm: Tensor, swap: bool,
               eps: float,
               num_iters: int | None) -> tuple[Tensor, Tensor, Tensor]:
-    """Plan, alignment and interpolation in one kernel, up to 64 positions.
+    """Plan, alignment and interpolation, up to 64 positions.
 
     Args:
-        x (Tensor): First maps, ``(B, c, r)``, any strides.
+        x (Tensor): First maps, ``(B, c, r)``. Dense maps are read where they
+            are, also with the channels last.
         y (Tensor): Second maps, ``(B', c, r)``, of the same dtype; that of
-            sample ``i`` is ``y[perm[i]]``. It is not copied.
-        lam (Tensor): Weight of the anchors, ``(B, )``, float32.
+            sample ``i`` is ``y[perm[i]]``. It is not gathered.
+        lam (Tensor): Weight of the anchors, ``(B, )``, float32, contiguous.
         perm (Tensor): ``(B, )``, int64, contiguous.
         swap (bool): Whether the second map is the anchor.
         eps (float): Entropic regularization.
@@ -87,21 +104,75 @@ def fused_mix(x: Tensor, y: Tensor, lam: Tensor, perm: Tensor, swap: bool,
         ``(B, r, r)`` and sums ``(B, 2, r)`` as of :func:`annealed_plan`.
     """
     batch, channels, r = x.shape
-    mixed = torch.empty_like(x)
-    plan, sums = _allocate(x, batch, r)
+    mixed, channels_last = _mixed(x), _channels_last(x)
+    x, y = _dense(x, channels_last), _dense(y, channels_last)
+    blocks = triton.cdiv(channels, GRAM_BLOCK)
+    splits = triton.cdiv(blocks, GRAM_BLOCKS)
     tile = tile_of(r)
+    common = dict(SWAP=swap, CHANNELS_LAST=channels_last, R=r, RP=tile,
+                  num_warps=PRODUCT_WARPS[tile], **FUSION)
     with _current(x.device):
-        mix_kernel[(batch, )](
-            x, y, lam, perm, mixed, plan, sums, len(y), channels,
-            *x.stride(), *y.stride(), *mixed.stride(), lam.stride(0), 2 / eps,
-            *make_schedule(r, r, num_iters), SWAP=swap, R=r, RP=tile,
-            BLOCK=CHANNELS, num_warps=WARPS[tile], **FUSION)
+        parts = x.new_empty(splits, batch, r, r, dtype=torch.float32)
+        gram_kernel[(batch, splits)](
+            x, y, perm, parts, len(y), channels, triton.cdiv(blocks, splits),
+            BLOCK=GRAM_BLOCK, **common)
+        plan, sums = _plan(parts, 2 / eps, num_iters)
+        mix_kernel[(batch, triton.cdiv(channels, MIX_BLOCK))](
+            x, y, lam, perm, plan, mixed, len(y), channels, BLOCK=MIX_BLOCK,
+            **common)
     return mixed, plan, sums
 
 
 @fused_mix.register_fake
 def _(x, y, lam, perm, swap, eps, num_iters):
-    return torch.empty_like(x), *_allocate(x, len(x), x.shape[2])
+    return _mixed(x), *_allocate(x, len(x), x.shape[2])
+
+
+@torch.library.custom_op(
+    'alignmix_mm::collect', mutates_args=(),
+    schema='(Tensor grad, Tensor perm, int count) -> Tensor')
+def collect(grad: Tensor, perm: Tensor, count: int) -> Tensor:
+    """Sum gradients by partner, whether ``perm`` has repetitions or not.
+
+    Args:
+        grad (Tensor): ``(B, c, r)``.
+        perm (Tensor): ``(B, )``, int64, contiguous.
+        count (int): Partners ``B'``.
+
+    Returns:
+        Tensor: ``(B', c, r)``; entry ``j`` is the sum over ``perm[i] = j``.
+    """
+    grad = grad.contiguous()
+    total = grad.new_empty(count, *grad.shape[1:])
+    size = total.shape[1:].numel()
+    with _current(grad.device):
+        collect_kernel[(count, triton.cdiv(size, COLLECT_BLOCK))](
+            grad, perm, total, len(grad), size, BLOCK=COLLECT_BLOCK,
+            BATCH=triton.next_power_of_2(max(1, len(grad))))
+    return total
+
+
+@collect.register_fake
+def _(grad, perm, count):
+    return grad.new_empty(count, *grad.shape[1:])
+
+
+@torch.library.custom_op(
+    'alignmix_mm::partner_gradient', mutates_args=(),
+    schema='(Tensor grad, Tensor plan) -> Tensor')
+def partner_gradient(grad: Tensor, plan: Tensor) -> Tensor:
+    """Products ``(B, c, r)`` of ``grad`` and ``plan``, in full float32.
+
+    An operator of its own: a compiled backward pass would keep the product
+    and drop the setting.
+    """
+    with full_precision(grad.device):
+        return torch.bmm(grad, plan)
+
+
+@partner_gradient.register_fake
+def _(grad, plan):
+    return torch.bmm(grad, plan)
 
 
 def _save(ctx, inputs: tuple, output: tuple) -> None:
@@ -116,47 +187,23 @@ def _backward(ctx, grad: Tensor, *_) -> tuple[Tensor | None, ...]:
     """Gradients of the maps; none flows through the plan."""
     lam, perm, plan = ctx.saved_tensors
     lam = lam.view(-1, 1, 1)
-    with full_precision(grad.device):
-        full = grad.float()
-        anchor = (lam * full).to(grad.dtype)
-        partner = torch.bmm(full, (1 - lam) * plan).to(grad.dtype)
-    first, second = (partner, anchor) if ctx.swap else (anchor, partner)
-    scattered = second.new_zeros(ctx.y_batch, *second.shape[1:])
-    scattered.index_add_(0, perm, second)
-    return first, scattered, *[None] * 5
+    full = grad.float()
+
+    def of_anchor() -> Tensor:
+        return (lam * full).to(grad.dtype)
+
+    def of_partner() -> Tensor:
+        return partner_gradient(full, (1 - lam) * plan).to(grad.dtype)
+
+    first, second = (of_partner, of_anchor) if ctx.swap else (of_anchor,
+                                                              of_partner)
+    of_x, of_y = ctx.needs_input_grad[:2]
+    return (first() if of_x else None,
+            collect(second(), perm, ctx.y_batch) if of_y else None,
+            *[None] * 5)
 
 
 fused_mix.register_autograd(_backward, setup_context=_save)
-
-
-def self_check(device: torch.device) -> None:
-    """Compare every kernel with plain torch on small problems.
-
-    It runs once for each device, before the kernels are used.
-
-    Args:
-        device (torch.device): Where.
-
-    Raises:
-        RuntimeError: If they differ.
-    """
-    lam, perm = torch.full((2, ), .3), torch.tensor([1, 0])
-    for r in (FUSED_POSITIONS // 4, FUSED_POSITIONS + 1):
-        # a chirp: no two features alike, and nobody's random state is touched
-        chirp = torch.arange(2 * 2 * 8 * r).square().div(10).sin()
-        x, y = chirp.view(2, 2, 8, r)
-        cost = cross_cost(x, y[perm])
-        expected, *_ = annealed_sinkhorn(cost / -.1)
-        pairs = [(annealed_plan(cost.to(device), .1, None)[0], expected)]
-        if r <= FUSED_POSITIONS:
-            mixed, plan, _ = fused_mix(
-                *(tensor.to(device) for tensor in (x, y, lam, perm)), False,
-                .1, None)
-            aligned = torch.bmm(y[perm], expected.mT)
-            pairs += [(plan, expected), (mixed, torch.lerp(aligned, x, .3))]
-        for result, reference in pairs:
-            if not torch.allclose(result.to('cpu'), reference, atol=1e-3):
-                raise RuntimeError(f'wrong results for {r} positions')
 
 
 def _allocate(like: Tensor, batch: int, r: int) -> tuple[Tensor, Tensor]:
@@ -175,3 +222,20 @@ def _current(device: torch.device) -> contextlib.AbstractContextManager:
     if device.type == 'cuda':
         return torch.cuda.device(device)
     return contextlib.nullcontext()
+
+
+def _channels_last(x: Tensor) -> bool:
+    return x.stride(1) < x.stride(2)
+
+
+def _dense(x: Tensor, channels_last: bool) -> Tensor:
+    """Maps (B, c, r) in one of the two layouts that the kernels read."""
+    return x.mT.contiguous().mT if channels_last else x.contiguous()
+
+
+def _mixed(x: Tensor) -> Tensor:
+    """Memory of mixed maps, in the layout of x."""
+    batch, channels, r = x.shape
+    if _channels_last(x):
+        return x.new_empty(batch, r, channels).mT
+    return x.new_empty(batch, channels, r)

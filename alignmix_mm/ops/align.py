@@ -1,10 +1,14 @@
 """Alignment and interpolation of feature maps, eqs. (10) to (13)."""
+import functools
+
 import torch
 from torch import Tensor
 
 from ._annealed import make_schedule
+from ._bound import error_bound
 from ._dispatch import Problem, choose_backend, fuses
 from ._precision import full_precision
+from .cost import cross_cost
 from .transport import SOLVER_COSTS, TransportInfo, assignment, check_options
 
 
@@ -62,14 +66,14 @@ def align_and_mix(A: Tensor,
             or a tensor ``()`` or ``(B, )``.
         eps (float): Entropic regularization. Defaults to 0.1.
         perm (Tensor, optional): ``(B, )``, int64; the partner of sample ``i``
-            is ``A2[perm[i]]``. The fused kernel reads it without a gathered
+            is ``A2[perm[i]]``. The fused kernels read it without a gathered
             copy. Defaults to None, which is ``A2[i]``.
         solver (str): ``'annealed'`` or ``'log'``, see :func:`assignment`.
             Defaults to ``'annealed'``.
         swap (bool): Whether the two maps change place, eq. (13):
             ``A2[perm[i]]`` is the anchor then. Defaults to False.
         backend (str): See :func:`assignment`. Up to 64 positions,
-            ``'triton'`` does everything in one kernel. Defaults to
+            ``'triton'`` does everything in kernels of its own. Defaults to
             ``'auto'``.
         return_info (bool): Whether to return a :class:`TransportInfo` too.
             Defaults to False.
@@ -86,7 +90,7 @@ def align_and_mix(A: Tensor,
     check_options(solver, eps, backend=backend, **options)
     _check_pairs(A, A2, perm)
     x, y = A.flatten(2), A2.flatten(2)
-    problem = Problem(solver, A.device, x.shape[2], y.shape[2])
+    problem = Problem(solver, A.device, x.shape[2], y.shape[2], A.dtype)
     chosen, reason = choose_backend(backend, problem)
     lam = _weights(lam, x)
     if chosen == 'triton' and fuses(x, y, lam):
@@ -123,16 +127,23 @@ def _mix_fused(x: Tensor, y: Tensor, lam: Tensor, eps: float,
                perm: Tensor | None, swap: bool, reason: str,
                num_iters: int | None = None,
                **_) -> tuple[Tensor, TransportInfo]:
-    """Everything in one kernel."""
+    """Everything in Triton kernels."""
     from ._triton import fused_mix  # not everyone has Triton
     if perm is None:
         perm = torch.arange(len(x), device=x.device)
-    mixed, _, sums = fused_mix(
-        x, y, lam.expand(len(x)), perm.to(x.device).contiguous(), swap, eps,
-        num_iters)
+    perm = perm.to(x.device).contiguous()
+    mixed, plan, sums = fused_mix(
+        x, y, lam.expand(len(x)).contiguous(), perm, swap, eps, num_iters)
     sweeps = make_schedule(x.shape[2], y.shape[2], num_iters).total
-    info = TransportInfo(*sums.unbind(1), sweeps, 'triton', reason)
+    bound = functools.partial(_fused_bound, x, y, perm, swap, plan, eps)
+    info = TransportInfo(*sums.unbind(1), sweeps, 'triton', reason, bound)
     return mixed, info
+
+
+def _fused_bound(x: Tensor, y: Tensor, perm: Tensor, swap: bool, plan: Tensor,
+                 eps: float) -> Tensor:
+    a, b = (y[perm], x) if swap else (x, y[perm])
+    return error_bound(cross_cost(a.detach(), b.detach()), plan, eps)
 
 
 def _check_pairs(A: Tensor, A2: Tensor, perm: Tensor | None) -> None:
@@ -157,7 +168,7 @@ def _weights(lam: float | Tensor, x: Tensor) -> Tensor:
     """The weights of the anchors, ``(1, )`` or ``(B, )``, of x's precision."""
     dtype = torch.promote_types(x.dtype, torch.float32)
     if not isinstance(lam, Tensor):  # full() does not wait for the device
-        return torch.full((1, ), lam, dtype=dtype, device=x.device)
+        return torch.full((len(x), ), lam, dtype=dtype, device=x.device)
     if lam.numel() not in (1, len(x)):
         raise ValueError('Expected `lam` to be a number or a tensor of shape '
                          f'() or ({len(x)}, ), but got {tuple(lam.shape)}.')

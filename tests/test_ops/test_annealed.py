@@ -17,8 +17,6 @@ from alignmix_mm.ops import _annealed, assignment, pairwise_cost
 
 # float32 sums of up to 256 entries that are themselves rounded
 MARGIN = 2e-6
-# what runs in the kernels: one and both sides of each padding, odd sizes
-SIZES = [1, 2, 3, 4, 5, 15, 16, 17, 49, 64, 65, 100]
 
 
 def assert_assignment(plan):
@@ -38,8 +36,11 @@ def test_golden_2x2(solve):  # T5
     torch.testing.assert_close(plan[0], expected, atol=1e-6, rtol=0)
 
 
-@pytest.mark.parametrize('scale', [.05, .3, 1., 3., 100.])
-@pytest.mark.parametrize('r', SIZES)
+# POT takes seconds where costs are a few eps: not every size for each scale
+@pytest.mark.parametrize('r, scale', [
+    (1, 1.), (2, .3), (2, 3.), (3, 1.), (3, 100.), (4, .05), (4, 3.), (5, .3),
+    (15, 3.), (15, .05), (16, .3), (16, 100.), (17, 1.), (49, .3), (49, 100.),
+    (64, .05), (64, 3.), (65, .3), (65, 100.), (100, .05), (100, 1.)])
 def test_agrees_with_pot(solve, r, scale):
     a, b = torch.randn(2, 17, r) * scale, torch.randn(2, 17, r) * scale
     cost = pairwise_cost(a, b)
@@ -84,8 +85,9 @@ def test_hard_costs_are_linear_assignments(solve, backend, r):
         assert (matrix * assigned).sum() < least * (1 + 1e-4)
 
 
-@pytest.mark.parametrize('r, s', [(12, 15), (15, 12), (7, 1), (1, 7), (4, 49)])
-@pytest.mark.parametrize('scale', [.1, 1., 10.])
+@pytest.mark.parametrize('r, s, scale', [
+    (12, 15, .1), (12, 15, 1.), (15, 12, 10.), (15, 12, 1.), (7, 1, 1.),
+    (1, 7, 10.), (4, 49, .1), (4, 49, 10.)])
 def test_more_positions_on_one_side(r, s, scale):
     a, b = torch.randn(3, 8, r) * scale, torch.randn(3, 8, s) * scale
     cost = pairwise_cost(a, b)
@@ -194,9 +196,8 @@ def test_schedule(r, s, expected):
 
 def test_no_denormals():
     """They make exp and products several times slower on a CPU."""
-    cost = gaussian_cost(4, 512, 16, 16)
-    shift, hottest = _annealed._start(-cost / .1)
-    kernel = _annealed._kernel(-cost / .1, shift, torch.ones_like(hottest))
+    scores = -gaussian_cost(4, 512, 16, 16) / .1
+    kernel = _annealed._kernel(-scores, torch.zeros(4, 1, 16), torch.ones(()))
     assert kernel.min() > 1e-30 and kernel.max() == 1
 
 
@@ -226,39 +227,39 @@ def test_large_exponents_do_not_underflow(solve):  # T7
     assert_assignment(solve(cost)[0])
 
 
-def test_autocast_and_half_precision_change_nothing(solve):  # T7
+def test_autocast_and_half_precision_change_nothing(quick_solve):  # T7
     cost = gaussian_cost(2, 64, 16, 16)
-    expected, _ = solve(cost)
+    expected, _ = quick_solve(cost)
     with torch.autocast('cpu', torch.bfloat16):
-        assert torch.equal(solve(cost)[0], expected)
+        assert torch.equal(quick_solve(cost)[0], expected)
     for coarse in cost.bfloat16(), cost.half(), cost.double():
-        plan, _ = solve(coarse)
+        plan, _ = quick_solve(coarse)
         assert plan.dtype == torch.float32
-        assert torch.equal(plan, solve(coarse.float())[0])
+        assert torch.equal(plan, quick_solve(coarse.float())[0])
 
 
 @pytest.mark.parametrize('r', [16, 49])
-def test_a_plan_does_not_depend_on_its_neighbours(solve, r):
+def test_a_plan_does_not_depend_on_its_neighbours(quick_solve, r):
     cost = gaussian_cost(6, 32, r, r)
     cost[1] *= 1e6  # an outlier pair
-    together, _ = solve(cost)
+    together, _ = quick_solve(cost)
     for i in range(6):
         # equal up to the order of summation in batched products
         torch.testing.assert_close(
-            solve(cost[i:i + 1])[0][0], together[i], atol=1e-4, rtol=0)
+            quick_solve(cost[i:i + 1])[0][0], together[i], atol=1e-4, rtol=0)
 
 
-@pytest.mark.parametrize('r', [5, 70])
-def test_non_contiguous_cost_and_empty_batch(solve, r):
-    cost = gaussian_cost(3, 8, r, r)
+@pytest.mark.parametrize('r', [5, 66])
+def test_non_contiguous_cost_and_empty_batch(quick_solve, r):
+    cost = gaussian_cost(1, 8, r, r)
     strided = cost.mT.contiguous().mT
     assert not strided.is_contiguous()
-    torch.testing.assert_close(solve(strided)[0], solve(cost)[0])
-    larger = torch.zeros(3, r + 2, r + 3)
+    torch.testing.assert_close(quick_solve(strided)[0], quick_solve(cost)[0])
+    larger = torch.zeros(1, r + 2, r + 3)
     larger[:, 1:-1, 2:-1] = cost
     torch.testing.assert_close(
-        solve(larger[:, 1:-1, 2:-1])[0], solve(cost)[0])
-    assert solve(cost[:0])[0].shape == (0, r, r)
+        quick_solve(larger[:, 1:-1, 2:-1])[0], quick_solve(cost)[0])
+    assert quick_solve(cost[:0])[0].shape == (0, r, r)
 
 
 def test_num_iters_is_the_budget(solve):
@@ -272,9 +273,9 @@ def test_num_iters_is_the_budget(solve):
         assert_assignment(plan)  # rounding makes them exact all the same
 
 
-def test_violations_are_of_the_iterate(solve):
+def test_violations_are_of_the_iterate(quick_solve):
     """The sums of rows that were normalized, of columns that were not."""
-    _, info = solve(gaussian_cost(2, 32, 16, 16), num_iters=1)
+    _, info = quick_solve(gaussian_cost(2, 32, 16, 16), num_iters=1)
     assert info.row_violation.shape == info.col_violation.shape == (2, )
     assert info.row_violation.max() < MARGIN < info.col_violation.max()
     by_hand = (info.col_sums - 1).abs().mean(1)
