@@ -83,7 +83,6 @@ def make_schedule(r: int, s: int, num_iters: int | None = None) -> Schedule:
                     1.8 if max(r, s) < 49 else 1.9)
 
 
-@torch.compiler.disable  # inductor makes the small products slower
 def annealed_sinkhorn(
     scores: Tensor,
     num_iters: int | None = None,
@@ -100,9 +99,27 @@ def annealed_sinkhorn(
         sums ``(B, s)`` before the projection, and the number of sweeps.
     """
     schedule = make_schedule(*scores.shape[1:], num_iters)
+    return *_solve(scores, num_iters), schedule.total
+
+
+# An operator is opaque to torch.compile, which would make the small products
+# slower, and compiles what is around it as one graph.
+@torch.library.custom_op(
+    'alignmix_mm::annealed_sinkhorn', mutates_args=(),
+    schema='(Tensor scores, int? num_iters) -> (Tensor, Tensor, Tensor)')
+def _solve(scores: Tensor,
+           num_iters: int | None) -> tuple[Tensor, Tensor, Tensor]:
+    schedule = make_schedule(*scores.shape[1:], num_iters)
     plan, _ = cool(clip_cost(reduce_cost(scores)), schedule)
     rows, cols = plan.sum(dim=2), plan.sum(dim=1)
-    return project(plan, cols), rows, cols, schedule.total
+    return project(plan, cols), rows, cols
+
+
+@_solve.register_fake
+def _(scores, num_iters):
+    batch, r, s = scores.shape
+    return (scores.new_empty(batch, r, s), scores.new_empty(batch, r),
+            scores.new_empty(batch, s))
 
 
 def cool(cost: Tensor, schedule: Schedule) -> tuple[Tensor, Tensor]:

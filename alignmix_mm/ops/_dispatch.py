@@ -9,6 +9,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ._compiling import constant_result
+
 logger = logging.getLogger('alignmix_mm')
 
 BACKENDS = ('auto', 'torch', 'triton')
@@ -114,7 +116,7 @@ def fuses(x: Tensor, y: Tensor, lam: Tensor) -> bool:
             and not lam.requires_grad)
 
 
-@torch.compiler.assume_constant_result
+@constant_result
 def _refusal(device_type: str, index: int | None, r: int,
              dtype: torch.dtype) -> str | None:
     """Why the kernels do not run on a device, None if they do."""

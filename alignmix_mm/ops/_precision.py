@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 
 import torch
 
+from ._compiling import constant_result, uncompiled
+
 FULL = ('ieee', 'none')
 BACKENDS = ('cuda', 'mkldnn')  # whose products may be rounded
 
@@ -44,7 +46,7 @@ def _without_rounding(device: torch.device) -> Iterator[None]:
         restore()
 
 
-@torch.compiler.assume_constant_result  # torch.compile guards the setting
+@constant_result  # torch.compile guards the setting
 def _rounds() -> bool:
     """Whether products of float32 are anything less now."""
     if hasattr(torch._C, '_get_fp32_precision_getter'):
@@ -52,7 +54,7 @@ def _rounds() -> bool:
     return _legacy() != 'highest'
 
 
-@torch.compiler.disable
+@uncompiled
 def _of_backends() -> dict[str, str]:
     """The settings of torch's newer interface."""
     if not hasattr(torch._C, '_get_fp32_precision_getter'):
@@ -61,7 +63,7 @@ def _of_backends() -> dict[str, str]:
             for backend in BACKENDS}
 
 
-@torch.compiler.disable
+@uncompiled
 def _legacy() -> str | None:
     """The setting of the older one; None if both have been used."""
     with warnings.catch_warnings():
@@ -72,7 +74,7 @@ def _legacy() -> str | None:
             return None
 
 
-@torch.compiler.disable
+@uncompiled
 def _set_full() -> Callable[[], None]:
     """Set full precision; returns what sets it back."""
     # Some versions of torch refuse products if the two interfaces disagree:
@@ -82,7 +84,7 @@ def _set_full() -> Callable[[], None]:
     return functools.partial(_assign, legacy, settings)
 
 
-@torch.compiler.disable
+@uncompiled
 def _assign(legacy: str | None, settings: dict[str, str]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')

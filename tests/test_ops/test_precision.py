@@ -3,6 +3,7 @@ import warnings
 
 import pytest
 import torch
+import torch._dynamo  # lists functions that a test replaces
 
 from alignmix_mm.ops import align, align_and_mix, pairwise_cost
 from alignmix_mm.ops._precision import full_precision

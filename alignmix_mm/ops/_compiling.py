@@ -1,0 +1,45 @@
+"""What torch.compile has to know, without importing the compiler.
+
+``torch.compiler.disable`` and its like import all of ``torch._dynamo``, which
+takes as long as torch itself.
+"""
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, TypeVar
+
+import torch
+
+from .._on_import import when_imported
+
+Function = TypeVar('Function', bound=Callable[..., Any])
+
+
+def constant_result(function: Function) -> Function:
+    """Mark a function as ``torch.compiler.assume_constant_result`` does.
+
+    Args:
+        function (Callable): Returns the same whenever a graph is compiled.
+
+    Returns:
+        Callable: The function.
+    """
+    function._dynamo_marked_constant = True
+    return function
+
+
+def uncompiled(function: Function) -> Function:
+    """Apply ``torch.compiler.disable`` once the compiler is imported.
+
+    Args:
+        function (Callable): A function of a module that looks it up by its
+            name whenever it is called.
+
+    Returns:
+        Callable: The function.
+    """
+    def disable(_: ModuleType) -> None:
+        function.__globals__[function.__name__] = torch.compiler.disable(
+            function)
+
+    when_imported('torch._dynamo', disable)
+    return function
