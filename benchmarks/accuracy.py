@@ -109,7 +109,7 @@ def pack(folder: Path, per_class: int | None, out: Path) -> None:
     for split, count in (('train', 500), ('test', 100)):
         images, labels = read_classes(
             folder / split, min(count, per_class or count), 32)
-        arrays[f'{split}_images'] = images.numpy()
+        arrays[f'{split}_images'] = images.flip(1).numpy()  # RGB
         arrays[f'{split}_labels'] = labels.numpy()
     np.savez(out, **arrays)
 
@@ -176,9 +176,10 @@ def main() -> None:
     """Train all, print, write after each run."""
     args = parse_args()
     name = args.name or f'accuracy_{args.config}_{args.device.type}'
-    data = Path('work_dirs') / f'{name}.npz'
+    data = Path('work_dirs') / f'cifar100_{args.per_class or "all"}.npz'
     data.parent.mkdir(exist_ok=True)
-    pack(args.images, args.per_class, data)
+    if not data.exists():
+        pack(args.images, args.per_class, data)
     runs, start = [], time.perf_counter()
     tasks = [*itertools.product(range(args.seeds), args.methods)]
     with ProcessPoolExecutor(args.jobs, get_context('spawn')) as pool:

@@ -109,7 +109,6 @@ def main() -> None:
         rows[name] = measure(make)
         print(f'{name:<30} {rows[name]}', flush=True)
     print(write(args.name, dict(
-        device=torch.cuda.get_device_name(), torch=torch.__version__,
         triton=triton.__version__, milliseconds=rows)))
 
 
