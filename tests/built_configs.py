@@ -9,6 +9,7 @@ import json
 
 import mmengine.config.utils
 import torch
+import torch.nn.functional as F
 from conftest import ROOT
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
@@ -48,10 +49,11 @@ class NoWeights(TorchFunctionMode):
     """Parameters have shapes and no values: on the device `meta`."""
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
-        kwargs = kwargs or {}
-        if func is torch.empty:
-            kwargs.setdefault('device', None)
-            kwargs['device'] = kwargs['device'] or 'meta'
+        kwargs = dict(kwargs or {})
+        if func is torch.empty and kwargs.get('device') is None:
+            kwargs['device'] = 'meta'
+        if func is F.batch_norm:  # keeps shapes; slow on this device
+            return args[0]
         return func(*args, **kwargs)
 
 
@@ -59,17 +61,20 @@ class NoWeights(TorchFunctionMode):
 def structure(name):
     """The model of a config, without weights; shared, so do not change it."""
     with NoWeights():
-        return build(_read(name))
+        return build(_read(name)).to('meta').eval()
 
 
 @functools.cache
 def forward_shapes(name, size):
     """Shapes of the last feature map and of the scores, computing neither."""
-    model = copy.deepcopy(structure(name)).to('meta').eval()
-    maps = []
-    model.backbone.register_forward_hook(
+    model, maps = structure(name), []
+    listener = model.backbone.register_forward_hook(
         lambda module, args, output: maps.append(output[-1]))
-    scores = model(torch.empty(2, 3, size, size, device='meta'))
+    try:
+        with NoWeights():
+            scores = model(torch.empty(2, 3, size, size))
+    finally:
+        listener.remove()
     while not isinstance(maps[0], torch.Tensor):  # of a transformer
         maps[0] = maps[0][-1]
     return tuple(maps[0].shape), tuple(scores.shape)
@@ -122,11 +127,21 @@ def _strip(value):
         value, list | tuple) else value
 
 
-def by_kind_of_step():
-    """Names of configs, those together whose steps are alike."""
-    groups = {}
+def steps_to_take():
+    """Names of configs with every network and every way of mixing.
+
+    Mixup and CutMix are over before the network starts: one is enough.
+    """
+    names, seen = [], set()
     for name in NAMES:
-        key = json.dumps([_strip(_read(name).model.to_dict()),
-                          image_size(name)], sort_keys=True)
-        groups.setdefault(key, []).append(name)
-    return list(groups.values())
+        model = _strip(_read(name).model.to_dict())
+        size = min(image_size(name), 65)  # larger ones are made smaller
+        kinds = [[model, size]]
+        if not model['type'].startswith('AlignMix'):
+            augments = model.pop('train_cfg', None)
+            kinds.append([model['type'], augments])
+        kinds = {json.dumps(kind, sort_keys=True) for kind in kinds}
+        if not kinds <= seen:
+            names.append(name)
+            seen |= kinds
+    return names

@@ -6,12 +6,12 @@ import torch
 from built_configs import (
     NAMES,
     build,
-    by_kind_of_step,
     for_a_step,
     forward_shapes,
     image_size,
     read,
     run_pipeline,
+    steps_to_take,
     structure,
 )
 from mmengine.optim import OptimWrapper, build_optim_wrapper
@@ -54,9 +54,8 @@ def test_builds_and_takes_its_images(name):
             optimizer=wrapper, epoch_length=10))
 
 
-@pytest.mark.parametrize('name', [group[0] for group in by_kind_of_step()])
+@pytest.mark.parametrize('name', steps_to_take())
 def test_does_a_step(name):
-    """One config for each network, size and way of mixing."""
     cfg, size = for_a_step(name)
     model = build(cfg).train()
     classes = cfg.data_preprocessor.num_classes
