@@ -7,7 +7,6 @@ import copy
 import functools
 import json
 
-import mmengine.config.utils
 import torch
 import torch.nn.functional as F
 from conftest import ROOT
@@ -22,9 +21,6 @@ FOLDER = ROOT / 'configs'
 NAMES = sorted(
     path.relative_to(FOLDER).with_suffix('').as_posix()
     for path in FOLDER.rglob('*.py') if '_base_' not in path.parts)
-
-# MMEngine reads 85 metafiles whenever a config inherits one of MMPretrain
-mmengine.config.utils.load = functools.cache(mmengine.config.utils.load)
 
 
 @functools.cache
