@@ -28,6 +28,8 @@ def train(cfg, resume=None):
     cfg.experiment_name = f'{os.path.basename(cfg.work_dir)}_{time.time_ns()}'
     runner = Runner.from_cfg(cfg)
     runner.train()
+    if runner.train_dataloader._iterator is not None:  # of workers that stay
+        runner.train_dataloader._iterator._shutdown_workers()
     return runner
 
 
@@ -130,6 +132,7 @@ def start(config, *options):
 
 
 @pytest.mark.slow
+@pytest.mark.process
 @pytest.mark.parametrize('seed', range(4))
 def test_killed_at_random_moments(images, tmp_path, seed):
     """SIGKILL, several times in one run, then on to the end."""
