@@ -1,6 +1,4 @@
 """Every config of the repository builds, and is what its name says."""
-import copy
-
 import pytest
 import torch
 from built_configs import (
@@ -170,16 +168,29 @@ def test_imagenet_schedule_is_appendix_b():
     assert cfg.auto_scale_lr.base_batch_size == 4 * 100
 
 
+def test_the_recipe_of_cutmix_is_that_of_its_authors():
+    cfg = read('baselines/baseline_r50_imagenet_cutmix_recipe')
+    assert cfg.train_cfg.max_epochs == 300
+    assert cfg.param_scheduler.milestones == [75, 150, 225]
+    assert cfg.optim_wrapper.optimizer == dict(
+        type='SGD', lr=.1, momentum=.9, weight_decay=1e-4, nesterov=True)
+
+
 @pytest.mark.parametrize('name, epochs, milestones', [
     ('alignmix_r18_cifar10', 2000, (500, 1000, 1500)),
     ('alignmix_r18_cifar100', 2000, (500, 1000, 1500)),
     ('alignmix_wrn16_8_cifar100_ae', 2000, (500, 1000, 1500)),
-    ('alignmix_r18_tinyimagenet', 1200, (600, 900))])
+    ('alignmix_r18_tinyimagenet', 1200, (600, 900)),
+    ('baselines/baseline_r18_cifar10', 2000, (500, 1000, 1500)),
+    ('baselines/manifold_wrn16_8_cifar100', 2000, (500, 1000, 1500)),
+    ('baselines/cutmix_r18_tinyimagenet', 1200, (600, 900))])
 def test_schedule_of_small_images_is_appendix_b(name, epochs, milestones):
     cfg = read(name)
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], 0.1)
     schedulers = []
-    for options in copy.deepcopy(cfg.param_scheduler):
+    warm_up = isinstance(cfg.param_scheduler, list)
+    for options in (cfg.param_scheduler if warm_up else
+                    [cfg.param_scheduler]):
         options.pop('convert_to_iter_based', None)  # here a step is an epoch
         schedulers.append(PARAM_SCHEDULERS.build(
             dict(optimizer=optimizer, **options)))
@@ -189,7 +200,8 @@ def test_schedule_of_small_images_is_appendix_b(name, epochs, milestones):
         optimizer.step()
         for scheduler in schedulers:
             scheduler.step()
-    assert rates[0] == pytest.approx(1e-3)  # the warm-up, not in the paper
+    assert warm_up == name.startswith('alignmix')  # it is not in the paper
+    assert rates[0] == pytest.approx(1e-3 if warm_up else .1)
     assert rates[5] == pytest.approx(.1)
     for n, epoch in enumerate(milestones):
         assert rates[epoch - 1] == pytest.approx(.1**(n + 1)), epoch

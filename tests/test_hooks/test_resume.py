@@ -116,12 +116,14 @@ def test_steps_draw_different_numbers(images, tmp_path):
     runner = train(small_config(images, tmp_path, epochs=1))
     hook, = [h for h in runner.hooks
              if type(h).__name__ == 'ReproducibleHook']
-    drawn = set()
+    drawn = []
     for step in (0, 1, 0):
         runner.train_loop._iter = step
         hook.before_train_iter(runner, 0)
-        drawn.add((float(torch.rand(())), random.random(), np.random.rand()))
-    assert len(drawn) == 2
+        drawn.append((float(torch.rand(())), random.random(),
+                      np.random.rand()))
+    assert drawn[0] == drawn[2]
+    assert not set(drawn[0]) & set(drawn[1])  # by none of the three
 
 
 def start(config, *options):
