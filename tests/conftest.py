@@ -1,3 +1,5 @@
+import functools
+import gc
 import importlib.util
 import logging
 import os
@@ -14,6 +16,32 @@ if not torch.cuda.is_available():
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / 'shared' / 'data'
+
+
+def pytest_configure():
+    """Let MMEngine do once what it does for every config, alike each time."""
+    try:
+        from mmengine.config import config, utils
+    except ImportError:  # without the stack
+        return
+    # 85 metafiles, when a config inherits one of MMPretrain
+    utils.load = functools.cache(utils.load)
+    format_code = config.FormatCode
+
+    @functools.cache
+    def formatted(text, style, **options):
+        return format_code(text, style_config=dict(style), **options)
+
+    def format_once(text, style_config, **options):
+        return formatted(text, tuple(style_config.items()), **options)
+
+    config.FormatCode = format_once
+
+
+def pytest_collection_finish():
+    """What was imported stays: MMEngine collects for every data set."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,7 @@
 import http.server
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -51,6 +52,26 @@ def test_mmengine_writes_that_way(tmp_path, monkeypatch):
     assert (tmp_path / 'b').read_bytes() == b'x'
 
 
+def test_the_old_file_stays_until_the_new_one_is_flushed(
+        tmp_path, monkeypatch):
+    path, seen = tmp_path / 'file', []
+    path.write_bytes(b'old')
+
+    def look(step, call):
+        def run(*args):
+            seen.append((step, path.read_bytes(), [
+                other.read_bytes() for other in tmp_path.glob('*.part')]))
+            return call(*args)
+        return run
+
+    monkeypatch.setattr(checkpoints.os, 'fsync', look('flush', os.fsync))
+    monkeypatch.setattr(checkpoints.Path, 'replace',
+                        look('rename', checkpoints.Path.replace))
+    checkpoints.write_whole(b'new', path)
+    assert seen == [(step, b'old', [b'new']) for step in ('flush', 'rename')]
+    assert path.read_bytes() == b'new' and os.listdir(tmp_path) == ['file']
+
+
 KILLED = '''
 import sys
 from pathlib import Path
@@ -62,6 +83,7 @@ for n in range(100000):
 '''
 
 
+@pytest.mark.process
 @pytest.mark.parametrize('delay', [.02, .05, .13, .3])
 def test_a_killed_process_leaves_a_whole_file(tmp_path, delay):
     path = tmp_path / 'file'
@@ -78,23 +100,23 @@ def test_a_killed_process_leaves_a_whole_file(tmp_path, delay):
         len(data) == 30_000_000 and len(set(data)) == 1)
 
 
-FULL = '''
-import resource, signal, sys
-from pathlib import Path
-from alignmix_mm.checkpoints import write_whole
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-write_whole(b'x' * 3_000_000, Path(sys.argv[1]))
-'''
-
-
-def test_no_space_left(tmp_path):
+@pytest.fixture
+def small_files():
     """The limit of the size of files stands for that of the disk."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_no_space_left(tmp_path, small_files):
     path = tmp_path / 'epoch_2.pth'
     path.write_bytes(b'old')
-    result = subprocess.run([sys.executable, '-c', FULL, str(path)],
-                            capture_output=True, text=True)
-    message = result.stderr.strip().splitlines()[-1]
+    with pytest.raises(OSError) as error:
+        checkpoints.write_whole(b'x' * 3_000_000, path)
+    message = str(error.value)
     assert str(path) in message and '2.9 MiB' in message
     assert '--resume' in message and 'max_keep_ckpts' in message
     assert path.read_bytes() == b'old'

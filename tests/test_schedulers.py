@@ -1,8 +1,7 @@
 """Learning rates between knots."""
 import pytest
 import torch
-from conftest import ROOT
-from mmengine.config import Config
+from built_configs import read
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import HOOKS, PARAM_SCHEDULERS
 
@@ -70,7 +69,7 @@ def test_bad_knots_are_named(knots):
 @pytest.mark.parametrize('name', ['baselines/baseline_r50_imagenet_100e',
                                   'alignmix_r50_imagenet_100e'])
 def test_the_100_epochs_are_those_of_kim(name):
-    cfg = Config.fromfile(ROOT / 'configs' / f'{name}.py')
+    cfg = read(name)
     init_default_scope(cfg.default_scope)
     options = dict(cfg.param_scheduler)
     options.pop('convert_to_iter_based')

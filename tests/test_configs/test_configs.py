@@ -1,41 +1,61 @@
-"""Every config of the repository builds and does a step."""
-import copy
-
+"""Every config of the repository builds, and is what its name says."""
 import pytest
 import torch
-from conftest import ROOT
-from mmengine.config import Config
+from built_configs import (
+    NAMES,
+    build,
+    for_a_step,
+    forward_shapes,
+    image_size,
+    read,
+    run_pipeline,
+    steps_to_take,
+    structure,
+)
 from mmengine.optim import OptimWrapper, build_optim_wrapper
-from mmengine.registry import init_default_scope
-from mmpretrain.registry import MODELS, PARAM_SCHEDULERS, TRANSFORMS
+from mmpretrain.registry import PARAM_SCHEDULERS
 from mmpretrain.structures import DataSample
 
 import alignmix_mm
 
-CONFIGS = sorted(
-    path for path in (ROOT / 'configs').rglob('*.py')
-    if '_base_' not in path.parts)
+
+@pytest.mark.parametrize('name', NAMES)
+def test_builds_and_takes_its_images(name):
+    cfg, model = read(name), structure(name)
+    loaders = cfg.train_dataloader, cfg.val_dataloader
+    assert loaders[0].drop_last  # a batch of one spoils BatchNorm
+    sizes = {image_size(name)}
+    switched = [
+        step['train_pipeline'] for hook in cfg.get('custom_hooks', [])
+        for step in hook.get('schedule', []) if 'train_pipeline' in step]
+    for pipeline in switched + [
+            loader.dataset.get('pipeline') for loader in loaders]:
+        if pipeline is None:  # Digits are tensors
+            continue
+        data = run_pipeline(pipeline)
+        assert data['data_samples'].gt_label == 1
+        assert data['inputs'].shape[0] == 3
+        if pipeline in switched:
+            sizes.add(data['inputs'].shape[1])
+    for size in sizes:
+        maps, scores = forward_shapes(name, size)
+        assert scores == (2, cfg.data_preprocessor.num_classes)
+        if 'wsol' in name:
+            assert maps[2:] == (14, 14)
+    if hasattr(model, 'decoder'):
+        assert {model.decoder.image_size} == sizes
+    wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+    schedulers = cfg.param_scheduler
+    for options in ([schedulers] if isinstance(schedulers, dict) else
+                    schedulers):
+        PARAM_SCHEDULERS.build(options, default_args=dict(
+            optimizer=wrapper, epoch_length=10))
 
 
-def build(path):
-    cfg = Config.fromfile(path)
-    init_default_scope(cfg.default_scope)
-    model = copy.deepcopy(cfg.model)
-    model.data_preprocessor = cfg.data_preprocessor
-    return cfg, MODELS.build(model)
-
-
-def num_parameters(module):
-    return sum(p.numel() for p in module.parameters())
-
-
-@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
-def test_builds_and_does_a_step(path):
-    cfg, model = build(path)
-    size = (224 if '_imagenet' in path.stem or 'cub' in path.stem else
-            112 if 'wsol_mini' in path.stem else
-            64 if 'tinyimagenet' in path.stem else 32)
-    model.train()
+@pytest.mark.parametrize('name', steps_to_take())
+def test_does_a_step(name):
+    cfg, size = for_a_step(name)
+    model = build(cfg).train()
     classes = cfg.data_preprocessor.num_classes
     data = dict(
         inputs=torch.randint(0, 255, (3, 3, size, size), dtype=torch.uint8),
@@ -49,47 +69,18 @@ def test_builds_and_does_a_step(path):
     model.eval()
     samples = model.val_step(data)
     assert samples[0].pred_score.shape == (classes, )
-    if 'wsol' in path.stem:
-        assert samples[0].cam.shape == (14, 14)
-    assert cfg.train_dataloader.drop_last  # a batch of one spoils BatchNorm
+    if 'wsol' in name:
+        (*_, height, width), _ = forward_shapes(name, size)
+        assert samples[0].cam.shape == (height, width)
 
 
-@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
-def test_pipelines_run_and_schedules_build(path):
-    """Data are left out: every transform behind the loading of files runs."""
-    cfg, model = build(path)
-    wrapper = build_optim_wrapper(model, copy.deepcopy(cfg.optim_wrapper))
-    schedulers = cfg.param_scheduler
-    for options in ([schedulers] if isinstance(schedulers, dict) else
-                    schedulers):
-        PARAM_SCHEDULERS.build(
-            copy.deepcopy(options),
-            default_args=dict(optimizer=wrapper, epoch_length=10))
-    switched = [
-        step['train_pipeline'] for hook in cfg.get('custom_hooks', [])
-        for step in hook.get('schedule', []) if 'train_pipeline' in step]
-    loaders = (cfg.train_dataloader, cfg.val_dataloader)
-    for pipeline in switched + [
-            loader.dataset.get('pipeline') for loader in loaders]:
-        if pipeline is None:  # Digits are tensors
-            continue
-        image = torch.randint(0, 255, (300, 280, 3), dtype=torch.uint8)
-        data = dict(img=image.numpy(), gt_label=1, sample_idx=0,
-                    img_shape=(300, 280), ori_shape=(300, 280))
-        for options in pipeline:
-            if not options['type'].startswith('LoadImage'):
-                data = TRANSFORMS.build(options)(data)
-        assert data['inputs'].shape[0] == 3
-        assert data['data_samples'].gt_label == 1
-
-
-@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
-def test_alignmix_and_baselines_have_their_classes(path):
-    _, model = build(path)
-    if 'ablation' in path.parts:
-        return  # they have a test of their own
-    method = path.stem.split('_')[0]
-    is_ae = '_ae' in path.stem or '_vae' in path.stem
+# the ablation has a test of its own
+@pytest.mark.parametrize('name', [
+    name for name in NAMES if not name.startswith('ablation/')])
+def test_alignmix_and_baselines_have_their_classes(name):
+    model, stem = structure(name), name.rpartition('/')[2]
+    method = stem.split('_')[0]
+    is_ae = '_ae' in stem or '_vae' in stem
     augments = model.data_preprocessor.batch_augments
     expected = method in ('alignmix', 'manifold')
     assert isinstance(model, alignmix_mm.AlignMixClassifier) == expected
@@ -97,18 +88,18 @@ def test_alignmix_and_baselines_have_their_classes(path):
         assert augments is None
         return
     augment = augments.augments[0]
-    small = 'tinyimagenet' in path.stem  # the protocol of Kim et al. (2020)
+    small = 'tinyimagenet' in stem  # the protocol of Kim et al. (2020)
     if not expected:
         assert type(augment).__name__ == dict(
             input='Mixup', cutmix='CutMix')[method]
         assert augment.alpha == (0.2 if small else 1.0)
         return
     assert augment.alpha == (
-        2.0 if method == 'alignmix' or 'cifar' in path.stem else
+        2.0 if method == 'alignmix' or 'cifar' in stem else
         0.2 if small else 1.0)
     assert model.mixer.align == (method == 'alignmix')
     assert len(augment.modes) == (2 if method == 'manifold' else
-                                  3 if 'official' in path.stem else
+                                  3 if 'official' in stem else
                                   5 if is_ae else 4)
     assert ('clean' in augment.modes) == is_ae
 
@@ -156,12 +147,12 @@ def test_alignmix_and_baselines_have_their_classes(path):
     ('baselines/baseline_vgg16gap_cub_wsol', 19639304),
 ])
 def test_parameter_counts(name, parameters):
-    _, model = build(ROOT / 'configs' / f'{name}.py')
-    assert num_parameters(model) == parameters
+    assert sum(p.numel() for p in structure(name).parameters()) == parameters
 
 
 def test_imagenet_schedule_is_appendix_b():
-    cfg, model = build(ROOT / 'configs' / 'alignmix_r50_imagenet.py')
+    cfg = read('alignmix_r50_imagenet')
+    model = structure('alignmix_r50_imagenet')
     optimizer = build_optim_wrapper(model, cfg.optim_wrapper).optimizer
     rates = {group['lr'] for group in optimizer.param_groups}
     assert rates == {0.01, 0.1}
@@ -177,16 +168,29 @@ def test_imagenet_schedule_is_appendix_b():
     assert cfg.auto_scale_lr.base_batch_size == 4 * 100
 
 
+def test_the_recipe_of_cutmix_is_that_of_its_authors():
+    cfg = read('baselines/baseline_r50_imagenet_cutmix_recipe')
+    assert cfg.train_cfg.max_epochs == 300
+    assert cfg.param_scheduler.milestones == [75, 150, 225]
+    assert cfg.optim_wrapper.optimizer == dict(
+        type='SGD', lr=.1, momentum=.9, weight_decay=1e-4, nesterov=True)
+
+
 @pytest.mark.parametrize('name, epochs, milestones', [
     ('alignmix_r18_cifar10', 2000, (500, 1000, 1500)),
     ('alignmix_r18_cifar100', 2000, (500, 1000, 1500)),
     ('alignmix_wrn16_8_cifar100_ae', 2000, (500, 1000, 1500)),
-    ('alignmix_r18_tinyimagenet', 1200, (600, 900))])
+    ('alignmix_r18_tinyimagenet', 1200, (600, 900)),
+    ('baselines/baseline_r18_cifar10', 2000, (500, 1000, 1500)),
+    ('baselines/manifold_wrn16_8_cifar100', 2000, (500, 1000, 1500)),
+    ('baselines/cutmix_r18_tinyimagenet', 1200, (600, 900))])
 def test_schedule_of_small_images_is_appendix_b(name, epochs, milestones):
-    cfg, model = build(ROOT / 'configs' / f'{name}.py')
-    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    cfg = read(name)
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], 0.1)
     schedulers = []
-    for options in copy.deepcopy(cfg.param_scheduler):
+    warm_up = isinstance(cfg.param_scheduler, list)
+    for options in (cfg.param_scheduler if warm_up else
+                    [cfg.param_scheduler]):
         options.pop('convert_to_iter_based', None)  # here a step is an epoch
         schedulers.append(PARAM_SCHEDULERS.build(
             dict(optimizer=optimizer, **options)))
@@ -196,7 +200,8 @@ def test_schedule_of_small_images_is_appendix_b(name, epochs, milestones):
         optimizer.step()
         for scheduler in schedulers:
             scheduler.step()
-    assert rates[0] == pytest.approx(1e-3)  # the warm-up, not in the paper
+    assert warm_up == name.startswith('alignmix')  # it is not in the paper
+    assert rates[0] == pytest.approx(1e-3 if warm_up else .1)
     assert rates[5] == pytest.approx(.1)
     for n, epoch in enumerate(milestones):
         assert rates[epoch - 1] == pytest.approx(.1**(n + 1)), epoch

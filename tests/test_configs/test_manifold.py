@@ -4,10 +4,7 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import ROOT
-from mmengine.config import Config
-from mmengine.registry import init_default_scope
-from mmpretrain.registry import MODELS
+from built_configs import build, read
 from mmpretrain.structures import DataSample
 
 from alignmix_mm.mixing import MixPlan
@@ -15,13 +12,10 @@ from alignmix_mm.mixing import MixPlan
 
 @pytest.fixture(params=['cifar10', 'cifar100'])
 def model(request):
-    cfg = Config.fromfile(
-        ROOT / f'configs/baselines/manifold_r18_{request.param}.py')
-    init_default_scope(cfg.default_scope)
+    cfg = read(f'baselines/manifold_r18_{request.param}')
     cfg.model.backbone.base_channels = 4
     cfg.model.head.in_channels = 32
-    return MODELS.build(
-        {**cfg.model, 'data_preprocessor': cfg.data_preprocessor})
+    return build(cfg)
 
 
 def direct_loss(model, x, labels, lam, perm, k):

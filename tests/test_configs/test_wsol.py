@@ -1,17 +1,11 @@
 """The localization configs are Appendix B, and Table 4 has its rows."""
-import copy
-
 import cv2
 import numpy as np
 import pytest
-from conftest import ROOT
-from mmengine.config import Config
+from built_configs import read, structure
 from mmengine.dataset import Compose
 from mmengine.optim import build_optim_wrapper
-from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
-
-import alignmix_mm  # noqa: F401
 
 NETWORKS = ('r50', 'vgg16gap')
 ROWS = [f'alignmix_{{}}_cub_wsol{suffix}' for suffix in (
@@ -20,18 +14,10 @@ ROWS = [f'alignmix_{{}}_cub_wsol{suffix}' for suffix in (
     for name in ('baseline', 'input', 'cutmix', 'cutout')]
 
 
-def load(name, **model):
-    cfg = Config.fromfile(ROOT / 'configs' / f'{name}.py')
-    init_default_scope(cfg.default_scope)
-    cfg.model.update(model)
-    return cfg
-
-
 @pytest.mark.parametrize('network', NETWORKS)
 @pytest.mark.parametrize('row', ROWS)
 def test_every_row_has_the_recipe_of_appendix_b(row, network):
-    cfg = load(row.format(network))
-    model = MODELS.build(copy.deepcopy(cfg.model))
+    cfg, model = read(row.format(network)), structure(row.format(network))
     optimizer = build_optim_wrapper(model, cfg.optim_wrapper).optimizer
     high, low = {'r50': (.01, .001), 'vgg16gap': (.001, .0001)}[network]
     for group in optimizer.param_groups:
@@ -61,11 +47,11 @@ def test_every_row_has_the_recipe_of_appendix_b(row, network):
     ('r50', 'layer4.1'), ('vgg16gap', 'features.16')])
 def test_where_maps_are_mixed(network, place):
     name = f'alignmix_{network}_cub_wsol'
-    assert load(name).model.mix_at == place
+    assert read(name).model.mix_at == place
     for suffix, options in (
             ('_paper', dict(solver='log')),
             ('_official', dict(solver='log', tol=.1, end='col'))):
-        cfg = load(name + suffix)
+        cfg = read(name + suffix)
         assert cfg.model.mix_at is None and cfg.model.mixer == options
 
 
@@ -80,7 +66,7 @@ def picture(path, height=333, width=500):
 def test_test_images_are_resized_and_nothing_else(tmp_path):
     from PIL import Image
     image = picture(tmp_path / 'a.png')
-    pipeline = Compose(load('alignmix_r50_cub_wsol').test_pipeline)
+    pipeline = Compose(read('alignmix_r50_cub_wsol').test_pipeline)
     data = pipeline(dict(img_path=str(tmp_path / 'a.png'), gt_label=0))
     assert data['inputs'].shape == (3, 224, 224)
     assert data['data_samples'].ori_shape == (333, 500)
@@ -95,11 +81,11 @@ def test_test_images_are_resized_and_nothing_else(tmp_path):
 
 def test_training_images_are_crops_of_256(tmp_path):
     picture(tmp_path / 'a.png')
-    cfg = load('baselines/cutout_r50_cub_wsol')
+    cfg = read('baselines/cutout_r50_cub_wsol')
     data = Compose(cfg.train_pipeline)(
         dict(img_path=str(tmp_path / 'a.png'), gt_label=0))
     assert data['inputs'].shape == (3, 224, 224)
-    plain = load('baselines/baseline_r50_cub_wsol').train_pipeline
+    plain = read('baselines/baseline_r50_cub_wsol').train_pipeline
     steps = [step.type for step in plain]
     assert steps == ['LoadImageFromFile', 'Resize', 'RandomCrop',
                      'RandomFlip', 'PackInputs']
@@ -109,7 +95,7 @@ def test_training_images_are_crops_of_256(tmp_path):
 
 def test_cutout_is_grey_after_normalization(tmp_path):
     picture(tmp_path / 'a.png')
-    cfg = load('baselines/cutout_r50_cub_wsol')
+    cfg = read('baselines/cutout_r50_cub_wsol')
     preprocessor = MODELS.build(dict(
         type='ClsDataPreprocessor', **cfg.data_preprocessor))
     pipeline = Compose(cfg.train_pipeline)

@@ -5,6 +5,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from built_configs import read
 from conftest import ROOT
 from mmengine.config import Config
 from mmengine.dataset import default_collate
@@ -147,7 +148,7 @@ def test_a_folder_with_another_number_of_images_is_reported(tmp_path, mm_log):
 
 
 def test_the_config_has_the_sets_of_the_paper():
-    cfg = Config.fromfile(ROOT / 'configs/alignmix_r18_cifar100_ood.py')
+    cfg = read('alignmix_r18_cifar100_ood')
     sets = cfg.test_dataloader.dataset.unknown
     assert {name: s.get('expected_size') for name, s in sets.items()} == dict(
         LSUN_crop=10000, LSUN_resize=10000, iSUN=8925, TI_crop=10000,

@@ -28,6 +28,8 @@ def train(cfg, resume=None):
     cfg.experiment_name = f'{os.path.basename(cfg.work_dir)}_{time.time_ns()}'
     runner = Runner.from_cfg(cfg)
     runner.train()
+    if runner.train_dataloader._iterator is not None:  # of workers that stay
+        runner.train_dataloader._iterator._shutdown_workers()
     return runner
 
 
@@ -114,12 +116,14 @@ def test_steps_draw_different_numbers(images, tmp_path):
     runner = train(small_config(images, tmp_path, epochs=1))
     hook, = [h for h in runner.hooks
              if type(h).__name__ == 'ReproducibleHook']
-    drawn = set()
+    drawn = []
     for step in (0, 1, 0):
         runner.train_loop._iter = step
         hook.before_train_iter(runner, 0)
-        drawn.add((float(torch.rand(())), random.random(), np.random.rand()))
-    assert len(drawn) == 2
+        drawn.append((float(torch.rand(())), random.random(),
+                      np.random.rand()))
+    assert drawn[0] == drawn[2]
+    assert not set(drawn[0]) & set(drawn[1])  # by none of the three
 
 
 def start(config, *options):
@@ -130,6 +134,7 @@ def start(config, *options):
 
 
 @pytest.mark.slow
+@pytest.mark.process
 @pytest.mark.parametrize('seed', range(4))
 def test_killed_at_random_moments(images, tmp_path, seed):
     """SIGKILL, several times in one run, then on to the end."""

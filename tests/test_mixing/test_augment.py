@@ -201,12 +201,13 @@ dist.destroy_process_group()
 """
 
 
+@pytest.mark.process
 def test_two_real_processes(tmp_path):
     script = tmp_path / 'draw.py'
     script.write_text(DRAW)
     result = subprocess.run(
         [sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=2',
-         '--master_port=29531', str(script)],
+         '--standalone', str(script)],  # on a free port
         capture_output=True, text=True)
     assert result.returncode == 0, result.stderr[-2000:]
     assert result.stdout.count('agree on modes alone') == 2

@@ -1,0 +1,143 @@
+"""Configs of the repository, each read once and built once.
+
+Looking at 100 configs costs little if nobody reads one twice, and if a model
+that is only looked at has no weights.
+"""
+import copy
+import functools
+import json
+
+import torch
+import torch.nn.functional as F
+from conftest import ROOT
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmpretrain.registry import MODELS, TRANSFORMS
+from torch.overrides import TorchFunctionMode
+
+import alignmix_mm  # noqa: F401
+
+FOLDER = ROOT / 'configs'
+NAMES = sorted(
+    path.relative_to(FOLDER).with_suffix('').as_posix()
+    for path in FOLDER.rglob('*.py') if '_base_' not in path.parts)
+
+
+@functools.cache
+def _read(name):
+    return Config.fromfile(FOLDER / f'{name}.py')
+
+
+def read(name):
+    """A copy of a config, to be changed at will."""
+    return copy.deepcopy(_read(name))
+
+
+def build(cfg):
+    """The model of a config, with weights."""
+    init_default_scope(cfg.default_scope)
+    model = copy.deepcopy(cfg.model)
+    model.data_preprocessor = copy.deepcopy(cfg.data_preprocessor)
+    return MODELS.build(model)
+
+
+class NoWeights(TorchFunctionMode):
+    """Parameters have shapes and no values: on the device `meta`."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = dict(kwargs or {})
+        if func is torch.empty and kwargs.get('device') is None:
+            kwargs['device'] = 'meta'
+        if func is F.batch_norm:  # keeps shapes; slow on this device
+            return args[0]
+        return func(*args, **kwargs)
+
+
+@functools.cache
+def structure(name):
+    """The model of a config, without weights; shared, so do not change it."""
+    with NoWeights():
+        return build(_read(name)).to('meta').eval()
+
+
+@functools.cache
+def forward_shapes(name, size):
+    """Shapes of the last feature map and of the scores, computing neither."""
+    model, maps = structure(name), []
+    listener = model.backbone.register_forward_hook(
+        lambda module, args, output: maps.append(output[-1]))
+    try:
+        with NoWeights():
+            scores = model(torch.empty(2, 3, size, size))
+    finally:
+        listener.remove()
+    while not isinstance(maps[0], torch.Tensor):  # of a transformer
+        maps[0] = maps[0][-1]
+    return tuple(maps[0].shape), tuple(scores.shape)
+
+
+def run_pipeline(pipeline):
+    """What it makes of an image; data are left out, and so is loading them."""
+    pixels = torch.randint(0, 255, (300, 280, 3), dtype=torch.uint8).numpy()
+    data = dict(img=pixels, gt_label=1, sample_idx=0,
+                img_shape=(300, 280), ori_shape=(300, 280))
+    for options in pipeline:
+        if not options['type'].startswith('LoadImage'):
+            data = TRANSFORMS.build(options)(data)
+    return data
+
+
+@functools.cache
+def image_size(name):
+    """Pixels of the training images, 32 where tensors need no pipeline."""
+    cfg = read(name)
+    init_default_scope(cfg.default_scope)
+    pipeline = cfg.train_dataloader.dataset.get('pipeline')
+    return run_pipeline(pipeline)['inputs'].shape[-1] if pipeline else 32
+
+
+def for_a_step(name):
+    """A config with small images, and their size: halved while it may be."""
+    cfg, size = read(name), image_size(name)
+    while size > 64 and _takes(name, size // 2):
+        size //= 2
+        if 'decoder' in cfg.model:  # each of its blocks doubles the image
+            cfg.model.decoder.widths = cfg.model.decoder.widths[:-1]
+    return cfg, size
+
+
+def _takes(name, size):
+    try:
+        maps, _ = forward_shapes(name, size)
+    except (AssertionError, RuntimeError, ValueError):
+        return False  # Swin has windows in a grid
+    return maps[2:] >= (3, 3) or len(maps) == 2  # there is something to align
+
+
+def _strip(value):
+    """Without what changes no operation of a step."""
+    if isinstance(value, dict):
+        return {key: _strip(item) for key, item in value.items() if key not in
+                ('num_classes', 'init_cfg', 'modes', 'probs', 'alpha')}
+    return [_strip(item) for item in value] if isinstance(
+        value, list | tuple) else value
+
+
+def steps_to_take():
+    """Names of configs with every network and every way of mixing.
+
+    Mixup and CutMix are over before the network starts: one is enough.
+    """
+    names, seen = [], set()
+    for name in NAMES:
+        model = _strip(_read(name).model.to_dict())
+        size = min(image_size(name), 65)  # larger ones are made smaller
+        kinds = [[model, size]]
+        if not model['type'].startswith('AlignMix'):
+            augments = model.pop('train_cfg', None)
+            kinds.append([model['type'], augments])
+        kinds = {json.dumps(kind, sort_keys=True) for kind in kinds}
+        if not kinds <= seen:
+            names.append(name)
+            seen |= kinds
+    return names
