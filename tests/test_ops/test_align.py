@@ -27,8 +27,8 @@ def test_align_keeps_the_dtype_and_sums_in_float32():
 
 
 @pytest.mark.parametrize('size, swap', [
-    ((1, 1), True), ((1, 3), False), ((3, 5), True), ((4, 4), False),
-    ((7, 7), True), ((10, 10), False)])
+    ((1, 1), True), ((3, 5), True), ((4, 4), False), ((7, 7), True),
+    ((10, 10), False)])
 def test_mixing_is_alignment_and_interpolation(converged_mix, size, swap):
     """Eq. (12) written out, with POT's plan in float64; (13) exchanges."""
     x, y = torch.randn(2, 35, *size), torch.randn(3, 35, *size)
@@ -54,10 +54,10 @@ def test_backends_agree_on_real_maps(converged_mix):
         assert (mixed - expected).norm() / expected.norm() < 1e-4
 
 
-@pytest.mark.parametrize('lam', [.3, torch.tensor(.3), torch.full((3, ), .3)])
+@pytest.mark.parametrize('lam', [.3, torch.tensor(.3), torch.full((2, ), .3)])
 def test_lambda_for_the_batch_or_for_each_sample(mix, lam):
-    a, b = torch.randn(3, 6, 4, 4), torch.randn(3, 6, 4, 4)
-    expected = mix(a, b, torch.full((3, ), 0.3))
+    a, b = torch.randn(2, 6, 2, 2), torch.randn(2, 6, 2, 2)
+    expected = mix(a, b, torch.full((2, ), 0.3))
     torch.testing.assert_close(mix(a, b, lam), expected)
 
 
@@ -77,14 +77,14 @@ def test_lambda_one_is_the_anchor(mix):
 
 
 def test_perm_chooses_the_partner(mix):
-    x, lam = torch.randn(4, 6, 3, 3), torch.rand(4)
-    perm = torch.tensor([1, 2, 3, 0])  # not its own inverse
+    x, lam = torch.randn(3, 6, 3, 3), torch.rand(3)
+    perm = torch.tensor([1, 2, 0])  # not its own inverse
     torch.testing.assert_close(mix(x, x, lam, perm=perm), mix(x, x[perm], lam))
-    few = torch.tensor([2, 2, 0, 1])  # not a permutation
+    few = torch.tensor([2, 2, 0])  # not a permutation
     torch.testing.assert_close(mix(x, x, lam, perm=few), mix(x, x[few], lam))
     torch.testing.assert_close(
         mix(x, x, lam, perm=perm, swap=True), mix(x[perm], x, lam))
-    strided = torch.tensor([[1, 3], [2, 3], [3, 3], [0, 3]])[:, 0]
+    strided = torch.tensor([[1, 3], [2, 3], [0, 3]])[:, 0]
     assert torch.equal(mix(x, x, lam, perm=strided),
                        mix(x, x, lam, perm=perm))
 
@@ -116,8 +116,7 @@ def test_any_dtype_and_memory_layout(mix, dtype):
         mixed, expected.to(dtype), atol=1e-5, rtol=digit)
 
 
-@pytest.mark.parametrize('swap', [False, True])
-def test_every_stride_is_its_own(mix, swap):
+def test_every_stride_is_its_own(mix):
     """Channels of larger maps, next to maps in another memory layout."""
     x = torch.randn(2, 13, 3, 3)[:, 2:10]
     y = torch.randn(3, 8, 3, 3).contiguous(memory_format=torch.channels_last)
@@ -125,8 +124,9 @@ def test_every_stride_is_its_own(mix, swap):
     sliced = torch.randn(2, 13, 3, 3).contiguous(
         memory_format=torch.channels_last)[:, 2:10]
     rows = torch.randn(2, 8, 11, 1)[:, :, 1:10]  # flattening copies nothing
-    for first, second in ((x, y), (y[:2], torch.cat([x, x])[1:]), (sliced, x),
-                          (rows, y.reshape(3, 8, 9, 1))):
+    for first, second, swap in (
+            (x, y, False), (y[:2], torch.cat([x, x])[1:], True),
+            (sliced, x, False), (rows, y.reshape(3, 8, 9, 1), True)):
         index = perm if len(second) > 2 else perm // 2
         expected = mix(first.contiguous(), second.contiguous(), .4,
                        perm=index, swap=swap)
@@ -177,8 +177,7 @@ def test_autocast_changes_nothing(mix):
         assert torch.equal(mix(a, b, 0.4), expected)
 
 
-@pytest.mark.parametrize('swap', [False, True])
-@pytest.mark.parametrize('r', [9, 80])
+@pytest.mark.parametrize('r, swap', [(9, False), (9, True), (80, False)])
 def test_gradients_flow_through_the_features_alone(mix, swap, r):
     """With R fixed: dA = lam W, dA'[perm] = (1 - lam) W R."""
     x = torch.randn(2, 5, r, 1, requires_grad=True)
