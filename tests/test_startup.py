@@ -1,5 +1,7 @@
 """What is loaded when; benchmarks/startup.py has the times."""
 import json
+import os
+import re
 import subprocess
 import sys
 
@@ -228,3 +230,52 @@ def test_commands_are_listed_and_mistyped_ones_named():
     assert "Did you mean 'visualize alignment'?" in alignmix(
         'visualize', 'alignmant', code=2)
     assert alignmix('--version').startswith('alignmix_mm ')
+
+
+USER = '''
+import numpy as np
+import torch
+from alignmix_mm import AlignMix, config_path
+from alignmix_mm.evaluation.functional import (
+    bin_statistics, expected_calibration_error, ood_metrics)
+from alignmix_mm.ops import align_and_mix, assignment, pairwise_cost
+
+x = torch.rand(2, 3, 4, 4)
+plan = assignment(pairwise_cost(x.flatten(2), x.flatten(2)))
+reveal_type(plan)
+reveal_type(assignment(plan, return_info=True)[1].sweeps)
+reveal_type(align_and_mix(x, x, .3))
+reveal_type(align_and_mix(x, x, .3, return_info=True))
+probs = np.ones((2, 1))
+reveal_type(expected_calibration_error(probs, np.zeros(2, int)))
+reveal_type(bin_statistics(probs, np.zeros(2, int)).count)
+reveal_type(ood_metrics(np.ones(2), np.zeros(2)))
+reveal_type(config_path('x.py'))
+AlignMix(alpha=1.)
+assignment('no tensor')
+align_and_mix(x, x)
+'''
+TENSOR = 'torch._tensor.Tensor'
+
+
+@pytest.mark.process
+def test_a_type_checker_sees_what_a_user_gets(tmp_path):
+    """Shipped types (py.typed), with torch's and NumPy's."""
+    pytest.importorskip('mypy')
+    (tmp_path / 'mine.py').write_text(USER)
+    result = subprocess.run(
+        [sys.executable, '-m', 'mypy', '--cache-dir', tmp_path / 'cache',
+         '--ignore-missing-imports', '--follow-imports=silent', 'mine.py'],
+        cwd=tmp_path, capture_output=True, text=True,
+        env={**os.environ, 'MYPYPATH': str(ROOT)})
+    seen = re.findall(r'Revealed type is "(.*)"', result.stdout)
+    seen = [kind.replace('builtins.', '') for kind in seen]
+    pair = seen.pop(3)
+    assert seen[:3] == [TENSOR, f'int | {TENSOR}', TENSOR], result.stdout
+    assert pair.startswith(f'tuple[{TENSOR}, tuple[')
+    assert 'fallback=alignmix_mm.ops.transport.TransportInfo' in pair
+    assert seen[3] == 'float' and 'ndarray' in seen[4]
+    assert seen[5:] == ['dict[str, float]', 'str']
+    errors = [line for line in result.stdout.splitlines() if 'error:' in line]
+    assert len(errors) == 2, result.stdout
+    assert 'arg-type' in errors[0] or 'call-overload' in errors[0]

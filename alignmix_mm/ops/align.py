@@ -1,5 +1,6 @@
 """Alignment and interpolation of feature maps, eqs. (10) to (13)."""
 import functools
+from typing import Any, Literal, overload
 
 import torch
 from torch import Tensor
@@ -42,6 +43,22 @@ def align(b: Tensor, R: Tensor) -> Tensor:
     return aligned.to(b.dtype)
 
 
+@overload
+def align_and_mix(A: Tensor, A2: Tensor, lam: float | Tensor,
+                  eps: float = ..., perm: Tensor | None = ...,
+                  solver: str = ..., swap: bool = ..., backend: str = ...,
+                  return_info: Literal[False] = ...,
+                  **options: Any) -> Tensor: ...
+
+
+@overload
+def align_and_mix(A: Tensor, A2: Tensor, lam: float | Tensor,
+                  eps: float = ..., perm: Tensor | None = ...,
+                  solver: str = ..., swap: bool = ..., backend: str = ..., *,
+                  return_info: Literal[True],
+                  **options: Any) -> tuple[Tensor, TransportInfo]: ...
+
+
 def align_and_mix(A: Tensor,
                   A2: Tensor,
                   lam: float | Tensor,
@@ -51,7 +68,7 @@ def align_and_mix(A: Tensor,
                   swap: bool = False,
                   backend: str = 'auto',
                   return_info: bool = False,
-                  **options) -> Tensor | tuple[Tensor, TransportInfo]:
+                  **options: Any) -> Tensor | tuple[Tensor, TransportInfo]:
     r"""Align the partner to the anchor and interpolate, eqs. (12) and (13).
 
     .. math::

@@ -2,7 +2,7 @@
 import functools
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Literal, NamedTuple, overload
 
 import torch
 from torch import Tensor
@@ -53,6 +53,21 @@ class TransportInfo(NamedTuple):
         return (self.col_sums * ratio - 1).abs().mean(dim=1)
 
 
+@overload
+def assignment(cost: Tensor, eps: float = ..., solver: str = ...,
+               num_iters: int | None = ..., tol: float | None = ...,
+               end: str = ..., backend: str = ...,
+               return_info: Literal[False] = ...) -> Tensor: ...
+
+
+@overload
+def assignment(cost: Tensor, eps: float = ..., solver: str = ...,
+               num_iters: int | None = ..., tol: float | None = ...,
+               end: str = ..., backend: str = ..., *,
+               return_info: Literal[True]
+               ) -> tuple[Tensor, TransportInfo]: ...
+
+
 @torch.no_grad()
 def assignment(cost: Tensor,
                eps: float = 0.1,
@@ -61,7 +76,8 @@ def assignment(cost: Tensor,
                tol: float | None = None,
                end: str = 'row',
                backend: str = 'auto',
-               return_info: bool = False) -> Tensor | tuple:
+               return_info: bool = False
+               ) -> Tensor | tuple[Tensor, TransportInfo]:
     r"""Assignment :math:`R = r P^*` of entropic optimal transport.
 
     .. math::
