@@ -105,7 +105,8 @@ def test_every_product_is_a_full_one(rounding, monkeypatch):
     assert setting() == rounding
 
 
-@pytest.mark.parametrize('solver', ['annealed', 'log'])
+@pytest.mark.parametrize('solver', [
+    'annealed', pytest.param('log', marks=pytest.mark.slow)])
 def test_compiled_code_changes_nothing(rounding, solver):
     a = torch.randn(2, 64, 3, 3)
 
