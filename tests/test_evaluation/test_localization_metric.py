@@ -5,12 +5,12 @@ import json
 import numpy as np
 import pytest
 import torch
-from indexing import results as indexed
 from mmengine.evaluator import Evaluator
 from mmpretrain.registry import METRICS
 from mmpretrain.structures import DataSample
 
 from alignmix_mm import Localization
+from alignmix_mm.cli.indexing import results as indexed
 from alignmix_mm.evaluation.functional import (
     localization_metrics,
     localize,
