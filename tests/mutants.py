@@ -36,6 +36,7 @@ class Mutant(NamedTuple):
 
 
 ALIGN = 'test_ops/test_align.py'
+KERNELS = 'test_ops/test_kernels.py test_ops/test_parity.py'
 MIX = 'test_mixing test_models/test_mixer.py'
 CAL = 'test_evaluation/test_calibration.py'
 BOX = 'test_evaluation/test_boxes.py test_evaluation/test_localization.py'
@@ -68,8 +69,30 @@ MUTANTS = (
            'torch.softmax(scores + g, dim=2) / r if',
            'test_ops/test_transport.py'),
     Mutant('columns of 1 where r != s', 'alignmix_mm/ops/_reference.py',
-           'log_col = math.log(r / s)', 'log_col = 0.0',
+           'torch.softmax(scores + f, dim=1) * (r / s))',
+           'torch.softmax(scores + f, dim=1))',
            'test_ops/test_transport.py'),
+    Mutant('padding of the kernels counts', 'alignmix_mm/ops/_kernels.py',
+           '    return tl.where(valid, tl.exp2(exponent), 0.0)',
+           '    return tl.exp2(exponent)', KERNELS),
+    Mutant('kernels drop NaN', 'alignmix_mm/ops/_kernels.py',
+           "nan = tl.where(valid & (scores != scores), float('nan'), 0.0)",
+           'nan = tl.where(valid & (scores != scores), 0.0, 0.0)', KERNELS),
+    Mutant('kernels sweep without relaxation', 'alignmix_mm/ops/_kernels.py',
+           'return tl.where(head | tail, 1.0, relaxation)',
+           'return tl.where(head | tail, 1.0, 1.0)', KERNELS),
+    Mutant('forbidden pairs set the temperature',
+           'alignmix_mm/ops/_annealed.py',
+           'cool(clip_cost(reduce_cost(scores)), schedule)',
+           'cool(reduce_cost(scores), schedule)', KERNELS),
+    Mutant('products in TF32', 'alignmix_mm/ops/_precision.py',
+           'return _without_rounding(device) if _rounds() else '
+           '_no_autocast(device)', 'return _no_autocast(device)',
+           'test_ops/test_precision.py'),
+    Mutant('autocast reaches the transport', 'alignmix_mm/ops/_precision.py',
+           'return torch.autocast(device.type, enabled=False)',
+           'return contextlib.nullcontext()',
+           'test_ops/test_align.py test_ops/test_cost.py'),
     Mutant('the temperature grows', 'alignmix_mm/ops/_annealed.py',
            'stage / stages)', '1 - stage / stages)',
            'test_ops/test_annealed.py'),

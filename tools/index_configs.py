@@ -68,13 +68,17 @@ def describe(path: Path) -> dict:
         ``batch`` (of all processes) and ``command``.
     """
     from mmengine.config import Config
+    from mmengine.logging import MMLogger
     from mmengine.registry import init_default_scope
     from mmpretrain.registry import MODELS
+    from weightless import NoWeights
+    MMLogger.get_current_instance().setLevel('WARNING')
     cfg = Config.fromfile(path)
     init_default_scope(cfg.default_scope)
     model = copy.deepcopy(cfg.model)
     model.data_preprocessor = cfg.data_preprocessor
-    parameters = sum(p.numel() for p in MODELS.build(model).parameters())
+    with NoWeights():
+        parameters = sum(p.numel() for p in MODELS.build(model).parameters())
     name = path.relative_to(ROOT).as_posix()
     per_process = cfg.train_dataloader.batch_size
     batch = cfg.get('auto_scale_lr', {}).get('base_batch_size', per_process)

@@ -11,6 +11,7 @@ from mmengine.visualization import MLflowVisBackend
 from small_run import small_config, write_images
 
 from alignmix_mm.cli.common import add_visualizers, make_safe
+from alignmix_mm.cli.common.config import read_config
 from alignmix_mm.hooks.backends import MLflowImageVisBackend
 
 
@@ -50,6 +51,18 @@ def test_checkpoints_of_mmengine_are_made_resumable(tmp_path, given, expected):
     cfg = config(tmp_path, **hooks)
     make_safe(cfg)
     assert cfg.default_hooks.checkpoint == expected
+
+
+def test_configs_are_found_by_path_or_name(tmp_path):
+    (tmp_path / 'mine.py').write_text('a = 1')
+    assert read_config(str(tmp_path / 'mine.py')).a == 1
+    for prefix in '', 'alignmix_mm::':
+        assert read_config(prefix + 'demo/alignmix_digits.py').model.type == 'AlignMixClassifier'
+    other = read_config('mmpretrain::resnet/resnet18_8xb16_cifar10.py')
+    assert other.model.backbone.depth == 18
+    with pytest.raises(SystemExit, match=(
+            'no config file alignmix_digit.py, and .*Did you mean demo/')):
+        read_config('alignmix_digit.py')
 
 
 def test_from_where_it_resumes(tmp_path, capsys):

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config, ConfigDict
+from mmengine.hub import get_config
 from mmpretrain.registry import DATASETS
 
 from ...checkpoints import find_latest
 from ...compat import trust_checkpoints
+from ...shipped import PREFIX, config_path
 from .launcher import prepare_launcher
 
 
@@ -28,7 +30,7 @@ def load_config(args: argparse.Namespace, loaders: Sequence[str]) -> Config:
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     if args.trust_checkpoint:
         trust_checkpoints()
-    cfg = Config.fromfile(args.config)
+    cfg = read_config(args.config)
     if args.cfg_options is not None:
         cfg.merge_from_dict(args.cfg_options)
     if args.work_dir is not None:
@@ -45,6 +47,27 @@ def load_config(args: argparse.Namespace, loaders: Sequence[str]) -> Config:
     prepare_launcher(cfg, args.launcher)
     add_hooks(cfg, NumClassCheckHook={}, ProgressHook={})
     return cfg
+
+
+def read_config(name: str) -> Config:
+    """Read a config file, or a config that comes with a package.
+
+    Args:
+        name (str): Path of a file; else a name below the configs of this
+            package, ``alignmix_r18_cifar10.py``, or of another one,
+            ``mmpretrain::resnet/resnet50_8xb32_in1k.py``.
+
+    Returns:
+        Config: The config.
+    """
+    if Path(name).is_file():
+        return Config.fromfile(name)
+    if '::' in name and not name.startswith(PREFIX):
+        return get_config(name)
+    try:
+        return Config.fromfile(config_path(name.removeprefix(PREFIX)))
+    except FileNotFoundError as error:
+        sys.exit(f'There is no config file {name}, and {error}')
 
 
 def make_safe(cfg: Config, resume: str | None = None,
