@@ -57,7 +57,8 @@ def test_configs_are_found_by_path_or_name(tmp_path):
     (tmp_path / 'mine.py').write_text('a = 1')
     assert read_config(str(tmp_path / 'mine.py')).a == 1
     for prefix in '', 'alignmix_mm::':
-        assert read_config(prefix + 'demo/alignmix_digits.py').model.type == 'AlignMixClassifier'
+        cfg = read_config(f'{prefix}demo/alignmix_digits.py')
+        assert cfg.model.type == 'AlignMixClassifier'
     other = read_config('mmpretrain::resnet/resnet18_8xb16_cifar10.py')
     assert other.model.backbone.depth == 18
     with pytest.raises(SystemExit, match=(
