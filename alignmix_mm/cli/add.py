@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from .options import make_parser
+from .options import make_parser, parse_then_run
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -36,13 +36,4 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     return args
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Look, write, and train a step.
-
-    Args:
-        argv (Sequence[str], optional): Arguments. Defaults to None, which is
-            the command line.
-    """
-    args = parse_args(argv)
-    from .adding.work import run
-    run(args)
+main = parse_then_run(parse_args, 'adding.work')

@@ -11,7 +11,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from .options import make_parser
+from .options import make_parser, parse_then_run
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -35,13 +35,4 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Evaluate, print, write.
-
-    Args:
-        argv (Sequence[str], optional): Arguments. Defaults to None, which is
-            the command line.
-    """
-    args = parse_args(argv)
-    from .localizing import run
-    run(args)
+main = parse_then_run(parse_args, 'localizing')

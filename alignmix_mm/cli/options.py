@@ -1,7 +1,8 @@
 """Options that commands share."""
 import argparse
+import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 #: Package that a choice of ``--vis`` needs.
@@ -22,6 +23,26 @@ def make_parser(command: str, description: str) -> argparse.ArgumentParser:
     return argparse.ArgumentParser(
         f'alignmix {command}', description=description,
         formatter_class=argparse.RawTextHelpFormatter)
+
+
+def parse_then_run(parse_args: Callable[[Sequence[str] | None],
+                                        argparse.Namespace],
+                   work: str) -> Callable[[Sequence[str] | None], None]:
+    """Make the ``main()`` of a command that parses before it imports.
+
+    Args:
+        parse_args (Callable): Parses arguments; None is the command line.
+        work (str): Module below ``alignmix_mm.cli`` whose ``run(args)`` does
+            what the command does.
+
+    Returns:
+        Callable: Takes arguments, or None.
+    """
+    def main(argv: Sequence[str] | None = None) -> None:
+        args = parse_args(argv)
+        importlib.import_module(f'{__package__}.{work}').run(args)
+
+    return main
 
 
 class DictAction(argparse.Action):

@@ -10,7 +10,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from .options import add_common_options, make_parser
+from .options import add_common_options, make_parser, parse_then_run
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -33,13 +33,4 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Draw.
-
-    Args:
-        argv (Sequence[str], optional): Arguments. Defaults to None, which is
-            the command line.
-    """
-    args = parse_args(argv)
-    from .drawing.localization import run
-    run(args)
+main = parse_then_run(parse_args, 'drawing.localization')
