@@ -32,6 +32,18 @@ def test_the_tensor_of_the_paper_has_its_size():
     assert vector.shape == (2, 512)
 
 
+@pytest.mark.parametrize('rows, cols', [(1, 1), (2, 3), (4, 4)])
+def test_the_vector_is_linear_in_the_map_whatever_its_size(rows, cols):
+    """Divided by the root of the number of positions: no larger for many."""
+    embed = LinearEmbedding(5 * rows * cols, 7)
+    x = torch.randn(3, 5, rows, cols)
+    weight, bias = embed.fc.weight.double(), embed.fc.bias.double()
+    expected = (x.double().flatten(1) @ weight.T) / (rows * cols)**.5 + bias
+    # float32 sums of at most 80 products
+    torch.testing.assert_close(embed(x)[0].double(), expected, rtol=1e-5,
+                               atol=1e-6)
+
+
 @pytest.mark.parametrize('size', [1, 2, 3])
 def test_every_window_is_projected_by_itself(size):
     embed = conv_embedding(kernel_size=size)
