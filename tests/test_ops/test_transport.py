@@ -4,7 +4,7 @@ import re
 
 import pytest
 import torch
-from problems import degenerate_maps, gaussian_cost
+from problems import degenerate_maps, gaussian_cost, golden_plan
 
 from alignmix_mm.ops import assignment, pairwise_cost
 
@@ -94,6 +94,20 @@ def test_log_solver_reproduces_the_authors_early_stop(scale, stops):
     # at scale 5 exponents reach 3e4, of which float32 resolves 2e-3
     torch.testing.assert_close(plan, expected, atol=2e-3, rtol=0)
     assert info.col_violation.max() < 1e-3
+
+
+@pytest.mark.parametrize('r, s', [(4, 7), (7, 4)])
+@pytest.mark.parametrize('end', ['row', 'col'])
+def test_log_solver_with_more_positions_on_one_side(r, s, end):
+    cost = gaussian_cost(2, 8, r, s, scale=.2)
+    plan = assignment(cost, .5, 'log', end=end)
+    exact = plan.sum(2) if end == 'row' else plan.sum(1) * s / r
+    # a softmax in float32
+    torch.testing.assert_close(exact, torch.ones_like(exact), rtol=0,
+                               atol=1e-6)
+    # soft costs: 100 iterations are enough
+    torch.testing.assert_close(plan.double(), golden_plan(cost, .5), rtol=0,
+                               atol=1e-5)
 
 
 def test_end_chooses_the_exact_marginal():
