@@ -58,7 +58,7 @@ $(READY): setup.py requirements/runtime.txt requirements/$(STACK).txt requiremen
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; ok = (3, 10) <= v <= (3, 13); ok or sys.exit("alignmix_mm needs Python 3.10 to 3.13, but $(PYTHON) is %d.%d: make PYTHON=python3.12" % v)'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -e ".[$(STACK),tests]"
+	$(BIN)/python -m pip install --quiet --no-compile -e ".[$(STACK),tests]"
 	touch $@
 
 clean:

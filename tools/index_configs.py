@@ -10,6 +10,7 @@ configs/results.json. Parameters are counted in the built model.
 """
 import argparse
 import copy
+import functools
 import json
 import sys
 from pathlib import Path
@@ -67,12 +68,15 @@ def describe(path: Path) -> dict:
         dict: ``path``, ``stem``, ``dataset``, ``parameters``, ``epochs``,
         ``batch`` (of all processes) and ``command``.
     """
-    from mmengine.config import Config
+    from mmengine.config import Config, utils
     from mmengine.logging import MMLogger
     from mmengine.registry import init_default_scope
     from mmpretrain.registry import MODELS
     from weightless import NoWeights
     MMLogger.get_current_instance().setLevel('WARNING')
+    if not hasattr(utils.load, 'cache_info'):
+        # or 85 metafiles for every config that inherits one of MMPretrain
+        utils.load = functools.cache(utils.load)
     cfg = Config.fromfile(path)
     init_default_scope(cfg.default_scope)
     model = copy.deepcopy(cfg.model)

@@ -32,7 +32,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def run(method: str, seed: int, out: Path) -> float:
-    """Train and test once, each in a process of its own.
+    """Train and test once, in a process of its own.
 
     Args:
         method (str): ``'baseline'`` or ``'alignmix'``.
@@ -44,27 +44,23 @@ def run(method: str, seed: int, out: Path) -> float:
     """
     config = config_path(f'demo/{method}_digits.py')
     work_dir = out / f'{method}_seed{seed}'
-    checkpoint = work_dir / 'epoch_150.pth'
-    metrics = work_dir / 'metrics.json'
-    commands = [
-        ['train', config, '--no-validate', '--work-dir', work_dir,
-         '--cfg-options', f'randomness.seed={seed}'],
-        ['test', config, checkpoint, '--work-dir', work_dir,
-         '--out', metrics, '--out-item', 'metrics'],
-    ]
+    metrics, log = work_dir / 'metrics.json', work_dir / 'run.log'
     work_dir.mkdir(parents=True, exist_ok=True)
-    for command in commands:
-        log = work_dir / f'{command[0]}.log'
-        # small steps gain nothing from a second thread
-        environment = {**os.environ, 'OMP_NUM_THREADS': '1'}
-        with open(log, 'w') as file:
-            code = subprocess.run(
-                [sys.executable, '-m', 'alignmix_mm', *map(str, command)],
-                stdout=file, stderr=subprocess.STDOUT,
-                env=environment).returncode
-        if code:
-            raise RuntimeError(f'alignmix {command[0]} failed, see {log}:\n'
-                               f'{log.read_text()[-1500:]}')
+    train = [config, '--no-validate', '--work-dir', str(work_dir),
+             '--cfg-options', f'randomness.seed={seed}']
+    test = [config, str(work_dir / 'epoch_150.pth'), '--work-dir',
+            str(work_dir), '--out', str(metrics), '--out-item', 'metrics']
+    code = ('from alignmix_mm.cli import test, train; '
+            f'train.main({train!r}); test.main({test!r})')
+    with open(log, 'w') as file:
+        failed = subprocess.run(
+            [sys.executable, '-c', code], stdout=file,
+            stderr=subprocess.STDOUT,
+            # small steps gain nothing from a second thread
+            env={**os.environ, 'OMP_NUM_THREADS': '1'}).returncode
+    if failed:
+        raise RuntimeError(f'{method}, seed {seed} failed, see {log}:\n'
+                           f'{log.read_text()[-1500:]}')
     accuracy = json.loads(metrics.read_text())['accuracy/top1']
     print(f'  {method}, seed {seed}: {accuracy:.2f} %', flush=True)
     return accuracy

@@ -26,10 +26,14 @@ test_evaluator = dict(_delete_=True, type='OODDetection')
 CASES = {'calibration': ('plain.py', []), 'ood': ('ood.py', []),
          'attack': ('plain.py', ['--attack', 'fgsm', 'pgd'])}
 # an odd number of images: attacks take 23 passes through the network
-QUICK = {'calibration': ['test_dataloader.batch_size=100'],
+QUICK = {'calibration': ['test_dataloader.batch_size=50'],
          'ood': ['test_dataloader.batch_size=64'],
          'attack': ['test_dataloader.dataset.indices=99',
                     'test_dataloader.batch_size=25']}
+FEWER = {'calibration': ['test_dataloader.dataset.indices=301'],
+         'ood': ['test_dataloader.dataset.known.indices=151',
+                 'test_dataloader.dataset.unknown.noise.num_images=83'],
+         'attack': []}
 
 
 @pytest.fixture(scope='module')
@@ -76,13 +80,14 @@ def test_one_process(case, folder, tmp_path):
 @pytest.mark.skipif(torch.cuda.is_available(), reason='for CPUs')
 @pytest.mark.parametrize('case', CASES)
 def test_two_processes_give_the_numbers_of_one(case, folder, tmp_path):
-    """900 and 1,233 images do not divide into the batches of two processes."""
+    """301, 234 and 99 images do not divide into batches of two processes."""
     config, options = CASES[case]
     command = [folder / config, folder / 'ckpt.pth']
+    changes = QUICK[case] + FEWER[case]
     alignmix('test', *command, *options, '--work-dir', tmp_path / 'one',
-             '--cfg-options', *QUICK[case])
+             '--cfg-options', *changes)
     process('bash', 'tools/dist_test.sh', *command, 2, *options, '--work-dir',
-            tmp_path / 'two', '--cfg-options', *QUICK[case])
+            tmp_path / 'two', '--cfg-options', *changes)
     one, two = (metrics_in(tmp_path / name)[0] for name in ('one', 'two'))
     assert one.keys() == two.keys()
     assert one == pytest.approx(two, abs=1e-9)

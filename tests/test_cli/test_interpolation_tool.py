@@ -29,7 +29,8 @@ def trained(tmp_path_factory):
 def test_two_processes_train_different_parts(tmp_path):
     """Steps without the decoder and steps without the classifier."""
     output = process('bash', 'tools/dist_train.sh', CONFIG, 2, '--work-dir',
-                     tmp_path, *SHORT)
+                     tmp_path, *SHORT, 'train_cfg.max_epochs=1',
+                     'train_dataloader.batch_size=5', '--no-validate')
     assert 'loss_reconstruction' in output and ' loss:' in output
 
 
