@@ -5,6 +5,8 @@ STACK ?= official
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready-$(STACK)
+# pip leaves compiling to the first import, which has to be allowed to keep it
+export PYTHONDONTWRITEBYTECODE :=
 
 # what shows that the package is right, in a few minutes
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -n $(or $(JOBS),auto)

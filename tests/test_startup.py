@@ -258,6 +258,7 @@ align_and_mix(x, x)
 TENSOR = 'torch._tensor.Tensor'
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_a_type_checker_sees_what_a_user_gets(tmp_path):
     """Shipped types (py.typed), with torch's and NumPy's."""
