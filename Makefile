@@ -8,7 +8,6 @@ READY := $(VENV)/.ready-$(STACK)
 # pip leaves compiling to the first import, which has to be allowed to keep it
 export PYTHONDONTWRITEBYTECODE :=
 
-# what shows that the package is right, in a few minutes
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -n $(or $(JOBS),auto)
 OUTER := process or browser
 
@@ -17,6 +16,7 @@ OUTER := process or browser
 demo: $(READY)
 	$(BIN)/python tools/demo.py
 
+# what shows that the package is right, in a few minutes
 test: $(READY)
 	$(PYTEST) -m "not (slow or $(OUTER))"
 

@@ -121,7 +121,7 @@ if [[ ! -f $features ]]; then
         "--out $features"
 fi
 stage tests 120 "$python" -m pytest tests/test_ops/test_kernels.py tests/test_ops -q -rf --tb short --durations 15 \
-    -m 'not slow' "${workers[@]}" -p no:cacheprovider
+    -m 'not slow and not process' "${workers[@]}" -p no:cacheprovider
 benchmark parity 30 parity.py --features "$features" "${parity[@]}"
 benchmark transport 75 transport.py --features "$features" "${transport[@]}"
 benchmark step_r50 70 step.py "${r50[@]}"

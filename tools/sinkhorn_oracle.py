@@ -111,4 +111,3 @@ def run(args: argparse.Namespace) -> None:
           'features against POT in float64, mean;\n100 its: that error for '
           "the paper's 100 plain iterations (solver='log').")
     sys.exit(0 if good else 1)
-

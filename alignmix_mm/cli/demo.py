@@ -107,4 +107,3 @@ def main(argv: Sequence[str] | None = None) -> None:
     for path in [args.out / 'results.md', *pictures]:
         print(path)
     print(f'{time.perf_counter() - start:.0f} s')
-

@@ -98,4 +98,3 @@ def run(args: argparse.Namespace) -> None:
         print(f'{key:20} {shown}')
     if args.out:
         mmengine.dump(figures, args.out)
-

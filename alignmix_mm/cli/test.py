@@ -113,4 +113,3 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.out and args.out_item == 'metrics':
         mmengine.dump(metrics, args.out)
     leave()
-

@@ -69,4 +69,3 @@ def main(argv: Sequence[str] | None = None) -> None:
     for path in args.out:
         save(figure, path)
         print(path)
-

@@ -108,4 +108,3 @@ def run(args: argparse.Namespace) -> None:
             args.out.write_text(before)
         raise
     print(f'{args.out}: one step of each mode was trained.')
-

@@ -84,4 +84,3 @@ def run(args: argparse.Namespace) -> None:
         args (Namespace): Parsed options.
     """
     (draw_pairs if args.config else draw_points)(args)
-

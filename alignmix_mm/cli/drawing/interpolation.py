@@ -93,4 +93,3 @@ def run(args: argparse.Namespace) -> None:
                 f'interpolation_{pair[n]}_{pair[1 - n]}.png')
             save(figure, path)
             print(path)
-

@@ -161,4 +161,3 @@ def run(args: argparse.Namespace) -> None:
     for path in args.out or [Path(cfg.work_dir, 'localization.png')]:
         save(figure, path)
         print(path)
-
