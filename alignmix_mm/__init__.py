@@ -8,24 +8,26 @@ import importlib.util
 import warnings
 from typing import Any
 
-from . import _lazy, _registration, compat
+from . import _lazy, _registration
+from .engine import compat
 from .shipped import config_path as config_path
 from .version import __version__ as __version__
 
 _EXPORTS = _lazy.exports(
     datasets=('CUBWithBoxes', 'Digits', 'LoadCheckedImage', 'NoiseImages',
               'OODTestSets', 'TinyImageNet', 'WSOLMetadata'),
-    evaluation__loops=('AdversarialTestLoop', ),
+    engine__hooks=('FiniteLossHook', 'MixLogHook', 'MixSchedule',
+                   'MixVisualizationHook', 'NumClassCheckHook',
+                   'ProgressHook', 'ReproducibleHook',
+                   'ResumableCheckpointHook'),
+    engine__loops=('AdversarialTestLoop', ),
+    engine__schedulers=('PiecewiseLinearLR', ),
     evaluation__metrics=('CalibrationError', 'Localization', 'OODDetection'),
-    hooks=('FiniteLossHook', 'MixLogHook', 'MixSchedule',
-           'MixVisualizationHook', 'NumClassCheckHook', 'ProgressHook',
-           'ReproducibleHook', 'ResumableCheckpointHook'),
-    mixing=('AlignMix', 'MixBatch', 'MixPlan'),
+    mixing=('AlignMix', 'ManifoldMix', 'MixBatch', 'MixMethod', 'MixPlan'),
     models=('AlignMixAEClassifier', 'AlignMixClassifier', 'AlignMixNeck',
             'CAMClassifier', 'ConvEmbedding', 'GaussianEmbedding',
             'LinearEmbedding', 'PreActResNet_CIFAR', 'ResidualDecoder',
-            'VGGGAP', 'WideResNet_CIFAR'),
-    schedulers=('PiecewiseLinearLR', ))
+            'VGGGAP', 'WideResNet_CIFAR'))
 _load = _lazy.loader(__name__, _EXPORTS)
 
 __all__ = sorted([*_EXPORTS, '__version__', 'config_path'])

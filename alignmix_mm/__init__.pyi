@@ -8,15 +8,7 @@ from .datasets import (
     TinyImageNet,
     WSOLMetadata,
 )
-from .evaluation.loops import (
-    AdversarialTestLoop,
-)
-from .evaluation.metrics import (
-    CalibrationError,
-    Localization,
-    OODDetection,
-)
-from .hooks import (
+from .engine.hooks import (
     FiniteLossHook,
     MixLogHook,
     MixSchedule,
@@ -26,9 +18,22 @@ from .hooks import (
     ReproducibleHook,
     ResumableCheckpointHook,
 )
+from .engine.loops import (
+    AdversarialTestLoop,
+)
+from .engine.schedulers import (
+    PiecewiseLinearLR,
+)
+from .evaluation.metrics import (
+    CalibrationError,
+    Localization,
+    OODDetection,
+)
 from .mixing import (
     AlignMix,
+    ManifoldMix,
     MixBatch,
+    MixMethod,
     MixPlan,
 )
 from .models import (
@@ -44,9 +49,6 @@ from .models import (
     ResidualDecoder,
     WideResNet_CIFAR,
 )
-from .schedulers import (
-    PiecewiseLinearLR,
-)
 from .shipped import config_path
 from .version import __version__
 
@@ -55,7 +57,8 @@ __all__ = [
     'AlignMixClassifier', 'AlignMixNeck', 'CAMClassifier', 'CUBWithBoxes',
     'CalibrationError', 'ConvEmbedding', 'Digits', 'FiniteLossHook',
     'GaussianEmbedding', 'LinearEmbedding', 'LoadCheckedImage',
-    'Localization', 'MixBatch', 'MixLogHook', 'MixPlan', 'MixSchedule',
+    'Localization', 'ManifoldMix', 'MixBatch', 'MixLogHook', 'MixMethod',
+    'MixPlan', 'MixSchedule',
     'MixVisualizationHook', 'NoiseImages', 'NumClassCheckHook',
     'OODDetection', 'OODTestSets', 'PiecewiseLinearLR',
     'PreActResNet_CIFAR', 'ProgressHook', 'ReproducibleHook',

@@ -12,13 +12,13 @@ from ._on_import import when_imported
 
 # registry: modules that register classes in it
 LOCATIONS = {
-    'BATCH_AUGMENTS': ('mixing.augment', ),
+    'BATCH_AUGMENTS': ('mixing.alignmix', 'mixing.manifold'),
     'DATASETS': ('datasets', ),
-    'HOOKS': ('hooks', ),
-    'LOOPS': ('evaluation.loops', ),
+    'HOOKS': ('engine.hooks', ),
+    'LOOPS': ('engine.loops', ),
     'METRICS': ('evaluation.metrics', ),
     'MODELS': ('models', ),
-    'PARAM_SCHEDULERS': ('schedulers', ),
+    'PARAM_SCHEDULERS': ('engine.schedulers', ),
     'TRANSFORMS': ('datasets', ),
 }
 

@@ -27,7 +27,7 @@ from torch import Tensor
 from train import batches, read_classes
 from training import CONFIGS, SHAPES, build, make_wrapper
 
-from alignmix_mm.mixing.augment import STEP_KEY
+from alignmix_mm.mixing.draws import STEP_KEY
 
 METHODS = {
     'baseline': 'baselines/baseline_{}.py',
@@ -70,7 +70,7 @@ def run(method: str, seed: int, args: argparse.Namespace, data: Path,
     cfg = Config.fromfile(CONFIGS / METHODS[method].format(args.config))
     model = build(cfg, args.device, seed)
     torch.backends.cudnn.benchmark = args.device.type == 'cuda'
-    MessageHub.get_current_instance().update_info(STEP_KEY, 0)
+    MessageHub.get_current_instance().runtime_info.pop(STEP_KEY, None)
     wrapper = make_wrapper(model, args.lr, args.amp, args.device)
     args.steps = trial or args.epochs * (len(images) // args.batch)
     losses, start = [], time.perf_counter()

@@ -45,7 +45,7 @@ def methods_of(trainer: Trainer,
 
         return step
 
-    places = {place: MixPlaces(name, model.backbone, model.mixer)
+    places = {place: MixPlaces(name, model.backbone)
               for place, name in PLACES[config].items()}
     return {f'{word}, {place}': make(places[place], align)
             for word, align in (('unaligned', False), ('aligned', True))

@@ -104,7 +104,7 @@ class Trainer:
 
         def step() -> object:
             with self.wrapper.optim_context(self.model):
-                mixed = mixer.mix_map(x, plan)
+                mixed = mixer.complete(plan).features.mix_map(x)
             return torch.autograd.grad(mixed, x, gradient)
 
         return step, x

@@ -21,7 +21,7 @@ from mmpretrain.structures import DataSample
 from torch import Tensor
 from training import build, load, make_parser, make_wrapper, parse, synchronize
 
-from alignmix_mm.mixing.augment import STEP_KEY
+from alignmix_mm.mixing.draws import STEP_KEY
 
 LAST = 100  # steps whose mean loss is compared
 FIRST = 10  # steps that are compared one by one
@@ -113,7 +113,7 @@ def train(images: Tensor, labels: Tensor, args: Namespace, backend: str,
     """
     model = build(load('alignmix', args.config, backend), args.device, seed)
     # AlignMix draws from torch's seed and this counter, which outlives a run
-    MessageHub.get_current_instance().update_info(STEP_KEY, 0)
+    MessageHub.get_current_instance().runtime_info.pop(STEP_KEY, None)
     wrapper = make_wrapper(model, args.lr, args.amp, args.device)
     losses, warmup = [], min(FIRST, args.steps // 2)
     for n, data in enumerate(batches(images, labels, args, seed)):

@@ -11,7 +11,9 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from torch import Tensor
 
-from alignmix_mm import AlignMixClassifier, MixBatch, MixPlan
+from alignmix_mm import AlignMixClassifier, MixBatch
+from alignmix_mm.mixing import Pairs, alignmix_plan
+from alignmix_mm.models.methods import methods_of
 
 LAST = 0.2  # part of the training over which losses are averaged
 
@@ -22,27 +24,34 @@ def unwrap(runner: Runner) -> AlignMixClassifier:
     return model.module if is_model_wrapper(model) else model
 
 
+class RandomlyMatched(Pairs):
+    """Pairs whose positions are matched at random, uniformly."""
+
+    aligns = True
+
+    def mix_map(self, x: Tensor) -> Tensor:
+        """Mix maps, ``(B, C, H, W)``."""
+        anchor, partner = self.split(x)
+        keys = torch.rand(len(x), 1, x[0, 0].numel(), device=x.device)
+        order = keys.argsort(2).expand(-1, x.shape[1], -1)
+        matched = partner.flatten(2).gather(2, order).view_as(x)
+        return self.interpolate(anchor, matched)
+
+    def unaligned(self) -> Pairs:
+        """The same pairs, each position with its own."""
+        return Pairs(self.lam, self.perm, self.swap)
+
+
 @HOOKS.register_module()
 class RandomMatching(Hook):
-    """Match positions at random: the control of every comparison of plans.
-
-    Every pair gets a permutation of positions, drawn uniformly.
-    """
+    """Match positions at random: the control of every comparison of plans."""
 
     def before_run(self, runner: Runner) -> None:
         """Put it in the place of optimal transport."""
-        mixer = unwrap(runner).mixer
-
-        def mix_map(x: Tensor, plan: MixPlan) -> Tensor:
-            if not mixer.align:
-                return plan.mix(x)
-            anchor, partner = plan.pair(x)
-            keys = torch.rand(len(x), 1, x[0, 0].numel(), device=x.device)
-            order = keys.argsort(2).expand(-1, x.shape[1], -1)
-            matched = partner.flatten(2).gather(2, order).view_as(x)
-            return torch.lerp(matched, anchor, plan.lam.view(-1, 1, 1, 1))
-
-        mixer.mix_map = mix_map
+        method, = methods_of(unwrap(runner).data_preprocessor)
+        plan = method.plan
+        method.plan = lambda images, draws: plan(images, draws).map_mixtures(
+            lambda pairs: RandomlyMatched(pairs.lam, pairs.perm, pairs.swap))
 
 
 class Listener(Hook):
@@ -60,9 +69,9 @@ class Listener(Hook):
         augment, = unwrap(runner).data_preprocessor.batch_augments.augments
         draw = augment.draw
 
-        def listen(*args) -> MixPlan:
+        def listen(*args) -> object:
             plan = draw(*args)
-            self.modes.append(plan.mode)
+            self.modes.append(plan.tag)
             return plan
 
         augment.draw = listen
@@ -158,7 +167,7 @@ class Recorder(Listener):
         data = next(iter(runner.train_dataloader))
         images = model.data_preprocessor(data, training=False)['inputs']
         count = len(images)
-        plan = MixPlan(
+        plan = alignmix_plan(
             'feat', torch.full((count, ), .5, device=images.device),
             torch.arange(count, device=images.device).roll(1))
         return float(model.measure_effect(MixBatch(images, plan)))

@@ -5,7 +5,7 @@ import torch
 from mmpretrain.registry import MODELS
 
 import alignmix_mm  # noqa: F401
-from alignmix_mm.mixing import MixBatch, MixPlan
+from alignmix_mm.mixing import MixBatch, alignmix_plan
 
 LAM = torch.tensor([0.15, 0.4, 0.75])
 PERM = torch.tensor([2, 0, 1])  # not its own inverse
@@ -28,7 +28,7 @@ def build(backbone, mix_at, neck=None, type='AlignMixClassifier', **options):
     return MODELS.build(dict(
         type=type, backbone=copy.deepcopy(backbone), neck=neck, head=head,
         data_preprocessor=dict(num_classes=10),
-        train_cfg=dict(augments=augments), **options))
+        **{'train_cfg': dict(augments=augments), **options}))
 
 
 def images(size=32):
@@ -36,7 +36,7 @@ def images(size=32):
 
 
 def batch(x, mode='feat'):
-    return MixBatch(x, MixPlan(mode, LAM, PERM))
+    return MixBatch(x, alignmix_plan(mode, LAM, PERM))
 
 
 def tensor(feats):

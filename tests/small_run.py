@@ -133,9 +133,9 @@ class Witness(Hook):
 
         def listen(*args):
             plan = draw(*args)
-            self.plans.append(dict(mode=plan.mode, place=plan.place,
-                                   lam=plan.lam.tolist(),
-                                   perm=plan.perm.tolist()))
+            self.plans.append(dict(mode=plan.tag, place=plan.place,
+                                   lam=plan.labels.lam.tolist(),
+                                   perm=plan.labels.perm.tolist()))
             return plan
 
         augment.draw = listen

@@ -8,7 +8,8 @@ from conftest import ROOT
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
 
-from alignmix_mm import MixPlan
+from alignmix_mm.mixing import alignmix_plan
+from alignmix_mm.ops.options import TransportOptions
 
 
 @pytest.fixture
@@ -30,13 +31,13 @@ def test_cells_are_what_they_are_called(experiment):
     for task, place, plan, _ in experiment.grid(
             ['digits', 'cifar10_small'], 1):
         cfg, model = cell_model(experiment, place, plan, task)
-        names = [None if p is None else p.name for p in model.places._places]
+        names = [*model.places.names]
         assert names == [{'before the last block': 'layer4.0',
                           'after stage 3': 'layer3'}.get(place)]
         assert model.mixer.align == (plan != 'unaligned')
-        assert model.mixer.transport['solver'] == (
+        assert model.mixer.transport.solver == (
             'log' if plan == 'paper100' else 'annealed')
-        assert model.mixer.transport['num_iters'] == (
+        assert model.mixer.transport.num_iters == (
             100 if plan == 'paper100' else None)
         hooks = [hook['type'] for hook in cfg.custom_hooks]
         assert ('RandomMatching' in hooks) == (plan == 'random permutation')
@@ -51,18 +52,20 @@ def test_cells_are_what_they_are_called(experiment):
 def test_random_matching_keeps_positions_and_ignores_features(experiment):
     from recording import RandomMatching
     _, model = cell_model(experiment, 'after stage 3', 'random permutation')
+    method, = model.data_preprocessor.batch_augments.augments
+    method.plan = lambda images, draws: alignmix_plan(
+        'feat', torch.tensor([0., .25]), torch.tensor([1, 0]))
     RandomMatching().before_run(argparse.Namespace(model=model))
     x = torch.randn(2, 4, 5, 5)
-    plan = MixPlan('feat', torch.tensor([0., .25]), torch.tensor([1, 0]))
-    mixed = model.mixer.mix_map(x, plan)
+    plan = model.mixer.complete(method.draw(x))
+    mixed = plan.features.mix_map(x)
     # lambda 0: the partner, its positions in another order
     got = {tuple(c) for c in mixed[0].flatten(1).T.tolist()}
     assert got == {tuple(c) for c in x[1].flatten(1).T.tolist()}
     assert not torch.equal(mixed[0], x[1])
     torch.testing.assert_close(
-        mixed.mean((2, 3)), plan.mix(x).mean((2, 3)))
-    with model.mixer.unaligned():
-        assert torch.equal(model.mixer.mix_map(x, plan), plan.mix(x))
+        mixed.mean((2, 3)), plan.labels(x).mean((2, 3)))
+    assert torch.equal(plan.features.unaligned().mix_map(x), plan.labels(x))
 
 
 @pytest.mark.process
@@ -140,8 +143,8 @@ def test_it_trains_as_the_authors_code_does(experiment, monkeypatch, folder):
     augment, = model.data_preprocessor.batch_augments.augments
     assert augment.modes == ('input', 'feat', 'feat_swap')
     assert augment.probs.tolist() == [.5, .25, .25]
-    assert model.mixer.transport == dict(
-        solver='log', num_iters=None, tol=.1, end='col', backend='auto')
+    assert model.mixer.transport == TransportOptions(
+        solver='log', tol=.1, end='col')
 
 
 def test_a_curve_is_kept_and_drawn(experiment, tmp_path):
@@ -154,7 +157,7 @@ def test_a_curve_is_kept_and_drawn(experiment, tmp_path):
     recorder.before_train(runner)
     augment, = model.data_preprocessor.batch_augments.augments
     for step in range(120):
-        augment.draw(4, 'cpu')
+        augment.draw(torch.empty(4))
         recorder.after_train_iter(
             runner, step, outputs=dict(loss=torch.tensor(float(step))))
     recorder.after_train_epoch(runner)

@@ -18,13 +18,17 @@ from alignmix_mm.evaluation import functional
 def test_exports():
     assert ops.__all__ == ['TransportInfo', 'align', 'align_and_mix',
                            'assignment', 'pairwise_cost']
-    assert mixing.__all__ == ['AlignMix', 'MODES', 'MixBatch', 'MixPlan']
+    assert mixing.__all__ == [
+        'AlignMix', 'AlignedPairs', 'Alignment', 'Draws', 'MODES',
+        'ManifoldMix', 'MixBatch', 'MixMethod', 'MixPlan', 'Mixture', 'Pairs',
+        'PendingPlan', 'WeightedSum', 'alignmix_plan', 'draw_pairs']
     assert alignmix_mm.__all__ == [
         'AdversarialTestLoop', 'AlignMix', 'AlignMixAEClassifier',
         'AlignMixClassifier', 'AlignMixNeck', 'CAMClassifier', 'CUBWithBoxes',
         'CalibrationError', 'ConvEmbedding', 'Digits', 'FiniteLossHook',
         'GaussianEmbedding', 'LinearEmbedding', 'LoadCheckedImage',
-        'Localization', 'MixBatch', 'MixLogHook', 'MixPlan', 'MixSchedule',
+        'Localization', 'ManifoldMix', 'MixBatch', 'MixLogHook', 'MixMethod',
+        'MixPlan', 'MixSchedule',
         'MixVisualizationHook', 'NoiseImages', 'NumClassCheckHook',
         'OODDetection', 'OODTestSets', 'PiecewiseLinearLR',
         'PreActResNet_CIFAR', 'ProgressHook', 'ReproducibleHook',

@@ -5,6 +5,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..engine import compat
+
 #: Package that a choice of ``--vis`` needs.
 VISUALIZERS = {'tensorboard': 'tensorboard', 'wandb': 'wandb',
                'mlflow': 'mlflow'}
@@ -40,6 +42,7 @@ def parse_then_run(parse_args: Callable[[Sequence[str] | None],
     """
     def main(argv: Sequence[str] | None = None) -> None:
         args = parse_args(argv)
+        compat.enable()
         importlib.import_module(f'{__package__}.{work}').run(args)
 
     return main

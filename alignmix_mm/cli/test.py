@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..engine import compat
 from ..evaluation.protocols import ATTACKS
 from .options import add_common_options, make_parser
 
@@ -87,6 +88,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             the command line.
     """
     args = parse_args(argv)
+    compat.enable()
     if '://' not in args.checkpoint and not Path(args.checkpoint).is_file():
         sys.exit(f'There is no checkpoint {args.checkpoint}.')
     import mmengine

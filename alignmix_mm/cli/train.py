@@ -3,6 +3,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from ..engine import compat
 from .options import VISUALIZERS, add_common_options, make_parser
 
 
@@ -53,6 +54,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             the command line.
     """
     args = parse_args(argv)
+    compat.enable()
     from .common import (
         add_visualizers,
         build_runner,

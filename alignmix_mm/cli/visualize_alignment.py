@@ -3,7 +3,8 @@
 `alignmix visualize alignment` draws Figure 2: two sets of 16 points in
 the plane, their cost and assignment, aligned and mixed points.
 `alignmix visualize alignment CONFIG CKPT` draws, for pairs of test
-images, which position of one feature map takes which of the other.
+images, which position of one feature map takes which of the other, at
+every place where the config mixes maps.
 """
 import argparse
 from collections.abc import Sequence
@@ -25,12 +26,13 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add_common_options(parser)
     add_pair_options(parser)
     parser.add_argument(
-        '--eps', type=float, default=.1, help='regularization; default: 0.1')
+        '--eps', type=float,
+        help='regularization; default: as in the config, 0.1 without')
     parser.add_argument(
         '--lam', type=float, default=.5, help='weight of the anchor')
     parser.add_argument(
-        '--out', type=Path, default=Path('work_dirs/alignment'),
-        help='folder; default: work_dirs/alignment')
+        '--out', type=Path,
+        help='folder; default: alignment in --work-dir, or in work_dirs')
     args = parser.parse_args(argv)
     if bool(args.config) != bool(args.checkpoint):
         parser.error('CONFIG and CKPT come together, or neither of them')

@@ -1,8 +1,15 @@
-"""What is mixed with what: the plan, and the augmentation that draws it."""
+"""What is mixed with what: methods, and the plans that they draw."""
 from .. import _lazy
 
 _EXPORTS = _lazy.exports(
-    augment=('AlignMix', ), plan=('MODES', 'MixBatch', 'MixPlan'))
+    aligned=('AlignedPairs', ),
+    alignmix=('MODES', 'AlignMix', 'alignmix_plan'),
+    draws=('Draws', ),
+    manifold=('ManifoldMix', ),
+    method=('MixMethod', ),
+    mixture=('Alignment', 'Mixture', 'WeightedSum'),
+    pairs=('Pairs', 'draw_pairs'),
+    plan=('MixBatch', 'MixPlan', 'PendingPlan'))
 
 __all__ = sorted(_EXPORTS)
 __getattr__ = _lazy.loader(__name__, _EXPORTS)

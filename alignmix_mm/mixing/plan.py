@@ -1,102 +1,117 @@
-"""What is mixed with what in one training step."""
-from dataclasses import dataclass
+"""What is mixed in one training step, and where."""
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import NoReturn
 
-import torch
 from torch import Tensor
 
-MODES = ('input', 'embed', 'feat', 'feat_swap', 'clean')
-FEATURE_MODES = ('feat', 'feat_swap')
+from ..ops.options import TransportOptions
+from .mixture import Mixture
 
 
 @dataclass(frozen=True, eq=False)
 class MixPlan:
-    r"""The random choices of one step, Algorithm 1, lines 1, 2 and 9.
+    """The plan of one step. What is None is not mixed.
 
     Attributes:
-        mode (str): Where pairs are mixed: ``'input'``, ``'embed'``,
-            ``'feat'`` (eq. 12), ``'feat_swap'`` (eq. 13, the paper's feat'),
-            or ``'clean'`` (nowhere).
-        lam (Tensor): Weight :math:`\lambda` of the anchor, ``(B, )`` or
-            ``()``, float32.
-        perm (Tensor): The permutation :math:`\pi`, ``(B, )``, int64. Sample
-            ``i`` is paired with sample ``perm[i]``.
-        place (float): A uniform number in [0, 1). A model that can mix
-            feature maps at several places chooses one by it. Defaults to
-            0, which is the first.
+        tag (str): Name of the plan for logs and pictures.
+        labels (Mixture, optional): Mixes the labels. Defaults to None.
+        pixels (Callable, optional): Mixes the images, ``(B, C, H, W)`` to
+            ``(B', C, H, W)``; a :class:`Mixture` or any function. Defaults
+            to None.
+        features (Mixture, optional): Mixes a feature map. Defaults to None.
+        at (Sequence[str | None], optional): Where ``features`` mixes: after
+            modules of the backbone with these names, or before the neck
+            (None). Defaults to None: the places of the model (``mix_at``).
+        place (float): A uniform number in [0, 1), which chooses one of
+            several places. Defaults to 0, which is the first.
+        embedding (Mixture, optional): Mixes the embedding. Defaults to None.
+        classifies (bool): Whether the batch trains the classifier. If not,
+            an auto-encoder reconstructs it. Defaults to True.
     """
 
-    mode: str
-    lam: Tensor
-    perm: Tensor
+    tag: str
+    labels: Mixture | None = None
+    pixels: Callable[[Tensor], Tensor] | None = None
+    features: Mixture | None = None
+    at: Sequence[str | None] | None = None
     place: float = 0.0
+    embedding: Mixture | None = None
+    classifies: bool = True
 
-    @property
-    def mixes_features(self) -> bool:
-        """Whether feature maps are mixed, aligned or not."""
-        return self.mode in FEATURE_MODES
-
-    @property
-    def swaps(self) -> bool:
-        """Whether anchor and partner change place, eq. (13)."""
-        return self.mode == 'feat_swap'
-
-    def pair(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Anchor and partner of every sample.
-
-        The anchor keeps its geometry and has the weight ``lam``. For
-        ``'feat_swap'`` the two change place (Algorithm 1, line 17).
+    def mix_labels(self, scores: Tensor) -> Tensor:
+        """Mix labels as the plan says.
 
         Args:
-            x (Tensor): ``(B, ...)``.
+            scores (Tensor): ``(B, num_classes)``, float32.
 
         Returns:
-            tuple[Tensor, Tensor]: Two tensors like ``x``.
+            Tensor: ``(B', num_classes)``, float32.
         """
-        self.check_batch(x)
-        paired = x[self.perm]
-        return (paired, x) if self.swaps else (x, paired)
+        return scores if self.labels is None else self.labels(scores)
 
-    def check_batch(self, x: Tensor) -> None:
-        """Raise if the plan was drawn for another number of samples.
+    def mix_images(self, images: Tensor) -> Tensor:
+        """Mix images as the plan says.
 
         Args:
-            x (Tensor): ``(B, ...)``.
-        """
-        if len(x) != len(self.perm):
-            raise ValueError(f'Expected a batch of {len(self.perm)} samples, '
-                             f'for which the plan was drawn, got {len(x)}.')
-
-    def mix(self, x: Tensor) -> Tensor:
-        r"""Interpolate the pairs, eq. (1).
-
-        :math:`\lambda\,\mathrm{anchor} + (1 - \lambda)\,\mathrm{partner}`,
-        for images, embeddings and labels alike.
-
-        Args:
-            x (Tensor): ``(B, ...)``, floating point.
+            images (Tensor): ``(B, C, H, W)``.
 
         Returns:
-            Tensor: ``(B, ...)`` in the dtype of ``x``.
+            Tensor: ``(B', C, H, W)``.
         """
-        return self.interpolate(*self.pair(x))
+        return images if self.pixels is None else self.pixels(images)
 
-    def interpolate(self, anchor: Tensor, partner: Tensor) -> Tensor:
-        """Interpolate given pairs, e.g. of an aligned partner.
+    def map_mixtures(self, change: Callable[[Mixture], Mixture]) -> MixPlan:
+        """A plan whose features and embeddings are mixed otherwise.
 
         Args:
-            anchor (Tensor): ``(B, ...)``, floating point, weight ``lam``.
-            partner (Tensor): ``(B, ...)``, like the anchor.
+            change (Callable): Gets one mixture and returns another.
 
         Returns:
-            Tensor: ``(B, ...)`` in the dtype of the anchor.
+            MixPlan: The plan.
         """
-        dtype = torch.promote_types(anchor.dtype, self.lam.dtype)
-        lam = self.lam.to(dtype)
-        if lam.ndim:
-            lam = lam.view(-1, *[1] * (anchor.ndim - 1))
-        return torch.lerp(partner.to(dtype), anchor.to(dtype),
-                          lam).to(anchor.dtype)
+        return replace(self, **{
+            name: change(mixture) for name in ('features', 'embedding')
+            if (mixture := getattr(self, name)) is not None})
+
+    def with_defaults(self, align: bool,
+                      transport: TransportOptions) -> MixPlan:
+        """Fill in what the model's config says and the method's does not.
+
+        Args:
+            align (bool): Whether maps are aligned.
+            transport (TransportOptions): Options of the transport.
+
+        Returns:
+            MixPlan: The plan.
+        """
+        return self.map_mixtures(
+            lambda mixture: mixture.with_defaults(align, transport))
+
+
+@dataclass(frozen=True, eq=False)
+class PendingPlan:
+    """A plan that needs the gradient of the loss before it is complete.
+
+    Attributes:
+        tag (str): Name of the plan for logs and pictures.
+        images (Tensor): Where the gradient is taken, ``(B, C, H, W)``: those
+            of the batch, or the same with noise.
+        complete (Callable): Makes the :class:`MixPlan` of the gradient of the
+            loss of ``images``, ``(B, C, H, W)`` float32. It draws nothing:
+            asked twice, it gives the same plan.
+        clean_weight (float): Weight of the loss of ``images``, which is then
+            trained with too: its pass is one of training, which BatchNorm
+            records. Defaults to 0: a pass of evaluation, whose loss is used
+            for the gradient alone.
+    """
+
+    tag: str
+    images: Tensor
+    complete: Callable[[Tensor], MixPlan]
+    clean_weight: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,13 +124,13 @@ class MixBatch:
     plan.
 
     Attributes:
-        images (Tensor): ``(B, 3, H, W)``, mixed already if the mode is
-            ``'input'``.
-        plan (MixPlan): The plan.
+        images (Tensor): ``(B, 3, H, W)``; if the plan is complete and mixes
+            pixels, they are mixed already.
+        plan (MixPlan | PendingPlan): The plan.
     """
 
     images: Tensor
-    plan: MixPlan
+    plan: MixPlan | PendingPlan
 
     @classmethod
     def __torch_function__(cls, func, types, args=(), kwargs=None) -> NoReturn:
@@ -130,8 +145,8 @@ class MixBatch:
 
 def _misuse(user: str) -> str:
     return (
-        f'`{user}` received a MixBatch, i.e. images that still carry an '
-        'AlignMix plan: labels would be mixed and features not. The model has '
-        "to execute the plan: in the config set model.type to "
+        f'`{user}` received a MixBatch, i.e. images that still carry a plan '
+        'of mixing: labels would be mixed and features not. The model has to '
+        "execute the plan: in the config set model.type to "
         "'AlignMixClassifier' (or 'alignmix_mm.AlignMixClassifier') instead "
         "of 'ImageClassifier'.")

@@ -1,11 +1,11 @@
 """Networks that execute mix plans, and maps of what they see."""
 from .autoencoder import AlignMixAEClassifier
 from .backbones import VGGGAP, PreActResNet_CIFAR, WideResNet_CIFAR
-from .cam import CAMClassifier
 from .classifiers import AlignMixClassifier
 from .decoders import ResidualDecoder
 from .embeddings import ConvEmbedding, LinearEmbedding
 from .gaussian import GaussianEmbedding
+from .localization import CAMClassifier
 from .necks import AlignMixNeck
 
 __all__ = [

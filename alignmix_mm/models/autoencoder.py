@@ -52,7 +52,7 @@ class AlignMixAEClassifier(AlignMixClassifier):
             the data preprocessor, so that their range is unknown.
     """
 
-    executes = AlignMixClassifier.executes | {'clean'}
+    reconstructs = True
 
     def __init__(self,
                  *args,
@@ -92,23 +92,11 @@ class AlignMixAEClassifier(AlignMixClassifier):
                 f'dimensions, but got {width}. Set `decoder.in_channels` to '
                 f'{width}.')
 
-    def loss(self, inputs: Tensor | MixBatch,
-             data_samples: list[DataSample]) -> dict[str, Tensor]:
-        """Reconstruction of a clean batch, classification of any other.
-
-        Args:
-            inputs (Tensor | MixBatch): Images ``(N, 3, H, W)``, or images
-                with a plan.
-            data_samples (list[DataSample]): Their labels.
-
-        Returns:
-            dict[str, Tensor]: ``loss_reconstruction``, and ``loss_kl`` of a
-            distribution; or ``loss``.
-        """
-        if not (isinstance(inputs, MixBatch) and inputs.plan.mode == 'clean'):
-            return super().loss(inputs, data_samples)
-        embedding = self.extract_feat(inputs)
-        self._check_width(embedding)
+    def _losses(self, inputs: Tensor | MixBatch, embedding: Features,
+                data_samples: list[DataSample]) -> dict[str, Tensor]:
+        """Reconstruction of a clean batch, classification of any other."""
+        if not isinstance(inputs, MixBatch) or inputs.plan.classifies:
+            return super()._losses(inputs, embedding, data_samples)
         target = self.decoder_target(inputs.images)
         losses = dict(loss_reconstruction=self.reconstruction_loss(
             self.decoder(embedding[-1]), target))

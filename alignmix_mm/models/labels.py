@@ -1,4 +1,5 @@
 """Whether the labels fit the classifier, before anything is computed."""
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -70,38 +71,44 @@ class _LabelCheck:
 
     def _check_labels(self, samples: list[DataSample]) -> None:
         labels = [sample.gt_label for sample in samples]
+        counts = [len(label) for label in labels]
         if not self.several:
-            counts = torch.tensor([len(label) for label in labels])
             self._complain_of(
-                samples, counts != 1, labels, 'one label for each image',
+                samples, [count != 1 for count in counts], labels,
+                'one label for each image',
                 'Images of several classes need a MultiLabelLinearClsHead.')
         if self.num_classes is None:
             return
-        bad = torch.stack([((label < 0) | (label >= self.num_classes)).any()
-                           for label in labels])
+        # one operation for the batch: one for each sample takes milliseconds
+        together = torch.cat(labels)
+        bad = (together < 0) | (together >= self.num_classes)
         self._complain_of(
-            samples, bad, labels, f'labels from 0 to {self.num_classes - 1}',
+            samples, [bool(part.any()) for part in bad.split(counts)]
+            if bad.any() else [], labels,
+            f'labels from 0 to {self.num_classes - 1}',
             'Set the number of classes of the data in `head.num_classes` and '
             '`data_preprocessor.num_classes`, and let labels begin at 0.')
 
     def _check_scores(self, samples: list[DataSample]) -> None:
         scores = [sample.gt_score for sample in samples]
         size = self.num_classes or len(scores[0])
-        bad = torch.stack([
-            torch.as_tensor(len(score) != size) | ~torch.isfinite(score).all()
-            | (score < 0).any() for score in scores])
+        bad = [len(score) != size for score in scores]
+        if not any(bad):
+            together = torch.stack(scores)
+            wrong = ~torch.isfinite(together) | (together < 0)
+            bad = wrong.any(1).tolist() if wrong.any() else []
         self._complain_of(
             samples, bad, scores,
             f'soft labels of {size} finite numbers >= 0, one for each class',
             'Set the number of classes in `head.num_classes` and '
             '`data_preprocessor.num_classes`.')
 
-    def _complain_of(self, samples: list[DataSample], bad: Tensor,
+    def _complain_of(self, samples: list[DataSample], bad: Sequence[bool],
                      values: list[Tensor], expected: str,
                      remedy: str) -> None:
-        if not bool(bad.any()):
+        if not any(bad):
             return
-        index = int(bad.nonzero()[0])
+        index = list(bad).index(True)
         raise ValueError(
             f'Expected {expected}, but {_name(samples[index])} has '
             f'{_show(values[index])}. {remedy}')

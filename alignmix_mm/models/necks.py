@@ -11,7 +11,7 @@ from .shapes import Features, only_map
 
 @MODELS.register_module()
 class AlignMixNeck(BaseModule):
-    """The stage-2 encoder f, with mixing before or behind it.
+    """The stage-2 encoder f, with mixing before or after it.
 
     Without a plan, i.e. in every evaluation, it is ``embed`` alone.
 
@@ -24,35 +24,22 @@ class AlignMixNeck(BaseModule):
         align_size (int, optional): Average-pool the map to this many rows
             and columns first, in evaluation too; the paper's A is 4x4.
             Defaults to None, the size of the backbone's map.
-        eps (float): Entropic regularization of the transport. Defaults to
-            0.1.
-        solver (str): ``'annealed'``, which converges on real features, or
-            ``'log'``, the paper's plain iteration. Defaults to
-            ``'annealed'``.
-        num_iters (int, optional): Budget of the solver: sweeps of the last
-            stage (annealed) or iterations (log). Defaults to None, which is
-            40 to 140, growing with the size of the map, and 100.
-        tol (float, optional): Early stop of ``solver='log'``; the authors'
-            code has 0.1. Defaults to None.
-        end (str): Exact marginal of ``solver='log'``, ``'row'`` or
-            ``'col'``; the authors' code has ``'col'``. Defaults to
-            ``'row'``.
-        backend (str): Backend of the transport. Defaults to ``'auto'``.
         init_cfg (dict | list, optional): Initialization config. Defaults to
             None.
+        **transport: Options of
+            :class:`alignmix_mm.ops.options.TransportOptions`: ``eps``,
+            ``solver``, ``num_iters``, ``tol``, ``end`` and ``backend``.
+
+    Raises:
+        ValueError: If an option is out of range.
     """
 
     def __init__(self,
                  embed: dict | nn.Module,
                  align: bool = True,
                  align_size: int | None = None,
-                 eps: float = 0.1,
-                 solver: str = 'annealed',
-                 num_iters: int | None = None,
-                 tol: float | None = None,
-                 end: str = 'row',
-                 backend: str = 'auto',
-                 init_cfg: dict | list | None = None) -> None:
+                 init_cfg: dict | list | None = None,
+                 **transport) -> None:
         super().__init__(init_cfg=init_cfg)
         if align_size is not None and (not isinstance(align_size, int)
                                        or align_size < 1):
@@ -61,7 +48,7 @@ class AlignMixNeck(BaseModule):
         self.align_size = align_size
         self.embed = (embed if isinstance(embed, nn.Module) else
                       MODELS.build(embed))
-        self.mixer = MapMixer(align, eps, solver, num_iters, tol, end, backend)
+        self.mixer = MapMixer(align, **transport)
 
     def forward(self,
                 feats: Features,

@@ -6,36 +6,7 @@ from torch import Tensor, nn
 
 from ..ops._dispatch import MAX_POSITIONS
 
-MAX_BLOCK = 8  # sides of a block of positions that are moved together
 Features = Tensor | tuple[Tensor, ...]
-
-
-def block_size(size: Sequence[int]) -> int:
-    """Side of the square blocks in which a map is aligned.
-
-    The smallest that divides the map and leaves at most 256 of them, for
-    which a plan is small and the kernels are made.
-
-    Args:
-        size (Sequence[int]): Rows and columns of the map.
-
-    Returns:
-        int: Rows and columns of a block, from 1 to 8.
-
-    Raises:
-        ValueError: If there is no such block.
-    """
-    height, width = size
-    for side in range(1, MAX_BLOCK + 1):
-        if (height % side == width % side == 0
-                and height * width <= MAX_POSITIONS * side**2):
-            return side
-    raise ValueError(
-        f'Expected a map of at most {MAX_POSITIONS} positions, or one whose '
-        f'sides can be divided into at most {MAX_POSITIONS} blocks of up to '
-        f'{MAX_BLOCK}x{MAX_BLOCK} positions, but got {height}x{width}. Mix at '
-        'a deeper place, train with another image size, pool with '
-        "AlignMixNeck's `align_size`, or mix without alignment.")
 
 
 def only_map(feats: Features) -> Tensor:

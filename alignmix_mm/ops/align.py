@@ -10,7 +10,8 @@ from ._bound import error_bound
 from ._dispatch import Problem, choose_backend, fuses
 from ._precision import full_precision
 from .cost import cross_cost
-from .transport import SOLVER_COSTS, TransportInfo, assignment, check_options
+from .options import check_options
+from .transport import SOLVER_COSTS, TransportInfo, assignment
 
 
 def align(b: Tensor, R: Tensor) -> Tensor:

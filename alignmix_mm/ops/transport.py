@@ -1,6 +1,5 @@
 """Entropic optimal transport for batches of small problems, eq. (9)."""
 import functools
-import math
 from collections.abc import Callable
 from typing import Literal, NamedTuple, overload
 
@@ -9,10 +8,11 @@ from torch import Tensor
 
 from ._annealed import annealed_sinkhorn, make_schedule
 from ._bound import error_bound
-from ._dispatch import Problem, check_backend, choose_backend
+from ._dispatch import Problem, choose_backend
 from ._precision import full_precision
 from ._reference import log_sinkhorn, scale_cost
 from .cost import cross_cost, pairwise_cost
+from .options import check_options
 
 
 class TransportInfo(NamedTuple):
@@ -142,47 +142,6 @@ def assignment(cost: Tensor,
     return (plan, info) if return_info else plan
 
 
-def check_options(solver: str,
-                  eps: float,
-                  num_iters: int | None = None,
-                  tol: float | None = None,
-                  end: str = 'row',
-                  backend: str = 'auto') -> None:
-    """Complain about options of :func:`assignment` before it runs.
-
-    Args:
-        solver (str): ``'annealed'`` or ``'log'``.
-        eps (float): See :func:`assignment`.
-        num_iters (int, optional): See :func:`assignment`.
-        tol (float, optional): See :func:`assignment`.
-        end (str): See :func:`assignment`.
-        backend (str): See :func:`assignment`.
-
-    Raises:
-        ValueError: If an option is unknown, out of range, or not one of
-            this solver's.
-    """
-    if not (isinstance(eps, (int, float)) and 0 < eps < math.inf):
-        raise ValueError(f'Expected `eps` to be a number > 0, but got {eps!r}.'
-                         ' It is in the unit of the cost; the paper has 0.1.')
-    if num_iters is not None and (not isinstance(num_iters, int)
-                                  or num_iters < 1):
-        raise ValueError('Expected `num_iters` to be an integer >= 1 or None, '
-                         f'but got {num_iters!r}.')
-    if solver not in SOLVER_COSTS:
-        raise ValueError('Expected `solver` to be one of '
-                         f'{sorted(SOLVER_COSTS)}, but got {solver!r}.')
-    if end not in ('row', 'col'):
-        raise ValueError(f"Expected `end` to be 'row' or 'col', got {end!r}.")
-    if tol is not None and not tol > 0:
-        raise ValueError(f'Expected `tol` to be > 0 or None, but got {tol!r}.')
-    if solver != 'log' and (tol is not None or end != 'row'):
-        raise ValueError(
-            f"`tol` and `end` reproduce the plain iteration: use them with "
-            f"solver='log', not with solver={solver!r}.")
-    check_backend(backend)
-
-
 def _run_annealed(cost, eps, num_iters, tol, end):
     return annealed_sinkhorn(scale_cost(cost, eps), num_iters)
 
@@ -205,8 +164,8 @@ _SOLVERS = {
     ('log', 'torch'): _run_log,
 }
 
-#: The cheapest cost of feature maps that has the same plan. Before it has
-#: converged, the plain iteration sees terms that a converged plan does not.
+# The cheapest cost of feature maps that has the same plan. Before it has
+# converged, the plain iteration sees terms that a converged plan does not.
 SOLVER_COSTS = {'annealed': cross_cost, 'log': pairwise_cost}
 
 

@@ -12,7 +12,7 @@ from small_run import small_config, write_images
 
 from alignmix_mm.cli.common import add_visualizers, make_safe
 from alignmix_mm.cli.common.config import read_config
-from alignmix_mm.hooks.backends import MLflowImageVisBackend
+from alignmix_mm.engine.hooks.backends import MLflowImageVisBackend
 
 
 def config(tmp_path, **options):
@@ -60,7 +60,7 @@ def test_configs_are_found_by_path_or_name(tmp_path):
         cfg = read_config(f'{prefix}demo/alignmix_digits.py')
         assert cfg.model.type == 'AlignMixClassifier'
     other = read_config('mmpretrain::resnet/resnet18_8xb16_cifar10.py')
-    assert other.model.backbone.depth == 18
+    assert other.tagl.backbone.depth == 18
     with pytest.raises(SystemExit, match=(
             'no config file alignmix_digit.py, and .*Did you mean demo/')):
         read_config('alignmix_digit.py')

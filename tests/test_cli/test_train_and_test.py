@@ -77,13 +77,13 @@ def test_testing_equals_mmpretrains_own_tool(trained, tmp_path):
 def test_resume_continues_steps_and_draws(trained):
     work_dir, _ = trained
     before = torch.load(work_dir / 'epoch_2.pth', weights_only=False)
-    assert before['message_hub']['runtime_info']['alignmix_step'] == 4
+    assert before['message_hub']['runtime_info']['mix_draws'] == (3, 1)
     output = alignmix('train', CONFIG, '--work-dir', work_dir, '--resume',
                       *SHORT, 'train_cfg.max_epochs=3')
     assert 'resumed epoch: 2, iter: 4' in output
     assert len(losses(output)) == 2
     after = torch.load(work_dir / 'epoch_3.pth', weights_only=False)
-    assert after['message_hub']['runtime_info']['alignmix_step'] == 6
+    assert after['message_hub']['runtime_info']['mix_draws'] == (5, 1)
     # put it back for the other tests of this module
     (work_dir / 'epoch_3.pth').unlink()
     torch.save(before, work_dir / 'epoch_2.pth')

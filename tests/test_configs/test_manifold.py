@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from built_configs import build, read
 from mmpretrain.structures import DataSample
 
-from alignmix_mm.mixing import MixPlan
+from alignmix_mm.mixing import alignmix_plan
 
 
 @pytest.fixture(params=['cifar10', 'cifar100'])
@@ -37,7 +37,7 @@ def direct_loss(model, x, labels, lam, perm, k):
 def test_equals_a_direct_implementation(model, k):
     lam, perm = torch.tensor(.3), torch.tensor([2, 0, 3, 1])
     place = {0: .99, 1: .2, 2: .7}[k]
-    plan = MixPlan('feat' if k else 'input', lam, perm, place)
+    plan = alignmix_plan('feat' if k else 'input', lam, perm, place)
     augment, = model.data_preprocessor.batch_augments.augments
     augment.draw = lambda *args: plan
     images = torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8)
@@ -64,11 +64,11 @@ def test_stages_are_drawn_uniformly_and_one_weight_for_the_batch(model):
     augment, = model.data_preprocessor.batch_augments.augments
     stages = []
     for _ in range(3000):
-        plan = augment.draw(4, 'cpu')
+        plan = augment.draw(torch.empty(4))
         place = model.places.choose(plan)
-        stages.append('input' if place is None else place.name)
-        assert plan.lam.shape == ()
-        assert (place is None) == (plan.mode == 'input')
+        stages.append('input' if place is None else place)
+        assert plan.labels.lam.shape == ()
+        assert (place is None) == (plan.tag == 'input')
     for stage in 'input', 'layer1', 'layer2':
         # 3 standard deviations of a binomial
         assert abs(stages.count(stage) - 1000) < 3 * (3000 * 2 / 9)**.5

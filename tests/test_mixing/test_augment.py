@@ -11,7 +11,7 @@ from mmpretrain.models import RandomBatchAugment
 from mmpretrain.registry import BATCH_AUGMENTS
 
 from alignmix_mm.mixing import AlignMix, MixBatch
-from alignmix_mm.mixing.augment import STEP_KEY
+from alignmix_mm.mixing.draws import STEP_KEY
 
 DRAWS = 4000
 SIGMAS = 4  # one test in 16,000 fails by chance; seeds are fixed anyway
@@ -19,11 +19,11 @@ SIGMAS = 4  # one test in 16,000 fails by chance; seeds are fixed anyway
 
 @pytest.fixture(autouse=True)
 def first_step():
-    MessageHub.get_current_instance().update_info(STEP_KEY, 0)
+    MessageHub.get_current_instance().runtime_info.pop(STEP_KEY, None)
 
 
 def draws(augment, n, batch_size=8):
-    return [augment.draw(batch_size, 'cpu') for _ in range(n)]
+    return [augment.draw(torch.empty(batch_size)) for _ in range(n)]
 
 
 @pytest.mark.parametrize('modes, probs', [
@@ -34,13 +34,14 @@ def draws(augment, n, batch_size=8):
 def test_modes_have_their_probabilities(modes, probs):  # T8
     plans = draws(AlignMix(modes=modes, probs=probs), DRAWS)
     for mode, p in zip(modes, probs or [1 / len(modes)] * len(modes)):
-        share = np.mean([plan.mode == mode for plan in plans])
+        share = np.mean([plan.tag == mode for plan in plans])
         assert abs(share - p) < SIGMAS * np.sqrt(p * (1 - p) / DRAWS)
 
 
 @pytest.mark.parametrize('alpha', [0.2, 1.0, 2.0])
 def test_lambda_is_beta_distributed(alpha):  # T8
-    lam = torch.stack([plan.lam for plan in draws(AlignMix(alpha), DRAWS)])
+    plans = draws(AlignMix(alpha), DRAWS)
+    lam = torch.stack([plan.labels.lam for plan in plans])
     assert lam.dtype == torch.float32 and lam.shape == (DRAWS, 8)
     assert (lam >= 0).all() and (lam <= 1).all()
     variance = 1 / (4 * (2 * alpha + 1))
@@ -54,32 +55,36 @@ def test_lambda_is_beta_distributed(alpha):  # T8
 
 def test_lambda_per_batch_is_one_number():
     for plan in draws(AlignMix(lam_per='batch'), 20):
-        assert plan.lam.shape == () and plan.lam.dtype == torch.float32
+        lam = plan.labels.lam
+        assert lam.shape == () and lam.dtype == torch.float32
 
 
 def test_permutations_are_uniform():  # T8
     counts = dict.fromkeys(itertools.permutations(range(3)), 0)
     for plan in draws(AlignMix(), DRAWS, batch_size=3):
-        assert plan.perm.dtype == torch.int64
-        counts[tuple(plan.perm.tolist())] += 1
+        assert plan.labels.perm.dtype == torch.int64
+        counts[tuple(plan.labels.perm.tolist())] += 1
     error = SIGMAS * np.sqrt(DRAWS * 1 / 6 * 5 / 6)
     assert all(abs(n - DRAWS / 6) < error for n in counts.values()), counts
 
 
 def test_mode_lambda_and_permutation_are_independent():
     plans = draws(AlignMix(), DRAWS)
-    fixed = np.array([(plan.perm == torch.arange(8)).sum() for plan in plans])
+    fixed = np.array([(plan.labels.perm == torch.arange(8)).sum()
+                      for plan in plans])
+    means = np.array([plan.labels.lam.mean().item() for plan in plans])
     for mode in AlignMix().modes:
-        chosen = np.array([plan.mode == mode for plan in plans])
-        lam = np.array([plan.lam.mean().item() for plan in plans])[chosen]
+        chosen = np.array([plan.tag == mode for plan in plans])
+        lam = means[chosen]
         assert abs(lam.mean() - .5) < SIGMAS * lam.std() / np.sqrt(len(lam))
         # a random permutation has one fixed point on average, variance 1
         assert abs(fixed[chosen].mean() - 1) < SIGMAS / np.sqrt(len(lam))
 
 
 def same(plan, other):
-    return (plan.mode == other.mode and torch.equal(plan.lam, other.lam)
-            and torch.equal(plan.perm, other.perm))
+    one, two = plan.labels, other.labels
+    return (plan.tag == other.tag and torch.equal(one.lam, two.lam)
+            and torch.equal(one.perm, two.perm))
 
 
 def test_draws_follow_the_seed_and_continue_after_resume():
@@ -88,41 +93,41 @@ def test_draws_follow_the_seed_and_continue_after_resume():
     state = hub.state_dict()  # what a checkpoint holds
     rest = draws(AlignMix(), 6)  # another instance continues
     assert not any(map(same, rest, first))
-    hub.update_info(STEP_KEY, 0)
+    hub.runtime_info.pop(STEP_KEY, None)
     torch.randn(10)  # others may draw from torch: it does not matter
     assert all(map(same, draws(AlignMix(), 6), first))
     augment = AlignMix()
-    augment.draw(8, 'cpu')  # resuming happens after building
+    augment.draw(torch.empty(8))  # resuming happens after building
     hub.load_state_dict(state)
     assert all(map(same, draws(augment, 6), rest))
     torch.manual_seed(1)
-    hub.update_info(STEP_KEY, 0)
+    hub.runtime_info.pop(STEP_KEY, None)
     others = draws(AlignMix(), 6)
     assert not any(map(same, others, first))
 
 
 def test_ranks_share_mode_and_place_and_nothing_else(monkeypatch):
     def on_rank(rank):
-        monkeypatch.setattr('alignmix_mm.mixing.augment.get_rank',
+        monkeypatch.setattr('alignmix_mm.mixing.draws.get_rank',
                             lambda: rank)
         torch.manual_seed(rank)  # as with diff_rank_seed=True
-        MessageHub.get_current_instance().update_info(STEP_KEY, 0)
+        MessageHub.get_current_instance().runtime_info.pop(STEP_KEY, None)
         return draws(AlignMix(), 50)
 
     for one, two in zip(on_rank(0), on_rank(1)):
-        assert (one.mode, one.place) == (two.mode, two.place)
-        assert not torch.equal(one.lam, two.lam)
+        assert (one.tag, one.place) == (two.tag, two.place)
+        assert not torch.equal(one.labels.lam, two.labels.lam)
 
 
 def test_ranks_with_one_seed_draw_differently(monkeypatch):
     plans = []
     for rank in range(2):
-        monkeypatch.setattr('alignmix_mm.mixing.augment.get_rank',
+        monkeypatch.setattr('alignmix_mm.mixing.draws.get_rank',
                             lambda rank=rank: rank)
-        MessageHub.get_current_instance().update_info(STEP_KEY, 0)
-        plans.append(AlignMix().draw(64, 'cpu'))
-    assert not torch.equal(plans[0].lam, plans[1].lam)
-    assert not torch.equal(plans[0].perm, plans[1].perm)
+        MessageHub.get_current_instance().runtime_info.pop(STEP_KEY, None)
+        plans.append(AlignMix().draw(torch.empty(64)))
+    assert not torch.equal(plans[0].labels.lam, plans[1].labels.lam)
+    assert not torch.equal(plans[0].labels.perm, plans[1].labels.perm)
 
 
 @pytest.mark.parametrize('mode', ['input', 'embed', 'feat', 'feat_swap'])
@@ -130,11 +135,11 @@ def test_labels_are_mixed_here_and_pixels_in_input_mode(mode):
     images, scores = torch.randn(4, 3, 8, 8), torch.eye(4).long()
     before = images.clone()
     batch, mixed = AlignMix(modes=mode)(images, scores)
-    assert isinstance(batch, MixBatch) and batch.plan.mode == mode
+    assert isinstance(batch, MixBatch) and batch.plan.tag == mode
     assert torch.equal(images, before)  # nothing in place
-    torch.testing.assert_close(mixed, batch.plan.mix(scores.float()))
+    torch.testing.assert_close(mixed, batch.plan.labels(scores.float()))
     torch.testing.assert_close(mixed.sum(1), torch.ones(4))
-    expected = batch.plan.mix(images) if mode == 'input' else images
+    expected = batch.plan.labels(images) if mode == 'input' else images
     torch.testing.assert_close(batch.images, expected)
 
 
@@ -187,8 +192,8 @@ from alignmix_mm import AlignMix
 dist.init_process_group('gloo')
 torch.manual_seed(0)
 augment = AlignMix()
-plans = [augment.draw(5, 'cpu') for _ in range(20)]
-rows = [[p.mode, p.lam.tolist(), p.perm.tolist()] for p in plans]
+plans = [augment.draw(torch.empty(5)) for _ in range(20)]
+rows = [[p.tag, p.labels.lam.tolist(), p.labels.perm.tolist()] for p in plans]
 both = [None, None]
 dist.all_gather_object(both, rows)
 one, two = both

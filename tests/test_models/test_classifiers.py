@@ -8,7 +8,7 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
 import alignmix_mm  # noqa: F401
-from alignmix_mm.mixing import MixBatch, MixPlan
+from alignmix_mm.mixing import MixBatch, alignmix_plan
 
 NECK = dict(
     type='AlignMixNeck',
@@ -63,9 +63,10 @@ def test_loss_is_that_of_the_mixed_embedding_and_labels():
     data = model.data_preprocessor(images(), training=True)
     plan = data['inputs'].plan
     map_, = model.backbone(data['inputs'].images)
-    e, = model.neck.embed(model.neck.mixer.mix_map(map_, plan))
+    plan = model.neck.mixer.complete(plan)
+    e, = model.neck.embed(plan.features.mix_map(map_))
     logits = model.head.fc(e)
-    target = plan.mix(torch.eye(10)[:6])
+    target = plan.labels(torch.eye(10)[:6])
     expected = -(target * logits.log_softmax(1)).sum(1).mean()
     loss = model(**data, mode='loss')['loss']
     torch.testing.assert_close(loss, expected)
@@ -74,12 +75,13 @@ def test_loss_is_that_of_the_mixed_embedding_and_labels():
 @pytest.mark.parametrize('mode', ['embed', 'feat'])
 def test_a_neck_that_knows_no_plan_is_mixed_all_the_same(mode):
     model = build(neck=dict(type='GlobalAveragePooling')).eval()
-    plan = MixPlan(mode, torch.tensor([.1, .5, .8]), torch.tensor([1, 2, 0]))
+    plan = alignmix_plan(mode, torch.tensor([.1, .5, .8]),
+                         torch.tensor([1, 2, 0]))
     x = torch.randn(3, 3, 32, 32) * 100
     mixed, = model.extract_feat(MixBatch(x, plan))
     # behind pooling, mixing maps is mixing embeddings
     torch.testing.assert_close(
-        mixed, plan.mix(model.extract_feat(x)[0]), atol=1e-4, rtol=1e-4)
+        mixed, plan.labels(model.extract_feat(x)[0]), atol=1e-4, rtol=1e-4)
     assert (mixed - model.extract_feat(x)[0]).abs().max() > 1e-2
 
 
@@ -111,7 +113,7 @@ def test_linear_neck_is_mixed_before_and_behind():
     model = build(neck=dict(
         type='LinearNeck', in_channels=8, out_channels=8, gap_dim=2))
     for mode in 'embed', 'feat':
-        plan = MixPlan(mode, torch.tensor([1., 0., .5]),
+        plan = alignmix_plan(mode, torch.tensor([1., 0., .5]),
                        torch.tensor([1, 2, 0]))
         batch = MixBatch(torch.randn(3, 3, 32, 32), plan)
         assert model.extract_feat(batch)[0].shape == (3, 8)
@@ -144,7 +146,9 @@ def test_no_step_mixes_labels_without_features_when_cutmix_is_in_the_list():
         model.extract_feat(inputs)
         if isinstance(inputs, MixBatch):
             kinds['AlignMix'] += 1
-            assert executed == [inputs.plan]
+            plan, = executed
+            assert plan.tag == inputs.plan.tag
+            assert plan.labels is inputs.plan.labels
         else:
             kinds['CutMix'] += 1
             assert executed == [None]
@@ -164,7 +168,7 @@ def test_evaluation_is_that_of_the_plain_classifier():
 def test_modes_that_nobody_executes_fail_at_build_and_in_training():
     with pytest.raises(ValueError, match="'clean'.*AlignMixClassifier"):
         build(augments=[dict(type='AlignMix', modes=('input', 'clean'))])
-    plan = MixPlan('clean', torch.rand(2), torch.arange(2))
+    plan = alignmix_plan('clean', torch.rand(2), torch.arange(2))
     with pytest.raises(ValueError, match='decoder'):
         build().extract_feat(MixBatch(torch.randn(2, 3, 32, 32), plan))
 
@@ -196,7 +200,7 @@ def test_without_neck_or_without_augment():
     model = build(neck=None, augments=[dict(type='Mixup', alpha=1.)])
     assert model.extract_feat(torch.randn(2, 3, 32, 32))[0].shape[1:] == (
         8, 4, 4)
-    plan = MixPlan('embed', torch.rand(2), torch.arange(2))
+    plan = alignmix_plan('embed', torch.rand(2), torch.arange(2))
     out, = model.extract_feat(MixBatch(torch.randn(2, 3, 32, 32), plan))
     assert out.shape == (2, 8, 4, 4)
 

@@ -6,14 +6,10 @@ import torch
 from mmpretrain.registry import DATASETS, MODELS
 
 import alignmix_mm  # noqa: F401
-from alignmix_mm.mixing import MixBatch, MixPlan
-from alignmix_mm.models.effect import (
-    LATER,
-    EffectReport,
-    alignment_effect,
-    without_trace,
-)
-from alignmix_mm.models.mixer import MapMixer
+from alignmix_mm.mixing import MixBatch, alignmix_plan
+from alignmix_mm.models.effect import alignment_effect
+from alignmix_mm.models.report import LATER, EffectReport
+from alignmix_mm.models.trace import without_trace
 
 GAP = dict(type='GlobalAveragePooling')
 R18 = dict(type='ResNet', depth=18, stem_channels=8, base_channels=8,
@@ -39,7 +35,7 @@ def digits():
     generator = torch.Generator().manual_seed(0)
     lam = torch.rand(8, generator=generator) * .5 + .25
     return MixBatch((x.float() - 75) / 95,
-                    MixPlan('feat', lam, torch.arange(8).roll(3)))
+                    alignmix_plan('feat', lam, torch.arange(8).roll(3)))
 
 
 @pytest.mark.parametrize('mix_at, low, high', [
@@ -62,11 +58,10 @@ def test_effect_is_the_relative_difference_of_the_embeddings(digits):
     expected = (aligned - plain).norm() / plain.norm()
     torch.testing.assert_close(model.measure_effect(digits), expected)
     # and that of the last embedding if there are several, nested or not
-    mixer = MapMixer()
-    effect = alignment_effect(lambda _: (torch.zeros(2), (torch.zeros(2), (
-        torch.tensor([3. + mixer.align, 0.])))), mixer, digits.plan)
+    effect = alignment_effect(lambda plan: (torch.zeros(2), (
+        torch.zeros(2), torch.tensor([3. + plan.features.aligns, 0.]))),
+        digits.plan)
     assert effect == pytest.approx(1 / 3)
-    assert mixer.align
 
 
 def build_like(model, **options):
@@ -117,7 +112,8 @@ def test_modules_that_keep_something_for_evaluation():
     kept = [module for module in model.modules()
             if hasattr(module, 'attention_biases')]
     assert kept and not any(hasattr(module, 'ab') for module in kept)
-    plan = MixPlan('feat', torch.full((3, ), .5), torch.tensor([1, 2, 0]))
+    plan = alignmix_plan('feat', torch.full((3, ), .5),
+                         torch.tensor([1, 2, 0]))
     batch = MixBatch(torch.randn(3, 3, 64, 64), plan)
     assert model.measure_effect(batch) > 0
     assert all(module.training for module in model.modules())
@@ -128,7 +124,7 @@ def report(model, batches, mm_log, plan='feat'):
     mm_log.clear()
     x = torch.randn(3, 3, 32, 32)
     for n in range(batches):
-        model.extract_feat(MixBatch(x, MixPlan(
+        model.extract_feat(MixBatch(x, alignmix_plan(
             plan, torch.tensor([.3, .5, .6]), torch.tensor([1, 2, 0]),
             (n % 2) / 2)))
     return [r.getMessage() for r in mm_log.records
@@ -171,7 +167,7 @@ def test_blocks_that_start_as_the_identity_are_asked_again_later(mm_log):
 
     ask = EffectReport()
     while len(batches) < 3 * LATER:
-        ask('layer4.0', measure, nothing)
+        ask.count('layer4.0', measure, nothing, lambda: True)
         batches.append(None)
     assert asked == [0, LATER]
     first, later = [r.getMessage() for r in mm_log.records][-2:]
@@ -188,7 +184,7 @@ def test_places_that_never_matter_are_asked_twice(mm_log):
         return torch.tensor(0.)
 
     for _ in range(4 * LATER):
-        ask('layer4', measure, nothing)
+        ask.count('layer4', measure, nothing, lambda: True)
     assert len(asked) == 2
     later = mm_log.records[-1].getMessage()
     assert 'a later batch' in later and 'averages over positions' in later
@@ -214,11 +210,11 @@ class Branches(torch.nn.Module):
 
 
 def test_what_goes_past_a_branch_is_measured(digits):
-    """Against the embeddings of images and partners, by their halves."""
+    """Against the embeddings of images and others, by their halves."""
     model = build('first', dict(type=Branches))
     model.train()
     e, = model.extract_feat(digits.images)
-    own, partner = e, e[digits.plan.perm]
+    own, partner = e, e.roll(1, 0)
     expected = (own - partner)[:, 32:].norm() / own.norm()
     torch.testing.assert_close(model.measure_bypass(digits), expected)
     assert expected > .01

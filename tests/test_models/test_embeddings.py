@@ -4,7 +4,7 @@ import torch
 from mmpretrain.registry import MODELS
 
 from alignmix_mm import AlignMixNeck, ConvEmbedding, LinearEmbedding
-from alignmix_mm.mixing import MODES, MixPlan
+from alignmix_mm.mixing import MODES, alignmix_plan
 from alignmix_mm.models.embeddings import Embedding
 
 PERM = torch.tensor([2, 0, 3, 1])  # not its own inverse
@@ -86,12 +86,12 @@ def test_a_tensor_is_aligned_before_it_is_mixed(side):
     windows = torch.randn(6, side // 2, 2, side // 2, 2)
     rows = [torch.roll(windows, (n, n), (1, 3)) for n in range(4)]
     maps = torch.stack([r.reshape(6, side, side) for r in rows])
-    plan = MixPlan('embed', LAM, PERM)
+    plan = alignmix_plan('embed', LAM, PERM)
     aligned = neck_of(embed, eps=1e-5)((maps, ), plan)[0]
     # whatever lambda is, every anchor stays what it is
     torch.testing.assert_close(aligned, embed(maps)[0], rtol=1e-5, atol=1e-6)
     plain = neck_of(embed, align=False)((maps, ), plan)[0]
-    torch.testing.assert_close(plain, plan.mix(embed(maps)[0]), rtol=1e-5,
+    torch.testing.assert_close(plain, plan.labels(embed(maps)[0]), rtol=1e-5,
                                atol=1e-6)
     assert (plain - aligned).abs().max() > .01
 
@@ -101,7 +101,7 @@ def test_a_tensor_is_aligned_before_it_is_mixed(side):
     LinearEmbedding(6 * 16, 5), conv_embedding()], ids=['vector', 'tensor'])
 def test_only_its_mode_mixes_it(embed, mode):
     maps = torch.randn(4, 6, 4, 4)
-    plan = MixPlan(mode, LAM, PERM)
+    plan = alignmix_plan(mode, LAM, PERM)
     neck = neck_of(embed)
     out, = neck((maps, ), plan)
     if mode in ('input', 'clean'):
@@ -109,15 +109,16 @@ def test_only_its_mode_mixes_it(embed, mode):
     elif mode == 'embed':
         assert not torch.allclose(out, embed(maps)[0])
     else:
-        assert torch.equal(out, embed(neck.mixer.mix_map(maps, plan))[0])
+        mixed = neck.mixer.complete(plan).features.mix_map(maps)
+        assert torch.equal(out, embed(mixed)[0])
 
 
 def test_vectors_are_not_aligned():
-    embed, plan = LinearEmbedding(6 * 16, 5), MixPlan('embed', LAM, PERM)
+    embed, plan = LinearEmbedding(6 * 16, 5), alignmix_plan('embed', LAM, PERM)
     maps = torch.randn(4, 6, 4, 4)
     for align in (True, False):
         out, = neck_of(embed, align=align)((maps, ), plan)
-        assert torch.equal(out, plan.mix(embed(maps)[0]))
+        assert torch.equal(out, plan.labels(embed(maps)[0]))
 
 
 def test_an_encoder_is_a_neck_of_its_own():
@@ -129,8 +130,8 @@ def test_an_encoder_is_a_neck_of_its_own():
                       base_channels=8),
         neck=dict(type='ConvEmbedding', in_channels=64, out_channels=4),
         head=dict(type='LinearClsHead', num_classes=3, in_channels=16)))
-    maps, plan = torch.randn(4, 64, 4, 4), MixPlan('embed', LAM, PERM)
-    out, = model._embed((maps, ), plan, None)
+    maps, plan = torch.randn(4, 64, 4, 4), alignmix_plan('embed', LAM, PERM)
+    out, = model._embed((maps, ), plan)
     expected, = neck_of(model.neck, eps=.05)((maps, ), plan)
     assert torch.equal(out, expected)
 
@@ -143,7 +144,7 @@ def test_the_base_has_no_encoder():
 def test_gradients_reach_both_of_a_pair():
     embed = ConvEmbedding(6, 5)
     maps = torch.randn(2, 6, 4, 4, requires_grad=True)
-    plan = MixPlan('embed', torch.tensor([.7, .7]), torch.tensor([1, 0]))
+    plan = alignmix_plan('embed', torch.tensor([.7, .7]), torch.tensor([1, 0]))
     out, = neck_of(embed)((maps, ), plan)
     out[0].sum().backward()
     assert all(maps.grad[n].abs().sum() > 0 for n in range(2))

@@ -6,9 +6,9 @@ import torch
 from mmpretrain.registry import MODELS
 
 from alignmix_mm import AlignMixNeck
-from alignmix_mm.mixing import MixPlan
-from alignmix_mm.models.effect import without_trace
+from alignmix_mm.mixing import alignmix_plan
 from alignmix_mm.models.gaussian import Gaussian
+from alignmix_mm.models.trace import without_trace
 
 VECTOR = dict(type='LinearEmbedding', in_channels=6 * 16, out_channels=5)
 TENSOR = dict(type='ConvEmbedding', in_channels=6, out_channels=5)
@@ -88,7 +88,7 @@ def test_extreme_features_give_finite_distributions(scale):
 def test_mean_and_deviation_are_mixed_with_the_same_weights(embed):
     """Linear in sigma, not in its logarithm; one sample of the mixture."""
     model, maps = build(embed), torch.randn(4, 6, 4, 4)
-    plan = MixPlan('embed', LAM, PERM)
+    plan = alignmix_plan('embed', LAM, PERM)
     mean, std = (part.flatten(1) for part in model.encode(maps))
     torch.manual_seed(1)
     out = AlignMixNeck(model, align=False)((maps, ), plan)
@@ -108,9 +108,9 @@ def test_tensors_move_by_the_alignment_of_the_means():
     mean, std = torch.randn(5, 2, 2) * 3, torch.rand(4, 5, 2, 2)
     order = torch.stack([torch.randperm(4) for _ in range(4)])
     means = torch.stack([mean.flatten(1)[:, o].view(5, 2, 2) for o in order])
-    plan = MixPlan('embed', LAM, PERM)
-    mixed, deviation = AlignMixNeck(model, eps=1e-3).mixer.mix_parts(
-        (means, std), plan)
+    plan = alignmix_plan('embed', LAM, PERM)
+    plan = AlignMixNeck(model, eps=1e-3).mixer.complete(plan)
+    mixed, deviation = plan.embedding.mix_parts((means, std))
     # exact matches: every mean stays, so position p of the anchor takes the
     # position of the partner that has the same mean
     torch.testing.assert_close(mixed, means, rtol=1e-5, atol=1e-5)
@@ -126,21 +126,22 @@ def test_tensors_move_by_the_alignment_of_the_means():
     dict(eps=.05), dict(eps=2.), dict(eps=.5, solver='log', num_iters=3)])
 def test_means_are_aligned_as_a_map_alone_would_be(options):
     mixer = AlignMixNeck(build(TENSOR), **options).mixer
-    plan = MixPlan('embed', LAM, PERM)
+    plan = alignmix_plan('embed', LAM, PERM)
     mean, std = torch.randn(4, 5, 2, 2), torch.rand(4, 5, 2, 2)
-    mixed, _ = mixer.mix_parts((mean, std), plan)
+    pairs = mixer.complete(plan).embedding
+    mixed, _ = pairs.mix_parts((mean, std))
     # the same operations in another order
-    torch.testing.assert_close(mixed, mixer.mix_map(mean, plan), rtol=1e-4,
+    torch.testing.assert_close(mixed, pairs.mix_map(mean), rtol=1e-4,
                                atol=1e-5)
 
 
 def test_no_gradient_goes_through_the_alignment():
     model = build(TENSOR)
     mixer = AlignMixNeck(model).mixer
-    plan = MixPlan('embed', torch.full((2, ), .3), torch.tensor([1, 0]))
+    plan = alignmix_plan('embed', torch.full((2, ), .3), torch.tensor([1, 0]))
     mean = torch.randn(2, 5, 2, 2, requires_grad=True)
     std = torch.rand(2, 5, 2, 2, requires_grad=True)
-    mixer.mix_parts((mean, std), plan)[1].sum().backward()
+    mixer.complete(plan).embedding.mix_parts((mean, std))[1].sum().backward()
     assert mean.grad is None
     # columns of R sum to one, so every value counts .3 + .7 times
     torch.testing.assert_close(std.grad, torch.ones(2, 5, 2, 2), rtol=1e-5,

@@ -1,6 +1,5 @@
 """Labels that do not fit are named before anything is computed."""
 import copy
-import dataclasses
 import pickle
 
 import pytest
@@ -10,6 +9,7 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
 import alignmix_mm  # noqa: F401
+from alignmix_mm.mixing import alignmix_plan
 
 SOFT = dict(type='LinearClsHead', num_classes=5, in_channels=8,
             loss=dict(type='CrossEntropyLoss', use_soft=True))
@@ -76,9 +76,8 @@ def test_several_labels_are_mixed_as_they_are(head):
                for label in ([0, 3], [1, 3], [3])]
     data = dict(inputs=torch.zeros(3, 3, 16, 16), data_samples=samples)
     augment = model.data_preprocessor.batch_augments.augments[0]
-    draw = augment.draw
-    augment.draw = lambda *args: dataclasses.replace(
-        draw(*args), lam=torch.tensor(.5), perm=torch.tensor([1, 0, 2]))
+    augment.plan = lambda images, draws: alignmix_plan(
+        'feat', torch.tensor(.5), torch.tensor([1, 0, 2]))
     out = model.data_preprocessor(data, training=True)
     expected = torch.tensor([[.5, .5, 0, 1, 0], [.5, .5, 0, 1, 0],
                              [0, 0, 0, 1, 0]])

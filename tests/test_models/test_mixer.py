@@ -5,16 +5,24 @@ import pytest
 import torch
 from mmpretrain.models.necks import GlobalAveragePooling
 
-from alignmix_mm.mixing import AlignMix, MixPlan
+from alignmix_mm.mixing import AlignMix, alignmix_plan
+from alignmix_mm.mixing.blocks import block_size
 from alignmix_mm.models import LinearEmbedding
-from alignmix_mm.models.mixer import MapMixer
-from alignmix_mm.models.shapes import block_size
+from alignmix_mm.models.mixer import MapMixer, mix_tokens
 from alignmix_mm.ops import assignment
 from alignmix_mm.ops.cost import cross_cost
 
 LAM = torch.tensor([0.15, 0.4, 0.75, 0.95])
 PERM = torch.tensor([2, 0, 3, 1])  # not its own inverse
 FEATURES = ['feat', 'feat_swap']
+
+
+def mix_map(x, plan, **options):
+    return MapMixer(**options).complete(plan).features.mix_map(x)
+
+
+def mix_patches(x, plan, *args, **options):
+    return mix_tokens(x, MapMixer(**options).complete(plan).features, *args)
 
 
 def gap(x):
@@ -27,7 +35,7 @@ def test_features_and_labels_get_the_same_weights(mode):  # T1
     labels = torch.eye(5)[[0, 3, 1, 4]]
     images = labels.view(4, 5, 1, 1).expand(-1, -1, 3, 3).contiguous()
     augment = AlignMix(modes=mode)
-    augment.draw = lambda size, device: MixPlan(mode, LAM, PERM)
+    augment.plan = lambda images, draws: alignmix_plan(mode, LAM, PERM)
     batch, targets = augment(images, labels)
     pooled = MapMixer()((batch.images, ), batch.plan,
                         GlobalAveragePooling())[0]
@@ -40,8 +48,8 @@ def test_a_shifted_copy_is_moved_back(mode):  # T2
     a = torch.randn(1, 8, 4, 4) * 5
     shifted = a.flatten(2).roll(3, dims=2).view_as(a)
     batch = torch.cat([a, shifted, a + 100])  # sample 0 is paired with 1
-    plan = MixPlan(mode, torch.zeros(3), torch.tensor([1, 2, 0]))
-    mixed = MapMixer().mix_map(batch, plan)[0:1]
+    plan = alignmix_plan(mode, torch.zeros(3), torch.tensor([1, 2, 0]))
+    mixed = mix_map(batch, plan)[0:1]
     expected = a if mode == 'feat' else shifted  # geometry of the anchor
     torch.testing.assert_close(mixed, expected, atol=1e-4, rtol=0)
 
@@ -50,7 +58,8 @@ def test_a_shifted_copy_is_moved_back(mode):  # T2
 @pytest.mark.parametrize('mode', FEATURES)
 def test_lambda_one_leaves_the_anchor(mode, align):  # T2b
     x = torch.randn(4, 6, 3, 5)
-    mixed = MapMixer(align).mix_map(x, MixPlan(mode, torch.ones(4), PERM))
+    mixed = mix_map(x, alignmix_plan(mode, torch.ones(4), PERM),
+                    align=align)
     assert torch.equal(mixed, x if mode == 'feat' else x[PERM])
 
 
@@ -59,8 +68,8 @@ def test_gradients_of_both_branches(mode):  # T3
     x = torch.randn(4, 6, 3, 3, dtype=torch.float64, requires_grad=True)
     lam = LAM.double()
     weights = torch.randn_like(x)
-    plan = MixPlan(mode, lam, PERM)
-    (MapMixer().mix_map(x, plan) * weights).sum().backward()
+    plan = alignmix_plan(mode, lam, PERM)
+    (mix_map(x, plan) * weights).sum().backward()
 
     anchors = torch.arange(4) if mode == 'feat' else PERM
     partners = PERM if mode == 'feat' else torch.arange(4)
@@ -77,16 +86,16 @@ def test_gradients_of_both_branches(mode):  # T3
 @pytest.mark.parametrize('mode', FEATURES)
 def test_behind_pooling_a_converged_alignment_is_a_no_op(mode):  # T4
     x = torch.randn(4, 16, 4, 4) * 3
-    plan = MixPlan(mode, LAM, PERM)
-    aligned = MapMixer().mix_map(x, plan)
-    plain = MapMixer(align=False).mix_map(x, plan)
+    plan = alignmix_plan(mode, LAM, PERM)
+    aligned = mix_map(x, plan)
+    plain = mix_map(x, plan, align=False)
     assert (aligned - plain).abs().mean() > 0.5  # the maps differ
     torch.testing.assert_close(gap(aligned), gap(plain), atol=2e-5, rtol=0)
 
 
 def test_behind_a_linear_embedding_alignment_matters():  # T4
     x = torch.randn(4, 16, 4, 4) * 3
-    plan = MixPlan('feat', LAM, PERM)
+    plan = alignmix_plan('feat', LAM, PERM)
     f = LinearEmbedding(256, 32)
     aligned, = MapMixer()((x, ), plan, f)
     plain, = MapMixer(align=False)((x, ), plan, f)
@@ -96,18 +105,18 @@ def test_behind_a_linear_embedding_alignment_matters():  # T4
 def test_before_convergence_pooling_sees_the_plan():
     """The finding about the plain iteration: its marginals are far off."""
     x = torch.randn(4, 64, 4, 4) * 3
-    plan = MixPlan('feat', LAM, PERM)
-    paper = MapMixer(solver='log').mix_map(x, plan)
-    plain = MapMixer(align=False).mix_map(x, plan)
+    plan = alignmix_plan('feat', LAM, PERM)
+    paper = mix_map(x, plan, solver='log')
+    plain = mix_map(x, plan, align=False)
     assert (gap(paper) - gap(plain)).abs().max() > 1e-2
 
 
 def test_unaligned_modes_are_manifold_mixup():
     x = torch.randn(4, 6, 3, 3)
-    plan = MixPlan('feat', LAM, PERM)
+    plan = alignmix_plan('feat', LAM, PERM)
     lam = LAM.view(4, 1, 1, 1)
     torch.testing.assert_close(
-        MapMixer(align=False).mix_map(x, plan), lam * x + (1 - lam) * x[PERM])
+        mix_map(x, plan, align=False), lam * x + (1 - lam) * x[PERM])
 
 
 def test_only_one_thing_is_mixed():
@@ -115,20 +124,20 @@ def test_only_one_thing_is_mixed():
     embed = GlobalAveragePooling()
     clean, = embed((x, ))
     for mode in 'input', 'clean':
-        out, = MapMixer()((x, ), MixPlan(mode, LAM, PERM), embed)
+        out, = MapMixer()((x, ), alignmix_plan(mode, LAM, PERM), embed)
         assert torch.equal(out, clean)
-    plan = MixPlan('embed', LAM, PERM)
+    plan = alignmix_plan('embed', LAM, PERM)
     out, = MapMixer()((x, ), plan, embed)
-    torch.testing.assert_close(out, plan.mix(clean))
+    torch.testing.assert_close(out, plan.labels(clean))
 
 
 def test_all_embeddings_are_mixed():
-    x, plan = torch.randn(4, 6, 3, 3), MixPlan('embed', LAM, PERM)
+    x, plan = torch.randn(4, 6, 3, 3), alignmix_plan('embed', LAM, PERM)
     both = MapMixer()((x, ), plan, lambda feats: (gap(x), gap(x) * 2))
     for factor, out in enumerate(both, 1):
-        torch.testing.assert_close(out, plan.mix(gap(x)) * factor)
+        torch.testing.assert_close(out, plan.labels(gap(x)) * factor)
     bare = MapMixer()(x, plan, lambda feats: gap(feats))
-    torch.testing.assert_close(bare, plan.mix(gap(x)))
+    torch.testing.assert_close(bare, plan.labels(gap(x)))
 
 
 @pytest.mark.parametrize('feats, message', [
@@ -138,7 +147,8 @@ def test_all_embeddings_are_mixed():
 ])
 def test_what_is_no_map_is_named(feats, message):
     with pytest.raises(ValueError, match=message):
-        MapMixer()(feats, MixPlan('feat', LAM, PERM), GlobalAveragePooling())
+        MapMixer()(feats, alignmix_plan('feat', LAM, PERM),
+                   GlobalAveragePooling())
 
 
 @pytest.mark.parametrize('size, side', [
@@ -177,7 +187,7 @@ def golden_blocks(a, b, lam, eps, side):
 @pytest.mark.parametrize('mode', FEATURES)
 def test_large_maps_are_aligned_in_blocks(mode):
     x = torch.randn(4, 3, 18, 20, dtype=torch.float64)  # 90 blocks of 2x2
-    mixed = MapMixer(eps=.5).mix_map(x, MixPlan(mode, LAM, PERM))
+    mixed = mix_map(x, alignmix_plan(mode, LAM, PERM), eps=.5)
     maps = x.numpy()
     for n in range(4):
         pair = [maps[n], maps[PERM[n]]]
@@ -187,13 +197,14 @@ def test_large_maps_are_aligned_in_blocks(mode):
         np.testing.assert_allclose(mixed[n], golden, atol=2e-5)
     # every position is used once: pooling sees nothing
     torch.testing.assert_close(
-        gap(mixed), gap(MixPlan(mode, LAM, PERM).mix(x)), atol=2e-5, rtol=0)
+        gap(mixed), gap(alignmix_plan(mode, LAM, PERM).labels(x)),
+        atol=2e-5, rtol=0)
 
 
 def test_gradients_flow_through_blocks():
     x = torch.randn(2, 3, 18, 20, requires_grad=True)
-    plan = MixPlan('feat', torch.tensor([1., 0.]), torch.tensor([1, 0]))
-    MapMixer().mix_map(x, plan)[0].sum().backward()
+    plan = alignmix_plan('feat', torch.tensor([1., 0.]), torch.tensor([1, 0]))
+    mix_map(x, plan)[0].sum().backward()
     assert torch.equal(x.grad[0], torch.ones_like(x[0]))
     assert torch.equal(x.grad[1], torch.zeros_like(x[1]))
 
@@ -202,24 +213,24 @@ def test_gradients_flow_through_blocks():
 @pytest.mark.parametrize('extra', [0, 1, 2])
 def test_class_tokens_are_mixed_as_they_are_and_patches_aligned(mode, extra):
     x = torch.randn(4, extra + 15, 6)
-    plan = MixPlan(mode, LAM, PERM)
-    mixed = MapMixer().mix_tokens(x, plan, extra)
-    torch.testing.assert_close(mixed[:, :extra], plan.mix(x)[:, :extra])
+    plan = alignmix_plan(mode, LAM, PERM)
+    mixed = mix_patches(x, plan, extra)
+    torch.testing.assert_close(mixed[:, :extra], plan.labels(x)[:, :extra])
     as_map = x[:, extra:].transpose(1, 2).reshape(4, 6, 3, 5)
-    expected = MapMixer().mix_map(as_map, plan)
+    expected = mix_map(as_map, plan)
     torch.testing.assert_close(
         mixed[:, extra:], expected.flatten(2).transpose(1, 2))
-    assert (mixed - plan.mix(x))[:, extra:].abs().mean() > .1
+    assert (mixed - plan.labels(x))[:, extra:].abs().mean() > .1
     torch.testing.assert_close(
-        MapMixer(align=False).mix_tokens(x, plan, extra), plan.mix(x))
+        mix_patches(x, plan, extra, align=False), plan.labels(x))
 
 
 def test_many_tokens_are_aligned_in_blocks_of_their_grid():
-    x, plan = torch.randn(4, 576, 3), MixPlan('feat', LAM, PERM)
+    x, plan = torch.randn(4, 576, 3), alignmix_plan('feat', LAM, PERM)
     for grid in None, (24, 24), (32, 18):
-        mixed = MapMixer().mix_tokens(x, plan, 0, grid)
+        mixed = mix_patches(x, plan, 0, grid)
         as_map = x.transpose(1, 2).reshape(4, 3, *(grid or (24, 24)))
-        expected = MapMixer().mix_map(as_map, plan)
+        expected = mix_map(as_map, plan)
         torch.testing.assert_close(
             mixed, expected.flatten(2).transpose(1, 2))
 
@@ -229,14 +240,14 @@ def test_many_tokens_are_aligned_in_blocks_of_their_grid():
     (577, None, 'but got 577'), (15, (4, 4), 'Expected 16 patches.*got 15')])
 def test_tokens_that_are_no_grid_are_named(tokens, grid, message):
     with pytest.raises(ValueError, match=message):
-        MapMixer().mix_tokens(torch.randn(4, tokens, 3),
-                              MixPlan('feat', LAM, PERM), 0, grid)
+        mix_patches(torch.randn(4, tokens, 3),
+                    alignmix_plan('feat', LAM, PERM), 0, grid)
 
 
 def test_nested_embeddings_are_mixed():
     """DeiT returns its class and distillation token as a tuple in a tuple."""
-    plan = MixPlan('embed', LAM, PERM)
+    plan = alignmix_plan('embed', LAM, PERM)
     tokens = torch.randn(4, 5), torch.randn(4, 5)
     (mixed, ) = MapMixer()((tokens, ), plan, lambda feats: feats)
     for result, token in zip(mixed, tokens):
-        torch.testing.assert_close(result, plan.mix(token))
+        torch.testing.assert_close(result, plan.labels(token))

@@ -2,10 +2,10 @@ import pytest
 import torch
 from mmpretrain.registry import MODELS
 
-from alignmix_mm.mixing import MixPlan
+from alignmix_mm.mixing import alignmix_plan
 from alignmix_mm.models import AlignMixNeck, LinearEmbedding
 
-PLAN = MixPlan('feat', torch.tensor([.3, .6]), torch.tensor([1, 0]))
+PLAN = alignmix_plan('feat', torch.tensor([.3, .6]), torch.tensor([1, 0]))
 
 
 def make(**options):
@@ -47,11 +47,11 @@ def test_options_reach_the_transport(monkeypatch):
         seen.update(transport)
         return a
 
-    monkeypatch.setattr('alignmix_mm.models.mixer.align_and_mix', record)
+    monkeypatch.setattr('alignmix_mm.mixing.aligned.align_and_mix', record)
     make(eps=.5, solver='log', num_iters=7, tol=.1, end='col',
          backend='torch')((torch.randn(2, 6, 4, 4), ), PLAN)
     assert seen == dict(eps=.5, solver='log', num_iters=7, tol=.1, end='col',
-                        backend='torch', perm=PLAN.perm, swap=False)
+                        backend='torch', perm=PLAN.labels.perm, swap=False)
     seen.clear()
     make(align=False)((torch.randn(2, 6, 4, 4), ), PLAN)
     assert not seen  # no transport at all

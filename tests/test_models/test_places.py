@@ -1,11 +1,13 @@
 """Where maps are mixed: named, checked, and drawn for each step."""
+from dataclasses import replace
+
 import pytest
 import torch
 from mmpretrain.registry import MODELS
 from place_models import LAM, PERM, PREACT, R18, batch, build, images
 
-from alignmix_mm.mixing import AlignMix, MixPlan
-from alignmix_mm.models.mixer import MapMixer
+from alignmix_mm.mixing import AlignMix, MixBatch, alignmix_plan
+from alignmix_mm.models import mixer
 from alignmix_mm.models.places import MixPlaces
 
 
@@ -63,8 +65,8 @@ def test_tokens_with_their_grid_are_mixed_in_its_blocks():
     mixed, grid = seen[-1]
     assert grid == (32, 18)
     torch.testing.assert_close(
-        mixed, model.mixer.mix_tokens(tokens, plan, 0, (32, 18)))
-    assert not torch.allclose(mixed, model.mixer.mix_tokens(tokens, plan))
+        mixed, mixer.mix_tokens(tokens, plan.features, 0, (32, 18)))
+    assert not torch.allclose(mixed, mixer.mix_tokens(tokens, plan.features))
 
 
 def test_evaluation_and_state_dict_are_those_of_the_plain_classifier():
@@ -106,7 +108,7 @@ def test_options_are_those_of_the_neck_if_it_has_some():
     x = images()
     model.eval()
     result, = model.extract_feat(batch(x))
-    by_hand = batch(x).plan.mix
+    by_hand = batch(x).plan.labels
     net = model.backbone
     x = net.layer4[0](net.layer3(net.layer2(net.layer1(net.stem(x)))))
     expected = net.layer4[1](by_hand(x)).mean((2, 3))
@@ -120,7 +122,6 @@ def test_options_are_those_of_the_neck_if_it_has_some():
     (torch.ones(3, 4, 2, 2, dtype=torch.int64), 'returned a tensor'),
     ((torch.rand(3, 4, 2, 2), torch.rand(3, 4)), r'tuple.*\(3, 4\)'),
     ({'x': torch.rand(3, 4)}, 'returned dict'),
-    (torch.rand(3, 5, 5, 4), r'\(B, H, W, C\)'),
     (torch.rand(3, 5, 4), 'num_extra_tokens'),
     (torch.rand(3, 4, 17, 17), 'at most 256 positions.*17x17'),
     (torch.rand(2, 4, 2, 2), 'batch of 3 samples'),
@@ -140,16 +141,16 @@ def test_what_does_not_run_once_fails_at_the_first_step(mix_at, message):
         model.extract_feat(batch(images()))
 
 
-def test_the_number_of_class_tokens_can_be_given():
+def test_the_number_of_class_tokens_can_be_given(monkeypatch):
     backbone = Odd(None)
     backbone.twice = torch.nn.Flatten(1)
     backbone.inner = torch.nn.Flatten(2)  # (3, 3, 1024): 3 tokens
     model = build(backbone, 'inner', num_extra_tokens=1)
     model.eval()
     seen = []
-    mix_tokens = model.mixer.mix_tokens
-    model.mixer.mix_tokens = lambda *args: seen.append(args) or (
-        mix_tokens(*args))
+    mix_tokens = mixer.mix_tokens
+    monkeypatch.setattr('alignmix_mm.models.place.mix_tokens',
+                        lambda *args: seen.append(args) or mix_tokens(*args))
     model.extract_feat(batch(images()))
     assert seen[0][2] == 1
 
@@ -157,13 +158,50 @@ def test_the_number_of_class_tokens_can_be_given():
 def test_places_are_drawn_uniformly_and_alike_on_all_ranks():
     backbone = MODELS.build(PREACT)
     names = ['layer1', None, 'layer3']
-    places = MixPlaces(names, backbone, MapMixer())
+    places = MixPlaces(names, backbone)
     augment = AlignMix(modes='feat')
     chosen = []
     for _ in range(3000):
-        place = places.choose(augment.draw(2, 'cpu'))
-        chosen.append(place if place is None else place.name)
+        chosen.append(places.choose(augment.draw(torch.empty(2))))
     for name in names:  # 3 standard deviations of a binomial
         assert abs(chosen.count(name) - 1000) < 3 * (3000 * 2 / 9)**.5
-    assert places.choose(MixPlan('embed', LAM, PERM, .5)) is None
+    assert places.choose(alignmix_plan('embed', LAM, PERM, .5)) is None
     assert places.choose(None) is None
+
+
+def test_a_method_can_name_its_place():
+    """It wins over `mix_at`, also if the model was built without it."""
+    model = build(PREACT, 'layer4.0')
+    model.eval()
+    x, plan = images(), batch(images()).plan
+    elsewhere = replace(plan, at=('layer2', ))
+    expected = build(PREACT, 'layer2')
+    expected.load_state_dict(model.state_dict())
+    expected.eval()
+    torch.testing.assert_close(
+        model.extract_feat(MixBatch(x, elsewhere)),
+        expected.extract_feat(MixBatch(x, plan)))
+    with pytest.raises(ValueError, match="mix_at='layer9' is no module"):
+        build(PREACT, None, train_cfg=dict(augments=[
+            dict(type='AlignMix', at='layer9')]))
+
+
+@pytest.mark.parametrize('shape', [(3, 4, 4, 6), (3, 4, 6, 4), (3, 8, 8, 6)])
+def test_channels_may_be_last_if_one_says_so(shape):
+    """(B, 8, 8, 6) is a map of 8 channels, unless it is said otherwise."""
+    x = torch.randn(shape)
+    plan = batch(x).plan
+    for last in False, True:
+        model = build(Odd(x), 'inner', channels_last=last)
+        model.backbone.never = model.backbone.twice = torch.nn.Identity()
+        seen = []
+
+        def keep(module, args, output, seen=seen):
+            seen.append(output)
+
+        model.backbone.inner.register_forward_hook(keep)
+        model.extract_feat(batch(images()), 'backbone')
+        maps = x.permute(0, 3, 1, 2) if last else x
+        expected = plan.features.mix_map(maps)
+        torch.testing.assert_close(
+            seen[-1], expected.permute(0, 2, 3, 1) if last else expected)

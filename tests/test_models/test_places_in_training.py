@@ -1,6 +1,7 @@
 """Places survive what training does to a model: copies, wraps, compiles."""
 import copy
 import pickle
+from functools import partial
 
 import pytest
 import torch
@@ -11,23 +12,24 @@ from mmengine.runner.activation_checkpointing import (
 from packaging.version import Version
 from place_models import PREACT, R18, batch, build, images, tensor
 
-from alignmix_mm.mixing import MixBatch, MixPlan
+from alignmix_mm.mixing import AlignedPairs, MixBatch, alignmix_plan
 
 
-def counted(mixer):
+@pytest.fixture
+def mixed_maps(monkeypatch):
     """A list that grows with every map that is mixed."""
-    calls, mix_map = [], mixer.mix_map
+    calls, mix_map = [], AlignedPairs.mix_map
 
     def mix(*args):
         calls.append(args)
         return mix_map(*args)
 
-    mixer.mix_map = mix
+    monkeypatch.setattr(AlignedPairs, 'mix_map', mix)
     return calls
 
 
 @pytest.mark.parametrize('mix_at', ['layer4.0', 'layer4.1.bn1'])
-def test_activation_checkpointing_changes_nothing(mix_at):
+def test_activation_checkpointing_changes_nothing(mix_at, mixed_maps):
     """`with_cp` runs parts of a block again in backward, mixing alike."""
     results, mixed = [], []
     for with_cp in False, True:
@@ -35,11 +37,11 @@ def test_activation_checkpointing_changes_nothing(mix_at):
         model = build({**R18, 'with_cp': with_cp}, mix_at)
         model.train()
         model._report_effect = lambda *args: None
-        count = counted(model.mixer)
+        mixed_maps.clear()
         out = tensor(model.extract_feat(batch(images(64)), 'backbone'))
         (out**2).sum().backward()
         results.append([out, *[p.grad for p in model.backbone.parameters()]])
-        mixed.append(len(count))
+        mixed.append(len(mixed_maps))
     torch.testing.assert_close(*results, rtol=1e-4, atol=1e-5)
     inside = mix_at != 'layer4.0'
     assert mixed == [1, 2 if inside else 1]
@@ -71,6 +73,32 @@ def test_a_step_without_a_plan_is_not_mixed_in_its_backward():
         (tensor(net.extract_feat(x, 'backbone'))**2).sum().backward()
     for (name, p), q in zip(model.named_parameters(), plain.parameters()):
         torch.testing.assert_close(p.grad, q.grad, msg=name)
+
+
+@pytest.mark.parametrize('reentrant', [True, False])
+def test_several_passes_before_one_backward(reentrant, monkeypatch):
+    """Each is run again with its own plan, or with none."""
+    from mmpretrain.models.backbones import resnet
+    monkeypatch.setattr(resnet.cp, 'checkpoint', partial(
+        torch.utils.checkpoint.checkpoint, use_reentrant=reentrant))
+    torch.manual_seed(2)
+    x = images(64)
+    plans = [alignmix_plan('feat', torch.rand(3), torch.tensor(perm))
+             for perm in ([1, 2, 0], [2, 0, 1])]
+    inputs = [MixBatch(x, plans[0]), x, MixBatch(x.flip(3), plans[1]),
+              MixBatch(x, plans[0])]
+    results = []
+    for with_cp in False, True:
+        torch.manual_seed(1)
+        model = build({**R18, 'with_cp': with_cp}, 'layer4.1.bn1')
+        model.eval()  # the same statistics for each pass
+        outputs = [tensor(model.extract_feat(part, 'backbone'))
+                   for part in inputs]
+        del outputs[-1]  # a pass that is never trained with
+        sum((n + 1) * (out**2).sum() for n, out in enumerate(
+            outputs)).backward()
+        results.append([p.grad for p in model.backbone.parameters()])
+    torch.testing.assert_close(*results, rtol=1e-4, atol=1e-5)
 
 
 class Wrapper(torch.nn.Module):
@@ -115,7 +143,7 @@ def test_a_compiled_backbone_mixes_alike(backend, places):
     for step in range(2):
         for mode, place in [('feat', 0.), ('feat_swap', .9), ('embed', 0.)]:
             torch.manual_seed(step)
-            plan = MixPlan(mode, torch.rand(3), torch.randperm(3), place)
+            plan = alignmix_plan(mode, torch.rand(3), torch.randperm(3), place)
             x = images()
             torch.testing.assert_close(
                 compiled.extract_feat(MixBatch(x, plan), 'backbone'),

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from mmengine.config import Config
 from torch import Tensor, nn
 
-from ...mixing import MixBatch, MixPlan
+from ...mixing import MixBatch, alignmix_plan
 from .classifier import build, image_size
 
 # Blocks of a backbone: `layer4.1`, `layers.10`, `stages.3.1`, `features.15`,
@@ -117,10 +117,9 @@ def _measure(
                       num_extra_tokens=tokens, train_cfg=None)
         _wake(model)
         model.train()  # normalised by the statistics of the batch
-        for index, name in enumerate(names):
-            plan = MixPlan('feat', torch.full((4, ), .5),
-                           torch.tensor([1, 2, 3, 0]),
-                           (index + .5) / len(names))
+        for name in names:
+            plan = alignmix_plan('feat', torch.full((4, ), .5),
+                                 torch.tensor([1, 2, 3, 0]), at=(name, ))
             batch = MixBatch(images, plan)
             try:
                 effect = float(model.measure_effect(batch))

@@ -10,6 +10,7 @@ from mmpretrain.structures import DataSample
 from rich.console import Console
 
 from ...mixing import AlignMix
+from ...models.methods import methods_of
 from .classifier import build, image_size, load
 from .delta import write
 from .probe import Place, Probe, probe
@@ -58,11 +59,10 @@ def train_steps(path: Path) -> None:
     """
     cfg = Config.fromfile(path)
     model = build(cfg, train_cfg=cfg.model.train_cfg)
-    size, augment = image_size(cfg), AlignMix()
+    size, augment = image_size(cfg), methods_of(model.data_preprocessor)[0]
     model.train()
-    for mode in augment.modes:
-        model.data_preprocessor.batch_augments.augments[0].modes = (mode, )
-        model.data_preprocessor.batch_augments.augments[0].probs = [1.]
+    for mode in AlignMix().modes:
+        augment.modes, augment.probs = (mode, ), [1.]
         data = dict(
             inputs=torch.randint(0, 256, (4, 3, size, size)).byte(),
             data_samples=[DataSample().set_gt_label(n % 2) for n in range(4)])

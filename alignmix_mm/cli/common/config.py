@@ -11,8 +11,8 @@ from mmengine.config import Config, ConfigDict
 from mmengine.hub import get_config
 from mmpretrain.registry import DATASETS
 
-from ...checkpoints import find_latest
-from ...compat import trust_checkpoints
+from ...engine.checkpoints import find_latest
+from ...engine.compat import trust_checkpoints
 from ...shipped import PREFIX, config_path
 from .launcher import prepare_launcher
 

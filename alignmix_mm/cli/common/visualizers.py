@@ -29,7 +29,7 @@ def add_visualizers(cfg: Config, names: Sequence[str]) -> None:
         wandb=dict(type='WandbVisBackend', init_kwargs=dict(
             project='alignmix_mm', name=run.name)),
         # one store for all runs, to compare them; plain folders are no more
-        mlflow=dict(type='alignmix_mm.hooks.backends.'
+        mlflow=dict(type='alignmix_mm.engine.hooks.backends.'
                     'MLflowImageVisBackend', exp_name='alignmix_mm',
                     run_name=run.name,
                     tracking_uri=f'sqlite:///{run.parent}/mlflow.db',

@@ -1,11 +1,19 @@
 """Figure 2, and the matches of test images."""
 import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
+from matplotlib.figure import Figure
+from mmengine.dataset import BaseDataset
 from mmpretrain.registry import DATASETS
 
+from ...mixing import AlignMix, MixBatch, alignmix_plan
+from ...models import AlignMixClassifier
+from ...models.methods import methods_of
 from ...ops import assignment, pairwise_cost
 from ...visualization import plot_alignment, plot_transport, save
 from ..common import load_config, load_model, tracked
@@ -37,7 +45,7 @@ def draw_points(args: argparse.Namespace) -> None:
     """
     a, b = points(args.seed)
     cost = pairwise_cost(a, b)
-    plan = assignment(cost, eps=args.eps)
+    plan = assignment(cost, eps=args.eps or .1)
     figure = plot_transport(*(x[0].numpy() for x in (a, b, cost, plan)),
                             args.lam)
     for suffix in 'png', 'svg':
@@ -46,7 +54,6 @@ def draw_points(args: argparse.Namespace) -> None:
         print(path)
 
 
-@torch.no_grad()
 def draw_pairs(args: argparse.Namespace) -> None:
     """Draw the matches of pairs of test images.
 
@@ -54,27 +61,64 @@ def draw_pairs(args: argparse.Namespace) -> None:
         args (Namespace): Parsed options.
     """
     cfg = load_config(args, ['test_dataloader'])
+    if cfg.model.type in ('ImageClassifier', 'CAMClassifier'):
+        cfg.model.type = 'AlignMixClassifier'  # has the same parameters
     model = load_model(cfg, args.checkpoint)
+    if not isinstance(model, AlignMixClassifier):
+        sys.exit(f'{args.config}: expected a classifier that aligns maps, but '
+                 f'its model is {type(model).__name__}.')
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
     for pair in tracked(choose_pairs(args, len(dataset)), 'Matching'):
-        inputs = torch.stack([dataset[n]['inputs'] for n in pair])
-        images = inputs.permute(0, 2, 3, 1).numpy()
-        if model.data_preprocessor.to_rgb:  # they are loaded as BGR
-            images = images[..., ::-1]
-        maps = model.extract_feat(
-            model.data_preprocessor(dict(inputs=inputs))['inputs'],
-            stage='backbone')[-1]
-        if getattr(model.neck, 'align_size', None):  # as the neck does it
-            maps = F.adaptive_avg_pool2d(maps, model.neck.align_size)
-        flat = maps.flatten(2)
-        plan = assignment(pairwise_cost(flat[:1], flat[1:]), eps=args.eps)
-        figure = plot_alignment(
-            images[0], images[1], plan[0].cpu().numpy(), maps.shape[2:],
-            'Where each position of the anchor finds its match')
-        for suffix in 'png', 'svg':
-            path = args.out / f'matches_{pair[0]}_{pair[1]}.{suffix}'
-            save(figure, path)
-            print(path)
+        for n, figure in enumerate(draw_pair(model, dataset, pair, args)):
+            for suffix in 'png', 'svg':
+                place = f'_{n + 1}' if n else ''
+                path = args.out / (
+                    f'matches_{pair[0]}_{pair[1]}{place}.{suffix}')
+                save(figure, path)
+                print(path)
+
+
+def draw_pair(model: AlignMixClassifier, dataset: BaseDataset,
+              pair: Sequence[int], args: argparse.Namespace
+              ) -> Iterator[Figure]:
+    """Draw the matches of two images, at every place where they are mixed.
+
+    Args:
+        model (AlignMixClassifier): In evaluation mode.
+        dataset (BaseDataset): The images.
+        pair (Sequence[int]): Which of them.
+        args (Namespace): Parsed options.
+
+    Yields:
+        Figure: One for each place.
+    """
+    inputs = torch.stack([dataset[n]['inputs'] for n in pair])
+    images = inputs.permute(0, 2, 3, 1).numpy()
+    if model.data_preprocessor.to_rgb:  # they are loaded as BGR
+        images = images[..., ::-1]
+    x = model.data_preprocessor(dict(inputs=inputs))['inputs']
+    method = next((method for method in methods_of(model.data_preprocessor)
+                   if isinstance(method, AlignMix)), AlignMix())
+    transport = method.transport
+    if args.eps is not None:
+        transport = replace(transport or model.mixer.transport, eps=args.eps)
+    classes = dataset.metainfo.get('classes')
+    labels = dataset.get_gt_labels()[list(pair)].tolist()
+    one, two = ((classes[label] if classes else f'class {label}')
+                for label in labels)
+    for place in method.at or model.places.names:
+        plan = alignmix_plan(
+            'feat', torch.full((), args.lam, device=x.device),
+            torch.tensor([1, 0], device=x.device), at=(place, ),
+            transport=transport)
+        alignment = model.measure_alignment(MixBatch(x, plan))
+        if alignment is None:
+            sys.exit(f'{args.config} mixes maps without alignment '
+                     '(align=False), so positions have no matches.')
+        yield plot_alignment(
+            images[0], images[1], alignment.R[0].cpu().numpy(),
+            alignment.grid, f'Where each position of {one} finds its match '
+            f'in {two}, at {alignment.place}')
 
 
 def run(args: argparse.Namespace) -> None:
@@ -83,4 +127,5 @@ def run(args: argparse.Namespace) -> None:
     Args:
         args (Namespace): Parsed options.
     """
+    args.out = args.out or Path(args.work_dir or 'work_dirs') / 'alignment'
     (draw_pairs if args.config else draw_points)(args)

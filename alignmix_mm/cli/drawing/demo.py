@@ -7,7 +7,7 @@ from mmengine.config import Config
 from mmengine.runner import load_checkpoint
 from mmpretrain.registry import DATASETS, MODELS
 
-from ...mixing import MixPlan
+from ...mixing import Pairs
 from ...ops import assignment, pairwise_cost
 from ...shipped import config_path
 from ...visualization import plot_alignment, plot_mixed_batch, save
@@ -38,18 +38,18 @@ def draw(out: Path) -> list[Path]:
 
     # each digit with another one, from an even blend to almost one of them
     order = torch.arange(8).roll(-3)
-    plan = MixPlan('input', torch.linspace(.5, .9, 8), order)
-    partners = plan.perm.numpy()
-    mixed = plan.mix(images.float()).permute(0, 2, 3, 1).numpy()
+    pairs = Pairs(torch.linspace(.5, .9, 8), order)
+    partners = order.numpy()
+    mixed = pairs(images.float()).permute(0, 2, 3, 1).numpy()
     titles = [f'{n} and {m}' for n, m in enumerate(partners)]
     pictures = [out / 'mixed_batch.png']
     save(plot_mixed_batch(pixels, pixels[partners], mixed.astype(np.uint8),
-                          plan.lam.numpy(), titles), pictures[0])
+                          pairs.lam.numpy(), titles), pictures[0])
 
     inputs = model.data_preprocessor(dict(inputs=images))['inputs']
     with torch.no_grad():
         maps = model.extract_feat(inputs, stage='backbone')[-1]
-    R = assignment(pairwise_cost(maps.flatten(2), maps[plan.perm].flatten(2)))
+    R = assignment(pairwise_cost(maps.flatten(2), maps[order].flatten(2)))
     for n in range(3):
         pictures.append(out / f'alignment_{n}.png')
         figure = plot_alignment(

@@ -1,6 +1,5 @@
 """Figure 3: mixtures of two images, decoded."""
 import argparse
-import contextlib
 import sys
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import torch
 from mmengine.dataset import BaseDataset
 from mmpretrain.registry import DATASETS
 
-from ...mixing import MixBatch, MixPlan
+from ...mixing import MixBatch, alignmix_plan
 from ...models import AlignMixAEClassifier
 from ...visualization import plot_interpolation, save
 from ..common import load_config, load_model, tracked
@@ -18,7 +17,7 @@ from ..options import choose_pairs
 
 @torch.no_grad()
 def decode(model: AlignMixAEClassifier, images: torch.Tensor,
-           lam: np.ndarray) -> np.ndarray:
+           lam: np.ndarray, align: bool = True) -> np.ndarray:
     """Mix two images with each other and decode, for all weights.
 
     Args:
@@ -26,6 +25,7 @@ def decode(model: AlignMixAEClassifier, images: torch.Tensor,
         images (Tensor): Two images as the network gets them, ``(2, 3, H,
             W)``. Each is once the anchor.
         lam (np.ndarray): Weights of the anchor, ``(L, )``.
+        align (bool): Whether maps are aligned. Defaults to True.
 
     Returns:
         np.ndarray: ``(2, L, H, W, 3)`` uint8.
@@ -33,7 +33,9 @@ def decode(model: AlignMixAEClassifier, images: torch.Tensor,
     swap = torch.tensor([1, 0], device=images.device)
     decoded = []
     for weight in lam:
-        plan = MixPlan('feat', images.new_tensor(weight), swap)
+        plan = alignmix_plan('feat', images.new_tensor(weight), swap)
+        if not align:
+            plan = plan.map_mixtures(lambda pairs: pairs.unaligned())
         decoded.append(model.decoder(
             model.extract_feat(MixBatch(images, plan))[-1]))
     pixels = (torch.stack(decoded, 1) + 1) * 127.5
@@ -60,12 +62,8 @@ def interpolate(model: AlignMixAEClassifier, dataset: BaseDataset,
     images = model.data_preprocessor(dict(inputs=inputs))['inputs']
     pixels = (model.decoder_target(images) + 1) * 127.5
     pixels = pixels.round().clamp(0, 255).to(torch.uint8)
-    ways = {'unaligned': model.mixer.unaligned(),
-            'aligned': contextlib.nullcontext()}
-    decoded = {}
-    for name, context in ways.items():
-        with context:
-            decoded[name] = decode(model, images, lam)
+    decoded = {'unaligned': decode(model, images, lam, align=False),
+               'aligned': decode(model, images, lam)}
     return pixels.permute(0, 2, 3, 1).cpu().numpy(), decoded
 
 

@@ -1,4 +1,5 @@
 """Evaluation as pure functions: arrays or tensors in, numbers out."""
+from ...ops.activation_map import class_activation_map
 from .attacks import projected_gradient_ascent, uniform_start
 from .boxes import box_iou, boxes_from_map, resize_boxes
 from .calibration import (
@@ -8,7 +9,7 @@ from .calibration import (
     expected_calibration_error,
     overconfidence_error,
 )
-from .cam import class_activation_map, score_map
+from .cam import score_map
 from .localization import (
     LocalizedImage,
     best_iou_curve,

@@ -1,33 +1,11 @@
-"""Class activation maps."""
+"""Normalization of class activation maps."""
 import cv2
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
-from torch import Tensor
 
 from ._arrays import to_numpy
 
 NORMS = ('minmax', 'max')
-
-
-def class_activation_map(features: Tensor, weight: Tensor,
-                         labels: Tensor) -> Tensor:
-    r"""Class activation maps (Zhou et al., 2016), raw and small.
-
-    .. math::
-        M_c = \sum_k w_{ck} F_k
-
-    Their mean plus the bias is the logit behind global average pooling.
-
-    Args:
-        features (Tensor): What is pooled, ``(B, C, h, w)``.
-        weight (Tensor): Weights of the linear classifier, ``(K, C)``.
-        labels (Tensor): Class of each map, ``(B, )``, int64.
-
-    Returns:
-        Tensor: ``(B, h, w)``. Negative values are kept.
-    """
-    return torch.einsum('bchw,bc->bhw', features, weight[labels])
 
 
 def score_map(cam: ArrayLike,

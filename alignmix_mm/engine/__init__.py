@@ -1,0 +1,1 @@
+"""What a run needs of MMEngine: hooks, loops, schedulers, checkpoints."""

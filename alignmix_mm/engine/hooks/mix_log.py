@@ -1,0 +1,133 @@
+"""What mixing does, in the log."""
+from collections import Counter
+
+import torch
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from mmpretrain.registry import HOOKS
+
+from ...models.trace import without_trace
+from ._observer import StepObserver, find_method
+
+
+@HOOKS.register_module()
+class MixLogHook(Hook):
+    r"""Log losses and accuracies of the plans, and how maps are aligned.
+
+    In every log line:
+
+    - ``loss_TAG``: loss of the batches of one kind of plan, e.g. of a mode
+      of AlignMix. It is the best sign of a
+      wrong set-up: each of them falls, and those of mixed batches stay above
+      the entropy of their labels.
+    - ``mixed_acc``: accuracy of mixed batches in percent, where a class that
+      has the weight :math:`\lambda` in the label counts :math:`\lambda`.
+
+    Every ``interval`` steps, for the backends of the visualizer
+    (``vis_data/scalars.json``, TensorBoard, ...):
+
+    - ``clean_acc``: accuracy of the same images without mixing, in percent,
+      normalised by the statistics of the batch as in training.
+    - ``share_TAG``: share of the kinds among the steps of this process, in
+      percent.
+    - ``plan_error``: mean violation of the marginals, the larger of the two.
+    - ``plan_entropy``: 0 if each position takes one other, 1 if it takes all
+      alike.
+
+    All of one process. A model that is trained without a mixing method is
+    left alone.
+
+    Args:
+        interval (int): Steps between two measurements, each of which takes
+            one or two forward passes. Defaults to 100.
+
+    Raises:
+        ValueError: If ``interval`` is not positive.
+    """
+
+    def __init__(self, interval: int = 100) -> None:
+        if interval < 1:
+            raise ValueError('Expected `interval` to be >= 1 steps, but got '
+                             f'{interval}.')
+        self.interval = interval
+        self.observer: StepObserver | None = None
+        self._steps: Counter[str] = Counter()
+
+    def before_train(self, runner: Runner) -> None:
+        """Watch the model.
+
+        Args:
+            runner (Runner): The runner.
+        """
+        if find_method(runner.model) is not None and self.observer is None:
+            self.observer = StepObserver(runner.model)
+
+    def after_train_iter(self, runner: Runner, batch_idx: int,
+                         data_batch: dict | None = None,
+                         outputs: dict | None = None) -> None:
+        """Log the step.
+
+        Args:
+            runner (Runner): The runner.
+            batch_idx (int): Number of the batch.
+            data_batch (dict, optional): The batch. Defaults to None.
+            outputs (dict, optional): The losses. Defaults to None.
+        """
+        if self.observer is None or self.observer.batch is None:
+            return
+        hub = runner.message_hub
+        self._steps[self.observer.tag] += 1
+        # MMEngine has read it from the device already
+        hub.update_scalar(f'train/loss_{self.observer.tag}',
+                          hub.get_scalar('train/loss').current())
+        if self.every_n_train_iters(runner, self.interval):
+            accuracy = _mixed_accuracy(self.observer)
+            if accuracy is not None:
+                hub.update_scalar('train/mixed_acc', float(accuracy))
+            runner.visualizer.add_scalars(
+                {**self._shares(), **_measure(self.observer),
+                 **_position(runner)}, step=runner.iter + 1)
+        self.observer.forget()
+
+    def _shares(self) -> dict[str, float]:
+        total = self._steps.total()
+        return {f'share_{tag}': 100 * count / total
+                for tag, count in self._steps.items()}
+
+
+def _position(runner: Runner) -> dict[str, int]:
+    """As in MMEngine's lines of training; a line without is a validation."""
+    position = {'iter': runner.iter + 1}
+    if runner.log_processor.by_epoch:
+        position['epoch'] = runner.epoch + 1
+    return position
+
+
+def _mixed_accuracy(observer: StepObserver) -> torch.Tensor | None:
+    if observer.scores is None:
+        return None
+    labels = torch.stack([sample.gt_score for sample in observer.samples])
+    predicted = observer.scores.argmax(1, keepdim=True)
+    return 100 * labels.gather(1, predicted).mean()
+
+
+def _measure(observer: StepObserver) -> dict[str, float]:
+    """What takes further passes."""
+    model = observer.model
+    labels = [sample.gt_label for sample in observer.samples
+              if 'gt_label' in sample and len(sample.gt_label) == 1]
+    values = {}
+    if len(labels) == len(observer.samples):
+        with without_trace(model):
+            clean = model.data_preprocessor(dict(inputs=observer.images))
+            predicted = model(clean['inputs'], mode='tensor').argmax(1)
+        right = predicted == torch.cat(labels).to(predicted.device)
+        values['clean_acc'] = float(100 * right.float().mean())
+    alignment = (model.measure_alignment(observer.batch)
+                 if observer.plan is not None else None)
+    if alignment is not None:
+        info = alignment.info
+        values['plan_error'] = float(torch.stack(
+            [info.row_violation.mean(), info.col_violation.mean()]).max())
+        values['plan_entropy'] = float(alignment.entropy.mean())
+    return values

@@ -1,0 +1,56 @@
+"""Random numbers that belong to a step of the run."""
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from mmengine.dist import get_rank
+from mmengine.logging import MessageHub
+
+STEP_KEY = 'mix_draws'
+
+
+class Draws(NamedTuple):
+    """Two generators of one step.
+
+    Attributes:
+        shared (Generator): Draws the same on all ranks.
+        own (Generator): Draws for this rank.
+    """
+
+    shared: np.random.Generator
+    own: np.random.Generator
+
+
+def draws_of_step(seed: int = 0) -> Draws:
+    """Generators of the current step.
+
+    They follow from the iteration of the run, so whatever was drawn or not
+    drawn before changes nothing: ranks agree, and a resumed run goes on as
+    it would have. The iteration is the one that MMEngine keeps in its
+    ``MessageHub``. Outside of a run, calls are counted there.
+
+    Args:
+        seed (int): Seed of what all ranks share. It is no part of torch's
+            seed, which may differ between the ranks. Defaults to 0.
+
+    Returns:
+        Draws: ``shared`` is seeded by ``(seed, step)`` and ``own`` by
+        ``(torch's seed, rank, step)``.
+    """
+    step = _count_step()
+    return Draws(np.random.default_rng((seed, *step)),
+                 np.random.default_rng(
+                     (torch.initial_seed(), get_rank(), *step)))
+
+
+def _count_step() -> tuple[int, ...]:
+    """The iteration; and the number of the call, if it is not the first."""
+    hub = MessageHub.get_current_instance()
+    iteration = hub.runtime_info.get('iter')
+    before, calls = hub.runtime_info.get(STEP_KEY, (None, 0))
+    if iteration != before:
+        calls = 0
+    hub.update_info(STEP_KEY, (iteration, calls + 1))
+    if iteration is None:
+        return (calls, )
+    return (iteration, calls) if calls else (iteration, )

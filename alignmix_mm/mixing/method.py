@@ -1,0 +1,115 @@
+"""What every mixing method is: the protocol."""
+import abc
+import logging
+from collections.abc import Sequence
+
+import torch
+from mmengine.logging import print_log
+from torch import Tensor
+
+from .draws import Draws, draws_of_step
+from .plan import MixBatch, MixPlan, PendingPlan
+
+
+class MixMethod(abc.ABC):
+    """A batch augmentation that draws a plan of mixing for every batch.
+
+    A method overrides :meth:`plan`, and is registered in MMPretrain's
+    ``BATCH_AUGMENTS``. Labels and pixels are mixed here, or by the
+    ``AlignMixClassifier`` if the plan is pending; feature maps and embeddings
+    always by the classifier.
+
+    Attributes:
+        seed (int): Seed of what all ranks draw alike.
+        at (Sequence[str | None], optional): Places that plans name, which
+            are looked for when the model is built.
+        needs_model (bool): Whether some plans mix inside the network or need
+            its gradient. If not, any ``ImageClassifier`` can be trained.
+        reconstructs (bool): Whether some plans train an auto-encoder.
+    """
+
+    seed: int = 0
+    at: Sequence[str | None] | None = None
+    needs_model: bool = True
+    reconstructs: bool = False
+    _warned_batch = False
+
+    @abc.abstractmethod
+    def plan(self, images: Tensor, draws: Draws) -> MixPlan | PendingPlan:
+        """Draw the plan of a batch.
+
+        Args:
+            images (Tensor): As the network gets them, ``(B, C, H, W)``.
+            draws (Draws): Generators for all that is random.
+
+        Returns:
+            MixPlan | PendingPlan: The plan, or a request for the gradient of
+            the loss, from which the plan is made.
+        """
+
+    @torch.compiler.disable
+    def draw(self, images: Tensor) -> MixPlan | PendingPlan:
+        """Draw the plan of the current step.
+
+        Args:
+            images (Tensor): As the network gets them, ``(B, C, H, W)``.
+
+        Returns:
+            MixPlan | PendingPlan: See :meth:`plan`.
+        """
+        return self.plan(images, draws_of_step(self.seed))
+
+    def __call__(self, batch_inputs: Tensor, batch_score: Tensor
+                 ) -> tuple[Tensor | MixBatch, Tensor]:
+        """Draw a plan, and mix labels and pixels if it is complete.
+
+        Args:
+            batch_inputs (Tensor): Images, ``(N, C, H, W)``.
+            batch_score (Tensor): One-hot or soft labels,
+                ``(N, num_classes)``.
+
+        Returns:
+            tuple[Tensor | MixBatch, Tensor]: Images, with their plan if the
+            method needs the model, and the labels, ``(N, num_classes)``,
+            float32.
+
+        Raises:
+            ValueError: If labels are not one-hot.
+        """
+        if batch_score.ndim != 2:
+            raise ValueError(
+                'Expected `batch_score` to be one-hot labels (N, num_classes),'
+                f' but got shape {tuple(batch_score.shape)}.')
+        self._warn_of_small_batch(len(batch_inputs))
+        plan, scores = self.draw(batch_inputs), batch_score.float()
+        if isinstance(plan, PendingPlan):
+            return MixBatch(batch_inputs, plan), scores
+        images, scores = plan.mix_images(batch_inputs), plan.mix_labels(scores)
+        return MixBatch(images, plan) if self.needs_model else images, scores
+
+    def _warn_of_small_batch(self, size: int) -> None:
+        if size <= 2 and not self._warned_batch:
+            self._warned_batch = True
+            print_log(
+                f'{type(self).__name__} got a batch of {size}: there is '
+                'hardly a partner to mix with, and so small a last batch '
+                'spoils the statistics of BatchNorm. Set '
+                '`train_dataloader.drop_last=True`.',
+                logger='current', level=logging.WARNING)
+
+
+def check_alpha(alpha: float) -> float:
+    r"""Check the parameter of a :math:`Beta(\alpha, \alpha)`.
+
+    Args:
+        alpha (float): The parameter.
+
+    Returns:
+        float: The same.
+
+    Raises:
+        ValueError: If it is not a positive, finite number.
+    """
+    if not isinstance(alpha, (int, float)) or not 0 < alpha < float('inf'):
+        raise ValueError(f'Expected `alpha` to be > 0, but got {alpha!r}.')
+    return float(alpha)

@@ -1,0 +1,110 @@
+"""The gradient of the loss with respect to the images: saliency."""
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from mmpretrain.structures import DataSample
+from torch import Tensor, nn
+
+from ..mixing import MixBatch, PendingPlan
+
+Losses = dict[str, Tensor]
+
+
+def gradient_of_images(model: nn.Module, plan: PendingPlan,
+                       loss: Callable[[Tensor], Losses]
+                       ) -> tuple[Tensor, Losses]:
+    """Compute what a pending plan asks for.
+
+    Without a weight of the clean loss, it takes a pass of evaluation, which
+    BatchNorm does not record and nothing is trained with. With it, the pass
+    is one of training. The gradient of the parameters is then computed in
+    the same backward pass, and reaches them with that of the mixed batch: so
+    hooks of distributed training and the scale of mixed precision see it as
+    any other.
+
+    Args:
+        model (nn.Module): The classifier.
+        plan (PendingPlan): The plan.
+        loss (Callable): Losses of images ``(B, C, H, W)`` with their labels.
+
+    Returns:
+        tuple[Tensor, dict[str, Tensor]]: The gradient of the sum over the
+        batch of the losses, ``(B, C, H, W)`` float32, and the losses to add,
+        each weighted: none if the weight is 0.
+    """
+    trained = plan.clean_weight > 0
+    with _like_training(model, trained), torch.enable_grad():
+        images = plan.images.detach().requires_grad_()
+        losses = {key: value for key, value in loss(images).items()
+                  if 'loss' in key}
+        total = torch.stack([value.mean() for value in losses.values()]).sum()
+        # a sum over samples: the gradient of a mean may underflow in float16
+        scaled = total.float() * len(images)
+        if not trained:
+            gradient, = torch.autograd.grad(scaled, images)
+            return gradient.float(), {}
+        parameters = [p for p in model.parameters() if p.requires_grad]
+        gradient, *gradients = torch.autograd.grad(
+            scaled, [images, *parameters], allow_unused=True)
+        surrogate = sum(
+            (p * (g / len(images)).to(p.dtype)).sum()
+            for p, g in zip(parameters, gradients) if g is not None)
+        value = total.detach() + surrogate - surrogate.detach()
+    return gradient.float(), dict(loss_clean=plan.clean_weight * value)
+
+
+class Completion(nn.Module):
+    """Makes pending plans complete. It has no parameters; hooks can watch."""
+
+    def forward(self, model: nn.Module, batch: MixBatch,
+                samples: list[DataSample]
+                ) -> tuple[MixBatch, list[DataSample], Losses]:
+        """Get the gradient, complete the plan, mix pixels and labels.
+
+        Args:
+            model (AlignMixClassifier): The classifier.
+            batch (MixBatch): Images with a pending plan.
+            samples (list[DataSample]): Labels of the images, with
+                ``gt_score``, which is mixed in place.
+
+        Returns:
+            tuple: The batch with its plan, the labels, and losses to add.
+        """
+        gradient, losses = gradient_of_images(
+            model, batch.plan,
+            lambda images: model.head.loss(model.extract_feat(images),
+                                           samples))
+        with torch.no_grad():
+            plan = batch.plan.complete(gradient)
+            scores = plan.mix_labels(
+                torch.stack([sample.gt_score for sample in samples]))
+            images = plan.mix_images(batch.images)
+        if len(scores) != len(samples):
+            samples = [DataSample() for _ in scores]
+        for sample, score in zip(samples, scores):
+            sample.set_gt_score(score)
+        return MixBatch(images, plan), samples, losses
+
+
+@contextmanager
+def _like_training(model: nn.Module, trained: bool) -> Iterator[None]:
+    """Evaluation unless it is trained, and no activation checkpointing.
+
+    Reentrant checkpointing cannot return the gradient of single tensors.
+    """
+    training = [(module, module.training) for module in model.modules()]
+    checkpointed = [module for module in model.modules()
+                    if getattr(module, 'with_cp', False)]
+    try:
+        if not trained:
+            model.eval()
+        for module in checkpointed:
+            module.with_cp = False
+        yield
+    finally:
+        for module in checkpointed:
+            module.with_cp = True
+        for module, active in training:  # parents before their children
+            if module.training != active:
+                module.train(active)

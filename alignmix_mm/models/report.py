@@ -1,0 +1,112 @@
+"""What the log says about alignment."""
+import logging
+from collections.abc import Callable
+
+import torch
+from mmengine.logging import print_log
+from torch import Tensor, nn
+
+from ..mixing import MixBatch, MixPlan
+
+NO_EFFECT = 1e-3
+LATER = 100  # batches mixed at a place
+
+
+class EffectReport:
+    """Tells the log what alignment changes: once for each place.
+
+    At the first batch, residual blocks that start as the identity see no
+    positions yet. Where that may be why alignment changes nothing, it is
+    measured a second time, later.
+    """
+
+    def __init__(self) -> None:
+        self._waits: dict[str, int] = {}
+
+    @torch.compiler.disable
+    def __call__(self, model: nn.Module, images: Tensor,
+                 plan: MixPlan) -> None:
+        """Look at a batch that is trained with, if it is aligned.
+
+        Args:
+            model (AlignMixClassifier): The classifier.
+            images (Tensor): ``(B, C, H, W)``.
+            plan (MixPlan): With all options.
+        """
+        if model.training and plan.features is not None and (
+                plan.features.aligns):
+            place, batch = model.places.choose(plan), MixBatch(images, plan)
+            self.count(place, lambda: model.measure_effect(batch),
+                       lambda: model.measure_bypass(batch),
+                       lambda: starts_as_identity(model.backbone, place))
+
+    def count(self, place: str | None, measure: Callable[[], Tensor],
+              bypass: Callable[[], Tensor],
+              may_change: Callable[[], bool]) -> None:
+        """Count a batch that is mixed at a place, and report if it is time.
+
+        Args:
+            place (str, optional): Dotted path of the place, None for the
+                neck.
+            measure (Callable): Returns the effect on this batch, ``()``.
+            bypass (Callable): Returns the share of the embedding that goes
+                past the place, ``()``.
+            may_change (Callable): Says whether blocks after the place start
+                as the identity.
+        """
+        name = 'the neck' if place is None else place
+        first = name not in self._waits
+        self._waits[name] = self._waits.get(name, 0) - 1
+        if not first and self._waits[name] != 0:
+            return
+        effect = float(measure())
+        batch = 'first' if first else 'a later'
+        text = (f'AlignMix at {name}: alignment changes the embedding by '
+                f'{100 * effect:.1f} % (against mixing the same images '
+                f'without alignment, {batch} batch).')
+        if effect < NO_EFFECT and first and may_change():
+            self._waits[name] = LATER
+            text += (' Residual blocks that start as the identity see no '
+                     f'positions yet; measured again after {LATER} batches.')
+        elif effect < NO_EFFECT:
+            text += (
+                ' What follows averages over positions, so this is plain '
+                'feature mixing. For alignment to matter, mix before a layer '
+                "that sees positions, e.g. model.mix_at='layer3' in a "
+                'ResNet, or embed with LinearEmbedding.')
+        print_log(text, logger='current')
+        if first and place is not None:
+            self._warn_of_bypass(place, float(bypass()))
+
+    def _warn_of_bypass(self, place: str, share: float) -> None:
+        if share > NO_EFFECT:
+            print_log(
+                f'{100 * share:.1f} % of the embedding goes past '
+                f'model.mix_at={place!r}: it is inside of a residual block, '
+                'or in one of several branches. Labels are mixed wholly, '
+                'images in part. Name a module that everything passes, a '
+                'whole block or stage.', logger='current',
+                level=logging.WARNING)
+
+
+def starts_as_identity(backbone: nn.Module, place: str | None) -> bool:
+    """Whether blocks after a place still add next to nothing.
+
+    Their last norm, or their layer scale, starts at zero or close to it.
+
+    Args:
+        backbone (nn.Module): The backbone.
+        place (str, optional): Dotted path of a module, None for its end.
+    """
+    if place is None:
+        return False
+    after = False
+    for name, module in backbone.named_modules():
+        if name == place:
+            after = True
+        elif after and not name.startswith(f'{place}.'):
+            scales = [p for key, p in module.named_parameters(recurse=False)
+                      if p.ndim == 1 and key != 'bias']
+            if any(float(p.detach().abs().max()) < NO_EFFECT for p in scales):
+                return True
+    return False

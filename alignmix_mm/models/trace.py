@@ -1,0 +1,36 @@
+"""Passes through a network that nobody notices."""
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+@contextmanager
+def without_trace(model: nn.Module) -> Iterator[None]:
+    """Let forward passes change nothing, and draw nothing.
+
+    Modules are in evaluation mode, but normalise as in training: with the
+    statistics of the batch, of this process alone, which are not recorded.
+    Nothing is compiled for these few passes.
+
+    Args:
+        model (nn.Module): The network.
+    """
+    training = [(module, module.training) for module in model.modules()]
+    buffers = [(module, module.running_mean, module.running_var)
+               for module, active in training
+               if active and isinstance(module, _BatchNorm)]
+    try:
+        model.eval()  # LeViT keeps something for it, so no flags are set
+        for module, *_ in buffers:
+            module.running_mean = module.running_var = None
+        with torch.no_grad(), torch.compiler.set_stance('force_eager'):
+            yield
+    finally:
+        for module, active in training:  # parents before their children
+            if module.training != active:
+                module.train(active)
+        for module, mean, var in buffers:
+            module.running_mean, module.running_var = mean, var

@@ -1,0 +1,249 @@
+"""Files that are whole, and that execute nothing."""
+import http.server
+import os
+import re
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from functools import partial
+
+import pytest
+import torch
+from mmengine.runner.checkpoint import CheckpointLoader
+
+from alignmix_mm.engine import checkpoints, compat
+
+
+class Evil:
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        import pathlib
+        return pathlib.Path.touch, (pathlib.Path(self.path), )
+
+
+def save(path, **content):
+    torch.save(dict(state_dict=dict(w=torch.randn(50, 50)), **content), path)
+    return path
+
+
+def test_what_was_written_is_there(tmp_path):
+    path = tmp_path / 'new' / 'file'
+    checkpoints.write_whole(b'first', path)
+    checkpoints.write_whole(b'second', str(path))
+    assert path.read_bytes() == b'second'
+    assert os.listdir(path.parent) == ['file']
+
+
+def test_mmengine_writes_that_way(tmp_path, monkeypatch):
+    compat.enable()
+    from mmengine.fileio import get_file_backend
+    from mmengine.runner.checkpoint import save_checkpoint
+    calls = []
+    monkeypatch.setattr(checkpoints.os, 'fsync', calls.append)
+    save_checkpoint(dict(w=torch.ones(2)), str(tmp_path / 'a.pth'))
+    assert len(calls) == 1 and checkpoints.is_complete(tmp_path / 'a.pth')
+    get_file_backend(str(tmp_path)).put(b'x', tmp_path / 'b')
+    assert (tmp_path / 'b').read_bytes() == b'x'
+
+
+def test_the_old_file_stays_until_the_new_one_is_flushed(
+        tmp_path, monkeypatch):
+    path, seen = tmp_path / 'file', []
+    path.write_bytes(b'old')
+
+    def look(step, call):
+        def run(*args):
+            seen.append((step, path.read_bytes(), [
+                other.read_bytes() for other in tmp_path.glob('*.part')]))
+            return call(*args)
+        return run
+
+    monkeypatch.setattr(checkpoints.os, 'fsync', look('flush', os.fsync))
+    monkeypatch.setattr(checkpoints.Path, 'replace',
+                        look('rename', checkpoints.Path.replace))
+    checkpoints.write_whole(b'new', path)
+    assert seen == [(step, b'old', [b'new']) for step in ('flush', 'rename')]
+    assert path.read_bytes() == b'new' and os.listdir(tmp_path) == ['file']
+
+
+KILLED = '''
+import sys
+from pathlib import Path
+from alignmix_mm.engine.checkpoints import write_whole
+path = Path(sys.argv[1])
+print('ready', flush=True)
+for n in range(100000):
+    write_whole(bytes([n % 251]) * 30_000_000, path)
+'''
+
+
+@pytest.mark.process
+@pytest.mark.parametrize('delay', [.02, .05, .13, .3])
+def test_a_killed_process_leaves_a_whole_file(tmp_path, delay):
+    path = tmp_path / 'file'
+    path.write_bytes(b'old')
+    process = subprocess.Popen([sys.executable, '-c', KILLED, str(path)],
+                               stdout=subprocess.PIPE, text=True)
+    # forks of the stack print before
+    assert 'ready\n' in iter(process.stdout.readline, '')
+    time.sleep(delay)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    data = path.read_bytes()
+    assert data == b'old' or (
+        len(data) == 30_000_000 and len(set(data)) == 1)
+
+
+@pytest.fixture
+def small_files():
+    """The limit of the size of files stands for that of the disk."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_no_space_left(tmp_path, small_files):
+    path = tmp_path / 'epoch_2.pth'
+    path.write_bytes(b'old')
+    with pytest.raises(OSError) as error:
+        checkpoints.write_whole(b'x' * 3_000_000, path)
+    message = str(error.value)
+    assert str(path) in message and '2.9 MiB' in message
+    assert '--resume' in message and 'max_keep_ckpts' in message
+    assert path.read_bytes() == b'old'
+    assert os.listdir(tmp_path) == ['epoch_2.pth']
+
+
+def damage(path, how):
+    data = path.read_bytes()
+    if how == 'cut':
+        path.write_bytes(data[:len(data) // 2])
+    elif how == 'empty':
+        path.write_bytes(b'')
+    elif how == 'zeros':  # as some file systems leave it after a crash
+        path.write_bytes(bytes(len(data)))
+    else:  # one bit of the weights
+        with zipfile.ZipFile(path) as archive:
+            name, = [n for n in archive.namelist() if n.endswith('data/0')]
+            start = archive.getinfo(name).header_offset
+        middle = start + 5000
+        path.write_bytes(data[:middle] + bytes([data[middle] ^ 4])
+                         + data[middle + 1:])
+    return path
+
+
+@pytest.mark.parametrize('how', ['cut', 'empty', 'zeros', 'bit'])
+def test_a_damaged_file_is_named_with_a_good_one(tmp_path, how):
+    for n in (1, 2, 3, 4):
+        save(tmp_path / f'epoch_{n}.pth')
+        os.utime(tmp_path / f'epoch_{n}.pth', (n, n))
+    save(tmp_path / 'best_accuracy_top1_epoch_1.pth')  # cannot be resumed
+    damage(tmp_path / 'epoch_3.pth', 'cut')
+    path = damage(tmp_path / 'epoch_4.pth', how)
+    assert not checkpoints.is_complete(path)
+    with pytest.raises(RuntimeError) as error:
+        CheckpointLoader.load_checkpoint(str(path), 'cpu')
+    message = str(error.value)
+    assert message.startswith(str(path)) and 'damaged' in message
+    assert f'--resume {tmp_path / "epoch_2.pth"}' in message
+
+
+def test_without_a_good_one_it_says_so(tmp_path):
+    path = damage(save(tmp_path / 'epoch_1.pth'), 'cut')
+    with pytest.raises(RuntimeError, match='no complete one beside it'):
+        checkpoints.load_checkpoint(str(path))
+
+
+def test_from_where_a_run_goes_on(tmp_path):
+    assert checkpoints.find_latest(tmp_path) is None
+    assert checkpoints.find_latest(tmp_path / 'nothing') is None
+    for n in (1, 2):
+        save(tmp_path / f'epoch_{n}.pth')
+        os.utime(tmp_path / f'epoch_{n}.pth', (n, n))
+    first, second = (tmp_path / f'epoch_{n}.pth' for n in (1, 2))
+    pointer = tmp_path / 'last_checkpoint'
+    assert checkpoints.find_latest(tmp_path) == second
+    pointer.write_text(str(first))
+    assert checkpoints.find_latest(tmp_path) == first
+    pointer.write_text('')  # killed while it was written
+    assert checkpoints.find_latest(tmp_path) == second
+    pointer.write_text('/elsewhere/epoch_1.pth')  # the folder was moved
+    assert checkpoints.find_latest(tmp_path) == first
+    pointer.write_text('/elsewhere/epoch_9.pth')
+    assert checkpoints.find_latest(tmp_path) == second
+    damage(second, 'cut')
+    assert checkpoints.find_latest(tmp_path) == first
+
+
+def test_old_formats_are_loaded(tmp_path):
+    path = tmp_path / 'old.pth'
+    torch.save(dict(w=torch.ones(3)), path,
+               _use_new_zipfile_serialization=False)
+    assert checkpoints.load_checkpoint(str(path))['w'].sum() == 3
+
+
+def test_code_in_the_config_of_a_checkpoint_is_left_out(tmp_path, mm_log):
+    """MMEngine's Runner.resume executes ``meta['config']``."""
+    path = save(tmp_path / 'a.pth', meta=dict(epoch=1, config='import os'))
+    loaded = CheckpointLoader.load_checkpoint(str(path), 'cpu')
+    assert loaded['meta'] == dict(epoch=1)
+    assert str(path) in mm_log.text and 'Python' in mm_log.text
+
+
+@pytest.fixture
+def server(tmp_path):
+    """A host of checkpoints, on this machine."""
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    httpd = http.server.ThreadingHTTPServer(
+        ('127.0.0.1', 0), partial(Quiet, directory=str(tmp_path)))
+    threading.Thread(target=httpd.serve_forever, daemon=True).start()
+    yield f'http://127.0.0.1:{httpd.server_port}'
+    httpd.shutdown()
+
+
+def test_downloads_execute_nothing(tmp_path, server, monkeypatch):
+    compat.enable()
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'cache'))
+    target = tmp_path / 'executed'
+    save(tmp_path / 'evil.pth', extra=Evil(str(target)))
+    url = f'{server}/evil.pth'
+    with pytest.raises(RuntimeError, match=f'Refused to load {url}'):
+        CheckpointLoader.load_checkpoint(url, 'cpu')
+    assert not target.exists()
+    good = save(tmp_path / 'good.pth', meta=dict(config='import os'))
+    loaded = CheckpointLoader.load_checkpoint(f'{server}/good.pth', 'cpu')
+    assert 'config' not in loaded['meta']
+    expected = torch.load(good)['state_dict']['w']
+    assert torch.equal(loaded['state_dict']['w'], expected)
+
+
+def test_trust_is_asked_for(tmp_path):
+    target = tmp_path / 'executed'
+    path = save(tmp_path / 'a.pth', extra=Evil(str(target)))
+    with pytest.raises(RuntimeError, match='--trust-checkpoint'):
+        CheckpointLoader.load_checkpoint(str(path), 'cpu')
+    assert not target.exists()
+    compat.enable()
+    compat.trust_checkpoints()
+    compat.enable()  # as hooks do, which are built later
+    try:
+        CheckpointLoader.load_checkpoint(str(path), 'cpu')
+    finally:
+        compat.enable.cache_clear()
+        compat.enable()
+    assert target.exists()
+    with pytest.raises(RuntimeError, match=re.escape(str(path))):
+        CheckpointLoader.load_checkpoint(str(path), 'cpu')

@@ -1,0 +1,86 @@
+"""Mixing by the number of the epoch."""
+import time
+
+import pytest
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from small_run import small_config, write_images
+
+from alignmix_mm import MixSchedule
+from alignmix_mm.cli.common import make_safe
+from alignmix_mm.engine.hooks._observer import find_method
+from alignmix_mm.mixing import MixBatch
+
+
+@pytest.fixture(scope='module')
+def images(tmp_path_factory):
+    return write_images(tmp_path_factory.mktemp('images'))
+
+
+class Watch(Hook):
+    """Whether batches carry plans, and alpha, for each epoch."""
+
+    priority = 'VERY_LOW'
+
+    def __init__(self):
+        self.mixed, self.alphas = [], []
+
+    def before_train_epoch(self, runner):
+        self.mixed.append(set())
+        preprocessor = runner.model.data_preprocessor
+        if len(self.mixed) == 1:
+            self.augment = find_method(runner.model)
+            preprocessor.register_forward_hook(
+                lambda m, args, out: self.mixed[-1].add(
+                    isinstance(out['inputs'], MixBatch)))
+        self.alphas.append(self.augment and self.augment.alpha)
+
+
+def train(images, folder, epochs=4, resume=None, augments=None, **options):
+    cfg = small_config(images, folder, epochs=epochs)
+    cfg.model.train_cfg = dict(augments=augments or [
+        dict(type='AlignMix', alpha=2., modes=['input', 'feat'])])
+    cfg.custom_hooks = [dict(type='MixSchedule', **options)]
+    make_safe(cfg, resume)
+    cfg.custom_hooks = [hook for hook in cfg.custom_hooks
+                        if 'MixLog' not in hook['type']]
+    cfg.experiment_name = f'run_{time.time_ns()}'
+    runner = Runner.from_cfg(cfg)
+    watch = Watch()
+    runner.register_hook(watch)
+    runner.train()
+    return watch
+
+
+def test_the_last_epochs_are_not_mixed(images, tmp_path):
+    watch = train(images, tmp_path, off_last=2)
+    assert watch.mixed == [{True}, {True}, {False}, {False}]
+
+
+def test_alpha_changes(images, tmp_path):
+    watch = train(images, tmp_path, alphas={3: .5, 1: 1})
+    assert watch.alphas == [2., 1., 1., .5]
+    assert watch.mixed == [{True}] * 4
+
+
+def test_a_resumed_run_goes_on(images, tmp_path):
+    train(images, tmp_path, off_last=1, alphas={1: 1.})
+    (tmp_path / 'epoch_4.pth').unlink()
+    watch = train(images, tmp_path, resume=str(tmp_path / 'epoch_3.pth'),
+                  off_last=1, alphas={1: 1.})
+    assert watch.mixed == [{False}]
+
+
+@pytest.mark.parametrize('options, message', [
+    (dict(), 'changes nothing'), (dict(off_last=-1), '`off_last` >= 0'),
+    (dict(alphas={2: 0}), '`alphas` > 0'),
+    (dict(alphas={-1: 1}), 'epochs >= 0')])
+def test_bad_arguments_are_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        MixSchedule(**options)
+
+
+def test_there_must_be_something_to_change(images, tmp_path):
+    with pytest.raises(ValueError, match='found no AlignMix'):
+        train(images, tmp_path, alphas={1: 1.},
+              augments=[dict(type='CutMix', alpha=1.)])
