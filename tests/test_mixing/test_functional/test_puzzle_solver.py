@@ -154,16 +154,16 @@ def test_no_block_can_be_improved():
 
 
 def test_costs_that_int32_cannot_resolve():
-    """All labels alike but for 1e-12 of the sum of capacities."""
-    n = 6
-    unary, down, right = problem(n, 2, 2)
-    unary[..., 1] = unary[..., 0] + torch.rand(2, n, n).double() - .5
+    """Both labels cost an image the same but for 1e-11."""
+    n, count = 6, 10
+    unary, down, right = problem(n, 2, count)
+    unary[..., 1] = unary[..., 0] + torch.rand(count, n, n).double() - .5
+    sign = torch.tensor([1., -1.]).double().repeat(count // 2)
     difference = (unary[..., 1] - unary[..., 0]).sum((1, 2))
-    unary[:, 0, 0, 1] -= difference
-    unary[:, 0, 0, 1] += torch.tensor([1e-11, -1e-11]).double()
+    unary[:, 0, 0, 1] += 1e-11 * sign - difference
     masks = puzzle_masks(unary, down + 20, right + 20)  # one label for all
-    assert torch.equal(masks[0], torch.ones(n, n).double())
-    assert torch.equal(masks[1], torch.zeros(n, n).double())
+    wanted = (sign[:, None, None] > 0).double().expand(count, n, n)
+    assert torch.equal(masks, wanted)
 
 
 def test_costs_beyond_int32():
