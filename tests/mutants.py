@@ -249,6 +249,12 @@ MUTANTS = (
            "torch.full_like(number, -1).scatter_reduce(0, place, torch.where("
            "able == len(number), -1, able), 'amax')",
            f'{PUZZLE}transport.py'),
+    Mutant('equal distances are rounded apart',
+           f'{MIXING}/puzzle_transport.py',
+           'price = t_eps * (distance.double() / max(side - 1, 1)**2)',
+           'part = apart.double() / max(side - 1, 1)**2\n'
+           '    price = t_eps * (part[:, None, :, None] + part[None, :, None]'
+           ').view(side**2, side**2)', f'{PUZZLE}transport.py'),
     Mutant('hidden places are worth as much', f'{MIXING}/puzzle_transport.py',
            '(masks > 0).double()', '(masks >= 0).double()',
            f'{PUZZLE}transport.py'),

@@ -5,8 +5,8 @@ from torch import Tensor
 
 from .puzzle_terms import LABELS
 
-# Below these sizes the dynamic program takes the labels: on a CPU it is as
-# fast as the cut, a GPU sweeps more states and need not wait for the host.
+# Up to these sizes a dynamic program finds the labels. On a CPU it is as fast
+# as the cut; a GPU sweeps more states, and does not wait for the host then.
 SMALL_GRID = 4
 GPU_STATES = 3**8
 
@@ -39,7 +39,8 @@ def puzzle_masks(unary: Tensor, down: Tensor, right: Tensor) -> Tensor:
     blocks, num_labels = unary.shape[2:]
     # between labels, instead of between mask values
     scale = (num_labels - 1)**-2
-    costs = (unary.double(), down.double() * scale, right.double() * scale)
+    costs = (unary.detach().double(), down.double() * scale,
+             right.double() * scale)
     if blocks <= SMALL_GRID or (unary.is_cuda
                                 and num_labels**blocks <= GPU_STATES):
         labels = _by_profiles(*costs)

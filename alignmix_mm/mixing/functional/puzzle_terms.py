@@ -72,7 +72,7 @@ def puzzle_costs(images: Tensor, saliency: Tensor, perm: Tensor,
     cost = cost.mT
     if not isinstance(lam, Tensor):  # fill on the device, copy nothing to it
         lam = share.new_full((), lam)
-    lam = lam.to(share.dtype).view(-1, 1, 1)
+    lam = lam.to(share).view(-1, 1, 1)
     last = num_labels - 1
     unary = []
     for label in range(num_labels):

@@ -113,14 +113,16 @@ def _cheapest(bid: Tensor, place: Tensor, number: Tensor) -> Tensor:
 def _prices(masks: Tensor, share: Tensor, t_eps: float) -> Tensor:
     """Cost of every patch (rows) at every place, ``(B, N^2, N^2)``."""
     side = masks.shape[-1]
-    # in float64: a penalty of 1 must not round away what tells bids apart
-    line = torch.arange(side, dtype=torch.float64, device=masks.device)
-    apart = (line[:, None] - line).square() / max(side - 1, 1)**2
+    line = torch.arange(side, device=masks.device)
+    apart = (line[:, None] - line).square()
+    # whole numbers: equal distances must stay equal
     distance = (apart[:, None, :, None] + apart[None, :, None, :]).view(
         side**2, side**2)
+    # in float64: a penalty of 1 must not round away what tells bids apart
+    price = t_eps * (distance.double() / max(side - 1, 1)**2)
     reward = share.double().flatten(1)[..., None]
     visible = (masks > 0).double().flatten(1)[:, None]
-    return torch.addcmul(t_eps * distance, reward, visible, value=-1)
+    return torch.addcmul(price, reward, visible, value=-1)
 
 
 def _transport(images: Tensor, masks: Tensor, share: Tensor,

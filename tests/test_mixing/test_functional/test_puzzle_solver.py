@@ -213,6 +213,8 @@ def test_zero_costs_and_single_precision(n):
     assert all(map(torch.equal, costs, copies))
     exact = puzzle_masks(*(cost.double() for cost in costs))
     assert torch.equal(masks.double(), exact)
+    assert torch.equal(masks, puzzle_masks(costs[0].requires_grad_(),
+                                           *costs[1:]))
     zeros = [torch.zeros_like(cost) for cost in costs]
     assert (puzzle_energy(puzzle_masks(*zeros), *zeros) == 0).all()
 

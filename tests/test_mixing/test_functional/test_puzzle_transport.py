@@ -66,6 +66,16 @@ def test_auctions_by_loops(side, t_eps):
         assert not plan.diagonal(dim1=1, dim2=2).all()  # something moves
 
 
+def test_equal_distances_are_ties():
+    """145 = 1 + 144 = 64 + 81, but not if each is divided by 225 first."""
+    masks, share = torch.zeros(2, 1, 16, 16, dtype=torch.float64)
+    for y, x in ((1, 12), (8, 9), (9, 8), (12, 1)):
+        masks[0, y, x] = 1
+    share[0, 0, 0] = 1
+    plan = puzzle_plan(masks, share)
+    assert plan[0, 0].nonzero().tolist() == [[16 + 12]]  # first in the rows
+
+
 @pytest.mark.parametrize('value', [0., .5, 1.])
 def test_nothing_moves_where_all_places_are_alike(value):
     _, share = case(4)
