@@ -42,7 +42,9 @@ CAL = 'test_evaluation/test_calibration.py'
 BOX = 'test_evaluation/test_boxes.py test_evaluation/test_localization.py'
 OOD = 'test_evaluation/test_ood.py'
 ATTACK = 'test_evaluation/test_attacks.py'
+PUZZLE = 'test_mixing/test_functional/test_puzzle_'
 FUNCTIONAL = 'alignmix_mm/evaluation/functional'
+MIXING = 'alignmix_mm/mixing/functional'
 MUTANTS = (
     Mutant('R transposed', 'alignmix_mm/ops/align.py',
            'torch.bmm(b.to(dtype), R.to(dtype).transpose(1, 2))',
@@ -202,6 +204,69 @@ MUTANTS = (
            'cfg.resume, cfg.load_from = True, str(latest)',
            'cfg.resume, cfg.load_from = False, str(latest)',
            'test_cli/test_cli_config.py'),
+    Mutant('masks hide what they should show', f'{MIXING}/puzzle_terms.py',
+           'torch.stack((share, share[perm]))',
+           'torch.stack((share[perm], share))', f'{PUZZLE}terms.py'),
+    Mutant('borders of the first cell of a block',
+           f'{MIXING}/puzzle_terms.py', 'pooled[..., cells - 1:-1:cells, :]',
+           'pooled[..., :-cells:cells, :]', f'{PUZZLE}terms.py'),
+    Mutant('upper and lower block exchanged', f'{MIXING}/puzzle_terms.py',
+           'F.pad(d.mean(1), (0, 0, 0, 1))', 'F.pad(d.mean(0), (0, 0, 0, 1))',
+           f'{PUZZLE}terms.py'),
+    Mutant('smoothness of masks not divided by blocks',
+           f'{MIXING}/puzzle_terms.py', 'scale = beta / blocks / 16',
+           'scale = beta / 16', f'{PUZZLE}terms.py'),
+    Mutant('a prior without binomials', f'{MIXING}/puzzle_terms.py',
+           'comb(last, label) * lam', 'lam', f'{PUZZLE}terms.py'),
+    Mutant('energy without the edges between columns',
+           f'{MIXING}/puzzle_terms.py',
+           '(right * masks.diff(dim=2).square())',
+           '(0 * right * masks.diff(dim=2).square())', f'{PUZZLE}terms.py'),
+    Mutant('zero saliency is not a share', f'{MIXING}/_blocks.py',
+           'torch.full_like(shares, 1 / blocks**2)', 'shares',
+           f'{PUZZLE}terms.py'),
+    Mutant('states overflow a byte', f'{MIXING}/puzzle_solver.py',
+           'oldest.gather(1, state).long()', 'oldest.gather(1, state)',
+           f'{PUZZLE}solver.py'),
+    Mutant('costs of pairs by distance, not its square',
+           f'{MIXING}/puzzle_solver.py',
+           '(labels[:, None] - labels).square()',
+           '(labels[:, None] - labels).abs()', f'{PUZZLE}solver.py'),
+    Mutant('levels further apart are not joined',
+           f'{MIXING}/_puzzle_flow.py',
+           '2 * np.tri(count, k=-1) + np.eye(count)', 'np.eye(count)',
+           f'{PUZZLE}solver.py'),
+    Mutant('flow rounded to int32 only once', f'{MIXING}/_puzzle_flow.py',
+           '* (LARGEST // per_image)', '* 1',
+           f'{PUZZLE}solver.py'),
+    Mutant('capacities wrap', f'{MIXING}/_puzzle_flow.py',
+           'scale = LARGEST / ', 'scale = 64 * LARGEST / ',
+           f'{PUZZLE}solver.py'),
+    Mutant('losing claims cost nothing', f'{MIXING}/puzzle_transport.py',
+           'cost[lost, claim[lost]] += 1', 'cost[lost, claim[lost]] += 0',
+           f'{PUZZLE}transport.py'),
+    Mutant('the last of equal claimants wins',
+           f'{MIXING}/puzzle_transport.py',
+           "torch.full_like(number, len(number)).scatter_reduce(\n"
+           "        0, place, able, 'amin')",
+           "torch.full_like(number, -1).scatter_reduce(0, place, torch.where("
+           "able == len(number), -1, able), 'amax')",
+           f'{PUZZLE}transport.py'),
+    Mutant('equal distances are rounded apart',
+           f'{MIXING}/puzzle_transport.py',
+           'price = t_eps * (distance.double() / max(side - 1, 1)**2)',
+           'part = apart.double() / max(side - 1, 1)**2\n'
+           '    price = t_eps * (part[:, None, :, None] + part[None, :, None]'
+           ').view(side**2, side**2)', f'{PUZZLE}transport.py'),
+    Mutant('hidden places are worth as much', f'{MIXING}/puzzle_transport.py',
+           '(masks > 0).double()', '(masks >= 0).double()',
+           f'{PUZZLE}transport.py'),
+    Mutant('the partner moves by the mask of the image',
+           f'{MIXING}/puzzle_transport.py', 'partner, 1 - seen',
+           'partner, seen', f'{PUZZLE}transport.py'),
+    Mutant('the partner moves by the saliency of the image',
+           f'{MIXING}/puzzle_transport.py', 'share[perm], t_eps)',
+           'share, t_eps)', f'{PUZZLE}transport.py'),
 )
 
 
