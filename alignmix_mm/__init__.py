@@ -23,11 +23,12 @@ _EXPORTS = _lazy.exports(
     engine__loops=('AdversarialTestLoop', ),
     engine__schedulers=('PiecewiseLinearLR', ),
     evaluation__metrics=('CalibrationError', 'Localization', 'OODDetection'),
-    mixing=('AlignMix', 'ManifoldMix', 'MixBatch', 'MixMethod', 'MixPlan'),
+    mixing=('AlignMix', 'CoMixup', 'ManifoldMix', 'MixBatch', 'MixMethod',
+            'MixPlan', 'PuzzleMix'),
     models=('AlignMixAEClassifier', 'AlignMixClassifier', 'AlignMixNeck',
             'CAMClassifier', 'ConvEmbedding', 'GaussianEmbedding',
             'LinearEmbedding', 'PreActResNet_CIFAR', 'ResidualDecoder',
-            'VGGGAP', 'WideResNet_CIFAR'))
+            'SoftmaxBCELoss', 'VGGGAP', 'WideResNet_CIFAR'))
 _load = _lazy.loader(__name__, _EXPORTS)
 
 __all__ = sorted([*_EXPORTS, '__version__', 'config_path'])

@@ -31,10 +31,12 @@ from .evaluation.metrics import (
 )
 from .mixing import (
     AlignMix,
+    CoMixup,
     ManifoldMix,
     MixBatch,
     MixMethod,
     MixPlan,
+    PuzzleMix,
 )
 from .models import (
     VGGGAP,
@@ -47,6 +49,7 @@ from .models import (
     LinearEmbedding,
     PreActResNet_CIFAR,
     ResidualDecoder,
+    SoftmaxBCELoss,
     WideResNet_CIFAR,
 )
 from .shipped import config_path

@@ -12,7 +12,8 @@ from ._on_import import when_imported
 
 # registry: modules that register classes in it
 LOCATIONS = {
-    'BATCH_AUGMENTS': ('mixing.alignmix', 'mixing.manifold'),
+    'BATCH_AUGMENTS': ('mixing.alignmix', 'mixing.comixup',
+                       'mixing.manifold', 'mixing.puzzlemix'),
     'DATASETS': ('datasets', ),
     'HOOKS': ('engine.hooks', ),
     'LOOPS': ('engine.loops', ),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import torch
 from mmengine.logging import print_log
-from torch import Tensor
+from torch import Tensor, nn
 
 from .draws import Draws, draws_of_step
 from .plan import MixBatch, MixPlan, PendingPlan
@@ -45,6 +45,13 @@ class MixMethod(abc.ABC):
         Returns:
             MixPlan | PendingPlan: The plan, or a request for the gradient of
             the loss, from which the plan is made.
+        """
+
+    def attach(self, preprocessor: nn.Module) -> None:  # noqa: B027
+        """Look at the data preprocessor, once, when a model is built.
+
+        Args:
+            preprocessor (nn.Module): The model's.
         """
 
     @torch.compiler.disable

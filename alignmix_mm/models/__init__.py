@@ -6,10 +6,12 @@ from .decoders import ResidualDecoder
 from .embeddings import ConvEmbedding, LinearEmbedding
 from .gaussian import GaussianEmbedding
 from .localization import CAMClassifier
+from .losses import SoftmaxBCELoss
 from .necks import AlignMixNeck
 
 __all__ = [
     'AlignMixAEClassifier', 'AlignMixClassifier', 'AlignMixNeck',
     'CAMClassifier', 'ConvEmbedding', 'GaussianEmbedding', 'LinearEmbedding',
-    'PreActResNet_CIFAR', 'ResidualDecoder', 'VGGGAP', 'WideResNet_CIFAR'
+    'PreActResNet_CIFAR', 'ResidualDecoder', 'SoftmaxBCELoss', 'VGGGAP',
+    'WideResNet_CIFAR'
 ]

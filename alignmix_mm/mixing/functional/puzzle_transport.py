@@ -45,7 +45,8 @@ def puzzle_plan(masks: Tensor, share: Tensor, t_eps: float = .8) -> Tensor:
 
 def puzzle_mix(images: Tensor, perm: Tensor, masks: Tensor,
                saliency: Tensor | None = None, *, t_eps: float = .8,
-               t_size: int = -1) -> tuple[Tensor, Tensor]:
+               t_size: int = -1, partners: Tensor | None = None
+               ) -> tuple[Tensor, Tensor]:
     """Mix each image with its partner by masks, with transport if wanted.
 
     Args:
@@ -59,6 +60,9 @@ def puzzle_mix(images: Tensor, perm: Tensor, masks: Tensor,
         t_eps (float): Price of the distance. Defaults to 0.8.
         t_size (int): Side of a patch in pixels. Defaults to -1, that of a
             block of the mask, which is also the largest.
+        partners (Tensor, optional): The images as partners, if they differ,
+            e.g. by noise; partner i is ``partners[perm[i]]``. Defaults to
+            None: ``images``.
 
     Returns:
         tuple[Tensor, Tensor]: Mixed images, like ``images``, and the weight
@@ -69,7 +73,7 @@ def puzzle_mix(images: Tensor, perm: Tensor, masks: Tensor,
     """
     blocks = masks.shape[-1]
     side = _block_side(images, blocks)
-    own, partner = images, images[perm]
+    own, partner = images, (images if partners is None else partners)[perm]
     if saliency is not None:
         split = _patches_per_block(side, t_size)
         seen = _enlarge(masks, split)
