@@ -49,27 +49,22 @@ def relabel(costs, counts, beta, soft):
     edge = [[beta / n**2 * disagreement(a, b) for b in options]
             for a in options]
 
-    def price(p, label, last):
-        value = unary[p][label]
-        if p % n:
-            value += edge[label][last[-1]]
-        if p >= n:
-            value += edge[label][last[0]]
-        return value
+    def prices(p, last):
+        above = edge[last[0]] if p >= n else [0] * len(options)
+        left = edge[last[-1]] if p % n else [0] * len(options)
+        return [sum(terms) for terms in zip(unary[p], above, left)]
+
+    def totals(p, last):
+        return [price + least(p + 1, (*last, label)[-n:])
+                for label, price in enumerate(prices(p, last))]
 
     @functools.cache
     def least(p, last):
-        if p == n * n:
-            return 0.
-        return min(price(p, label, last) +
-                   least(p + 1, (*last, label)[-n:])
-                   for label in range(len(options)))
+        return min(totals(p, last)) if p < n * n else 0.
 
     chosen = ()
     for p in range(n * n):
-        last = chosen[-n:]
-        values = [price(p, label, last) + least(p + 1, (*last, label)[-n:])
-                  for label in range(len(options))]
+        values = totals(p, chosen[-n:])
         best = min(values)
         chosen += (next(label for label, value in enumerate(values)
                         if value <= best + 1e-9), )

@@ -171,8 +171,15 @@ def test_a_half_half_costs_the_mean_less_a_bonus():
     assert z[:, 0, 0].tolist() == [[.5, .5], [1, 0]]
 
 
+def test_a_dear_input_beside_its_half_half():
+    """0 is cheaper than 1 everywhere, but 1 goes with the half/half 1/2."""
+    row = torch.tensor([[0, .39], [.01, .4], [1, 0]])
+    costs = row[None, :, None].expand(1, 3, 2, 2)
+    z, = comixup_relabel(costs, torch.tensor([[0., 1, 1]]), beta=1.2)
+    assert z.tolist() == 2 * [[[0, 1, 0], [0, .5, .5]]]
+
+
 def test_edges_between_half_halves_and_inputs():
-    """Two blocks in a row of equal price: .25 between 0 and 0/1, else 1."""
     names = [{0: 1}, {1: 1}, {2: 1}, {0: .5, 1: .5}, {0: .5, 2: .5},
              {1: .5, 2: .5}]
     weights = torch.tensor([[[c.get(k, 0) for k in range(3)] for c in names]],
