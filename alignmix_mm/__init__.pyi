@@ -58,13 +58,14 @@ from .version import __version__
 __all__ = [
     'AdversarialTestLoop', 'AlignMix', 'AlignMixAEClassifier',
     'AlignMixClassifier', 'AlignMixNeck', 'CAMClassifier', 'CUBWithBoxes',
-    'CalibrationError', 'ConvEmbedding', 'Digits', 'FiniteLossHook',
-    'GaussianEmbedding', 'LinearEmbedding', 'LoadCheckedImage',
-    'Localization', 'ManifoldMix', 'MixBatch', 'MixLogHook', 'MixMethod',
-    'MixPlan', 'MixSchedule',
+    'CalibrationError', 'CoMixup', 'ConvEmbedding', 'Digits',
+    'FiniteLossHook', 'GaussianEmbedding', 'LinearEmbedding',
+    'LoadCheckedImage', 'Localization', 'ManifoldMix', 'MixBatch',
+    'MixLogHook', 'MixMethod', 'MixPlan', 'MixSchedule',
     'MixVisualizationHook', 'NoiseImages', 'NumClassCheckHook',
     'OODDetection', 'OODTestSets', 'PiecewiseLinearLR',
-    'PreActResNet_CIFAR', 'ProgressHook', 'ReproducibleHook',
-    'ResidualDecoder', 'ResumableCheckpointHook', 'TinyImageNet', 'VGGGAP',
-    'WSOLMetadata', 'WideResNet_CIFAR', '__version__', 'config_path'
+    'PreActResNet_CIFAR', 'ProgressHook', 'PuzzleMix', 'ReproducibleHook',
+    'ResidualDecoder', 'ResumableCheckpointHook', 'SoftmaxBCELoss',
+    'TinyImageNet', 'VGGGAP', 'WSOLMetadata', 'WideResNet_CIFAR',
+    '__version__', 'config_path'
 ]
