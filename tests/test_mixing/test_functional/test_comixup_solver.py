@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from alignmix_mm.mixing.functional import comixup_relabel, comixup_solver
+from alignmix_mm.mixing.functional._candidates import disagreement
 from alignmix_mm.mixing.functional._chain_bounds import (
     drop,
     first_bounds,
@@ -120,7 +121,7 @@ def test_a_search_that_is_cut_takes_promising_labels(monkeypatch):
     """Within 1 % of the minimum with 2 labels for a block; see the limits."""
     costs, counts = problem(3, 6, 8, 3)
     best = comixup_relabel(costs, counts)
-    for name, value in dict(FEW=2, ROUNDS=4, MOST=2**8).items():
+    for name, value in dict(FEW=2, ROUNDS=4, MOST=2**8, GUESS=2**8).items():
         monkeypatch.setattr(comixup_solver, name, value)
     cut = comixup_relabel(costs, counts)
     for c, z, least in zip(costs, cut, best):
@@ -184,7 +185,7 @@ def test_edges_between_half_halves_and_inputs():
              {1: .5, 2: .5}]
     weights = torch.tensor([[[c.get(k, 0) for k in range(3)] for c in names]],
                            dtype=torch.float64)
-    V, = comixup_solver.disagreement(weights)
+    V, = disagreement(weights)
     for a, b in itertools.product(range(6), range(6)):
         assert V[a, b] == loops.disagreement(names[a], names[b])
     assert V[0, 3] == .25 and V[2, 3] == 1 and V[3, 4] == 1
