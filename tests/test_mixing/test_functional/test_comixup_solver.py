@@ -180,6 +180,19 @@ def test_a_dear_input_beside_its_half_half():
     assert z.tolist() == 2 * [[[0, 1, 0], [0, .5, .5]]]
 
 
+def test_an_input_that_is_the_cheapest_nowhere():
+    """Each of 9 blocks has a cheapest input of its own, none beside it."""
+    edge = BETA / 9
+    costs = torch.full((1, 10, 3, 3), 9 * edge, dtype=torch.float64)
+    costs[0, :9].view(9, 9).fill_diagonal_(0)
+    costs[0, 9] = 1.2 * edge  # 10.8 edges in all, while there are 12
+    z = comixup_relabel(costs, torch.zeros(1, 10))
+    assert (z[..., 9] == 1).all()
+    costs[0, 9] = 1.4 * edge
+    z = comixup_relabel(costs, torch.zeros(1, 10))
+    assert z.argmax(-1).flatten().tolist() == list(range(9))
+
+
 def test_edges_between_half_halves_and_inputs():
     names = [{0: 1}, {1: 1}, {2: 1}, {0: .5, 1: .5}, {0: .5, 2: .5},
              {1: .5, 2: .5}]
