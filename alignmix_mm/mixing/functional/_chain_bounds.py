@@ -13,8 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-# Beyond rounding: labels that tie with the best are never dropped.
-TOLERANCE = 1e-10
+from ._candidates import TOLERANCE
 
 
 class Bounds(NamedTuple):

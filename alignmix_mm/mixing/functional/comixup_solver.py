@@ -1,19 +1,24 @@
 """Co-Mixup: the best labelling of one output."""
-import itertools
-
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from ._candidates import (
+    HALF_BONUS,
+    disagreement,
+    dominated,
+    half_halves,
+    plausible,
+    restrict,
+)
 from ._chain_bounds import Bounds, drop, energy, first_bounds, tighten
 from ._row_search import search_rows, sizes_of, states
 
-HALF_BONUS = 5e-4  # what makes a half/half cheaper than the mean of both
 # Bounds need two rounds on most grids, some tens if blocks are many. Roundings
 # of bounds are poor labellings on hard grids; a search finds better ones.
 ROUNDS, GUESS_EVERY = 40, 3
-# Labellings of a row: fewer are searched at once, more than MOST never.
-FEW, MOST = 2048, 2**20
+# Labellings of a row: a guess searches GUESS, up to FEW are searched at once,
+# more than MOST never.
+GUESS, FEW, MOST = 2**8, 2**10, 2**20
 
 
 def comixup_relabel(costs: Tensor,
@@ -36,8 +41,9 @@ def comixup_relabel(costs: Tensor,
     no minimum has, and a dynamic program searches the rest. Of several minima
     it is the one with the lowest candidate (inputs, then half/halves in the
     order of their inputs) at the first block, row by row, where they differ;
-    energies within 1e-10 count as equal. Only for ``n > 4`` may the rest be
-    too large; then it is the best labelling by the most promising candidates.
+    energies within 1e-10 count as equal. If the rest still has more than
+    ``2**20`` labellings of a row, which takes hard grids of ``n > 4``, it is
+    the best labelling by the most promising candidates.
 
     Args:
         costs (Tensor): Cost of each input in each block, finite,
@@ -101,66 +107,11 @@ def relabel(costs: Tensor, counts: Tensor, beta: float, soft: bool) -> Tensor:
             [grid, mean.where(there[:, None, None], torch.inf)], -1)
         weights = torch.cat([weights, halves], 1)
     edges = disagreement(weights) * (beta / n**2)
-    labels = minimise(grid.contiguous(), edges)
-    index = labels.flatten(1).unsqueeze(-1).expand(-1, -1, inputs)
-    return weights.gather(1, index).view(parts, n, n, inputs)
-
-
-def half_halves(counts: Tensor) -> tuple[Tensor, Tensor]:
-    """Mixtures of each two of the three largest inputs.
-
-    Args:
-        counts (Tensor): Blocks of each input, ``(P, K)``, K > 1.
-
-    Returns:
-        tuple[Tensor, Tensor]: Weights of the inputs, ``(P, H, K)``, float64,
-        and whether both inputs have blocks, ``(P, H)``, bool.
-    """
-    largest = counts.sort(dim=1, descending=True, stable=True)[1][:, :3]
-    largest = largest.sort(dim=1)[0]
-    present = counts.gather(1, largest) > 0
-    single = F.one_hot(largest, counts.shape[1]).double() / 2
-    pairs = list(itertools.combinations(range(largest.shape[1]), 2))
-    return (torch.stack([single[:, a] + single[:, b] for a, b in pairs], 1),
-            torch.stack([present[:, a] & present[:, b] for a, b in pairs], 1))
-
-
-def dominated(costs: Tensor, counts: Tensor, soft: bool) -> Tensor:
-    """Inputs that no best labelling needs, as another one is never worse.
-
-    Where all blocks of an input are given to the other one no edge becomes
-    dearer, unless there is a half/half with the former.
-
-    Args:
-        costs (Tensor): Cost of each input in each block, ``(P, K, n, n)``.
-        counts (Tensor): Blocks of each input, ``(P, K)``.
-        soft (bool): Whether there are half/halves.
-
-    Returns:
-        Tensor: ``(P, K)``, bool.
-    """
-    flat = costs.flatten(2)
-    excess = (flat.unsqueeze(2) - flat.unsqueeze(1)).amax(-1)
-    # of inputs that are nowhere dearer than each other, the first is kept
-    earlier = torch.ones_like(excess[0], dtype=torch.bool).triu(1)
-    beaten = ((excess < 0) | (excess <= 0) & earlier).any(1)
-    return beaten & (counts == 0) if soft else beaten
-
-
-def disagreement(weights: Tensor) -> Tensor:
-    """Edge costs of candidates, the V of :func:`comixup_relabel`.
-
-    Args:
-        weights (Tensor): The inputs, then half/halves, ``(P, C, K)``.
-
-    Returns:
-        Tensor: ``(P, C, C)``.
-    """
-    count, inputs = weights.shape[1:]
-    same = torch.eye(count, dtype=weights.dtype, device=weights.device)
-    parents = weights.where(weights < 1, 0)
-    related = 1.5 * F.pad(parents, (0, count - inputs))
-    return 1 - same - related - related.transpose(1, 2)
+    within = plausible(grid, edges)
+    labels = minimise(*restrict(grid, edges, within))
+    index = within.gather(1, labels.flatten(1)).unsqueeze(-1)
+    return weights.gather(1, index.expand(-1, -1, inputs)).view(
+        parts, n, n, inputs)
 
 
 def minimise(costs: Tensor, edges: Tensor) -> Tensor:
@@ -177,7 +128,7 @@ def minimise(costs: Tensor, edges: Tensor) -> Tensor:
     bounds = first_bounds(costs)
     for k in range(ROUNDS):
         if k and k % GUESS_EVERY == 0:
-            guess = search_rows(costs, edges, promising(bounds, FEW))
+            guess = search_rows(costs, edges, promising(bounds, GUESS))
             bounds = drop(bounds, energy(costs, edges, guess))
         bounds = tighten(bounds, costs, edges)
         if states(sizes_of(bounds.keep)) <= FEW:

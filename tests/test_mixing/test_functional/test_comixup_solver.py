@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from alignmix_mm.mixing.functional import comixup_relabel, comixup_solver
+from alignmix_mm.mixing.functional._candidates import disagreement
 from alignmix_mm.mixing.functional._chain_bounds import (
     drop,
     first_bounds,
@@ -120,7 +121,7 @@ def test_a_search_that_is_cut_takes_promising_labels(monkeypatch):
     """Within 1 % of the minimum with 2 labels for a block; see the limits."""
     costs, counts = problem(3, 6, 8, 3)
     best = comixup_relabel(costs, counts)
-    for name, value in dict(FEW=2, ROUNDS=4, MOST=2**8).items():
+    for name, value in dict(FEW=2, ROUNDS=4, MOST=2**8, GUESS=2**8).items():
         monkeypatch.setattr(comixup_solver, name, value)
     cut = comixup_relabel(costs, counts)
     for c, z, least in zip(costs, cut, best):
@@ -179,12 +180,25 @@ def test_a_dear_input_beside_its_half_half():
     assert z.tolist() == 2 * [[[0, 1, 0], [0, .5, .5]]]
 
 
+def test_an_input_that_is_the_cheapest_nowhere():
+    """Each of 9 blocks has a cheapest input of its own, none beside it."""
+    edge = BETA / 9
+    costs = torch.full((1, 10, 3, 3), 9 * edge, dtype=torch.float64)
+    costs[0, :9].view(9, 9).fill_diagonal_(0)
+    costs[0, 9] = 1.2 * edge  # 10.8 edges in all, while there are 12
+    z = comixup_relabel(costs, torch.zeros(1, 10))
+    assert (z[..., 9] == 1).all()
+    costs[0, 9] = 1.4 * edge
+    z = comixup_relabel(costs, torch.zeros(1, 10))
+    assert z.argmax(-1).flatten().tolist() == list(range(9))
+
+
 def test_edges_between_half_halves_and_inputs():
     names = [{0: 1}, {1: 1}, {2: 1}, {0: .5, 1: .5}, {0: .5, 2: .5},
              {1: .5, 2: .5}]
     weights = torch.tensor([[[c.get(k, 0) for k in range(3)] for c in names]],
                            dtype=torch.float64)
-    V, = comixup_solver.disagreement(weights)
+    V, = disagreement(weights)
     for a, b in itertools.product(range(6), range(6)):
         assert V[a, b] == loops.disagreement(names[a], names[b])
     assert V[0, 3] == .25 and V[2, 3] == 1 and V[3, 4] == 1
