@@ -1,0 +1,130 @@
+"""The frozen networks of StyleMix: part of a VGG-19, and its inverse."""
+import pickle
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+_WHERE = (
+    'StyleMix needs two files of release v0.0.0 of '
+    'https://github.com/naoto0804/pytorch-AdaIN: `vgg_normalised.pth` for '
+    '`encoder` and `decoder.pth` for `decoder` (StyleMix\'s own repository '
+    'calls it `decoder.pth.tar`). Put them anywhere, and give their paths.')
+
+
+class StyleEncoder(nn.Sequential):
+    """VGG-19 up to relu4_1, for images of values from 0 to 1.
+
+    A 1x1 convolution that scales the channels comes first. Names of the
+    parameters are those of ``vgg_normalised.pth``. A forward pass takes
+    images ``(B, 3, H, W)`` to the features of relu4_1, ``(B, 512, h, w)``
+    with ``h = ceil(H / 8)`` and ``w = ceil(W / 8)``.
+    """
+
+    #: Number of layers up to relu1_1, relu2_1, relu3_1 and relu4_1.
+    DEPTHS = (4, 11, 18, 31)
+
+    def __init__(self) -> None:
+        layers = [nn.Conv2d(3, 3, 1)]
+        for channels in ((3, 64, 64), (64, 128, 128),
+                         (128, 256, 256, 256, 256)):
+            for pair in zip(channels, channels[1:]):
+                layers += [*_convolution(*pair), nn.ReLU()]
+            layers.append(nn.MaxPool2d(2, ceil_mode=True))
+        super().__init__(*layers, *_convolution(256, 512), nn.ReLU())
+
+    def levels(self, images: Tensor) -> list[Tensor]:
+        """Compute features at four depths.
+
+        Args:
+            images (Tensor): ``(B, 3, H, W)``.
+
+        Returns:
+            list[Tensor]: Outputs of relu1_1, relu2_1, relu3_1 and relu4_1,
+            of 64, 128, 256 and 512 channels.
+        """
+        outputs = []
+        for depth, layer in enumerate(self, 1):
+            images = layer(images)
+            if depth in self.DEPTHS:
+                outputs.append(images)
+        return outputs
+
+
+class StyleDecoder(nn.Sequential):
+    """From features of relu4_1 to images.
+
+    Names of the parameters are those of ``decoder.pth``. A forward pass
+    takes features ``(B, 512, h, w)`` to images ``(B, 3, 8 h, 8 w)``.
+    """
+
+    def __init__(self) -> None:
+        layers = []
+        for channels in ((512, 256), (256, 256, 256, 256, 128),
+                         (128, 128, 64)):
+            for pair in zip(channels, channels[1:]):
+                layers += [*_convolution(*pair), nn.ReLU()]
+            layers.append(nn.Upsample(scale_factor=2, mode='nearest'))
+        super().__init__(*layers, *_convolution(64, 64), nn.ReLU(),
+                         *_convolution(64, 3))
+
+
+def load_style_networks(
+        encoder: str | Path,
+        decoder: str | Path) -> tuple[StyleEncoder, StyleDecoder]:
+    """Read the weights that the authors of AdaIN provide.
+
+    Args:
+        encoder (str | Path): The file ``vgg_normalised.pth``; its layers
+            after relu4_1 are not used.
+        decoder (str | Path): The file ``decoder.pth``.
+
+    Returns:
+        tuple[StyleEncoder, StyleDecoder]: Frozen, in evaluation mode, on the
+        CPU.
+
+    Raises:
+        FileNotFoundError: If a file is missing; says where to get it.
+        ValueError: If a file holds something else.
+    """
+    for path in encoder, decoder:
+        if not Path(path).is_file():
+            raise FileNotFoundError(f'There is no file {path}. {_WHERE}')
+    networks = StyleEncoder(), StyleDecoder()
+    for network, path in zip(networks, (encoder, decoder)):
+        network.load_state_dict(_read(Path(path), network))
+        network.requires_grad_(False).eval()
+    return networks
+
+
+def _convolution(inputs: int, outputs: int) -> Sequence[nn.Module]:
+    return nn.ReflectionPad2d(1), nn.Conv2d(inputs, outputs, 3)
+
+
+def _read(path: Path, network: nn.Sequential) -> dict[str, Tensor]:
+    """Read the parameters of a network, without those of later layers."""
+    kind = type(network).__name__
+    try:
+        state = torch.load(path, map_location='cpu', weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
+        raise ValueError(f'{path} holds no weights ({error}). {_WHERE}'
+                         ) from error
+    expected = {name: value.shape for name, value
+                in network.state_dict().items()}
+    found = {name: getattr(value, 'shape', None)
+             for name, value in state.items()
+             if not _is_later(name, len(network))
+             } if isinstance(state, dict) else {}
+    if found != expected:
+        wrong = sorted(map(str, {
+            name for name in {*found, *expected}
+            if found.get(name) != expected.get(name)}))
+        raise ValueError(f'{path} does not hold the weights of the {kind}: '
+                         f'{wrong[:4]} differ. {_WHERE}')
+    return {name: state[name] for name in expected}
+
+
+def _is_later(name: object, size: int) -> bool:
+    index = str(name).split('.')[0]
+    return index.isdigit() and int(index) >= size
