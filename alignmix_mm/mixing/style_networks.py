@@ -1,10 +1,12 @@
 """The frozen networks of StyleMix: part of a VGG-19, and its inverse."""
 import pickle
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+
+Network = Callable[[Tensor], Tensor]
 
 _WHERE = (
     'StyleMix needs two files of release v0.0.0 of '
@@ -96,6 +98,66 @@ def load_style_networks(
         network.load_state_dict(_read(Path(path), network))
         network.requires_grad_(False).eval()
     return networks
+
+
+class StyleTransfer:
+    """Encoder and decoder, read when they are first needed.
+
+    Args:
+        encoder (str | Path | Callable): The file ``vgg_normalised.pth``, or
+            what takes images to features.
+        decoder (str | Path | Callable): The file ``decoder.pth``, or what
+            takes features to images.
+        mean (Sequence[float], optional): Mean of normalized images, which
+            networks are to see as values from 0 to 1. Defaults to None: they
+            see images as they are.
+        std (Sequence[float], optional): Standard deviation, likewise.
+
+    Raises:
+        ValueError: If one is a file and the other is not, or only one of
+            mean and std is given.
+    """
+
+    def __init__(self, encoder: str | Path | Network,
+                 decoder: str | Path | Network,
+                 mean: Sequence[float] | None = None,
+                 std: Sequence[float] | None = None) -> None:
+        if callable(encoder) != callable(decoder):
+            raise ValueError('Expected two files or two functions, but got '
+                             f'{encoder!r} and {decoder!r}.')
+        if (mean is None) != (std is None):
+            raise ValueError('Expected both `mean` and `std`, or neither, '
+                             f'but got {mean} and {std}.')
+        self.encoder, self.decoder = encoder, decoder
+        self.mean, self.std = mean, std
+
+    def on(self, device: torch.device) -> tuple[Network, Network]:
+        """Get both, ready to be called.
+
+        Args:
+            device (torch.device): Where they will be called.
+
+        Returns:
+            tuple[Callable, Callable]: Encoder and decoder.
+
+        Raises:
+            FileNotFoundError: If a file is missing; says where to get it.
+            ValueError: If a file holds something else.
+        """
+        if not callable(self.encoder):
+            self.encoder, self.decoder = (
+                network.to(memory_format=torch.channels_last)
+                for network in load_style_networks(
+                    self.encoder, self.decoder))
+        encoder, decoder = (
+            network.to(device) if isinstance(network, nn.Module) else network
+            for network in (self.encoder, self.decoder))
+        if self.mean is None:
+            return encoder, decoder
+        mean, std = (torch.tensor(values, device=device).reshape(-1, 1, 1)
+                     / 255 for values in (self.mean, self.std))
+        return (lambda images: encoder(images * std + mean),
+                lambda features: (decoder(features) - mean) / std)
 
 
 def _convolution(inputs: int, outputs: int) -> Sequence[nn.Module]:

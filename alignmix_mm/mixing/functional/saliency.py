@@ -4,7 +4,7 @@ The fine-grained saliency of Montabone and Soto, *Human detection using a
 mobile platform and novel features derived from a visual saliency mechanism*
 (2010), as OpenCV computes it, to the last bit.
 """
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -73,10 +73,22 @@ def fine_grained_saliency(images: Tensor,
     if images.shape[-2:] == (1, 1):  # a pixel without surroundings
         return images.new_zeros(len(images), 1, 1, dtype=torch.float32)
     gray = _blur(_blur(_to_gray(images, channel_order)))
-    on, off = map(_scale, _on_off(gray))
-    # The paper scales this sum again, by the larger peak of the two, which
-    # is 255 by now. Windows may disagree, so a pixel may be on and off.
-    levels = (on + off).clamp_(max=255)
+    return combine(*_on_off(gray))
+
+
+def combine(on: Tensor, off: Tensor) -> Tensor:
+    """Scale the sums over the windows, and add them.
+
+    Args:
+        on (Tensor): How much brighter pixels are, ``(B, H, W)``, int32.
+        off (Tensor): How much darker, likewise.
+
+    Returns:
+        Tensor: From 0 to 1 in steps of 1/255, ``(B, H, W)``, float32.
+    """
+    # The sum is scaled again, by the larger peak of the two, which is 255 by
+    # now. Windows may disagree, so a pixel may be on and off.
+    levels = (_scale(on) + _scale(off)).clamp_(max=255)
     return levels.float() * torch.tensor(1 / 255, dtype=torch.float32)
 
 
@@ -93,14 +105,26 @@ def _to_gray(images: Tensor, channel_order: str) -> Tensor:
 def _blur(gray: Tensor) -> Tensor:
     """Blur with [1 2 1] / 4 in both directions, rounded, ``(B, H, W)``."""
     for dim in (-1, -2):
-        size = gray.shape[dim]
-        # beyond the border comes what is next to it on this side
-        first, last = min(1, size - 1), max(size - 2, 0)
-        padded = torch.cat([gray.narrow(dim, first, 1), gray,
-                            gray.narrow(dim, last, 1)], dim)
-        gray = torch.add(padded.narrow(dim, 0, size), gray, alpha=2)
-        gray += padded.narrow(dim, 2, size)
+        before, after = neighbours(gray, dim)
+        gray = torch.add(before, gray, alpha=2).add_(after)
     return (gray + 8) >> 4
+
+
+def neighbours(x: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+    """Values before and after each place; a border is mirrored there.
+
+    Args:
+        x (Tensor): ``(B, H, W)``.
+        dim (int): Direction.
+
+    Returns:
+        tuple[Tensor, Tensor]: Views, ``(B, H, W)``.
+    """
+    size = x.shape[dim]
+    first, last = min(1, size - 1), max(size - 2, 0)
+    padded = torch.cat([x.narrow(dim, first, 1), x, x.narrow(dim, last, 1)],
+                       dim)
+    return padded.narrow(dim, 0, size), padded.narrow(dim, 2, size)
 
 
 def _on_off(gray: Tensor) -> tuple[Tensor, Tensor]:
@@ -112,33 +136,47 @@ def _on_off(gray: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         tuple[Tensor, Tensor]: On and off, ``(B, H, W)``, int32.
     """
-    height, width = gray.shape[-2:]
-    integral, pixels = _integral(gray), gray.float()
-    # how many rows, and columns, there are before each place
-    rows, columns = (torch.arange(size + 1, device=gray.device)
-                     for size in (height, width))
+    fits = 255 * gray[0].numel() < 2**31
+    sums = windows(gray, torch.int32 if fits else torch.int64)
+    pixels = gray.float()
     on, total = torch.zeros_like(gray), torch.zeros_like(gray)
-    # windows that cover the whole image are all alike
-    radii = [min(radius, max(height, width)) for radius in RADII]
-    for radius in sorted(set(radii)):
-        window = _window(_window(integral, radius, -2), radius, -1)
-        others = (_window(rows, radius, 0)[:, None]
-                  * _window(columns, radius, 0) - 1).float()
+    for times, window, others in sums:
         # Exact: a window's sum is below 2^24, and there are too few pixels
         # in it for the mean to be nearer to an integer than float32 sees.
         # g - (window - g) / others
         difference = torch.addcdiv(pixels, pixels - window, others).int()
-        total.add_(difference, alpha=radii.count(radius))
-        on.add_(difference.clamp_(min=0), alpha=radii.count(radius))
+        total.add_(difference, alpha=times)
+        on.add_(difference.clamp_(min=0), alpha=times)
     return on, on - total
 
 
-def _integral(gray: Tensor) -> Tensor:
-    """Sums of all pixels above and left, ``(B, H + 1, W + 1)``."""
-    fits = 255 * gray[0].numel() < 2**31
-    dtype = torch.int32 if fits else torch.int64
-    return F.pad(gray, (1, 0, 1, 0)).cumsum(-1, dtype=dtype).cumsum(
+def windows(values: Tensor,
+            dtype: torch.dtype) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """Sum values over the windows around every pixel.
+
+    Args:
+        values (Tensor): ``(B, H, W)``.
+        dtype (torch.dtype): That of sums over the whole image.
+
+    Yields:
+        tuple[int, Tensor, Tensor]: How many of the windows are this one; its
+        sums, ``(B, H, W)``; and how many other pixels it has, ``(H, W)``,
+        float32.
+    """
+    height, width = values.shape[-2:]
+    integral = F.pad(values, (1, 0, 1, 0)).cumsum(-1, dtype=dtype).cumsum(
         -2, dtype=dtype)
+    # how many rows, and columns, there are before each place
+    rows, columns = (torch.arange(size + 1, device=values.device)
+                     for size in (height, width))
+    # windows that cover the whole image are all alike
+    radii = [min(radius, max(height, width)) for radius in RADII]
+    for radius in sorted(set(radii)):
+        count = (_window(rows, radius, 0)[:, None]
+                 * _window(columns, radius, 0))
+        yield (radii.count(radius),
+               _window(_window(integral, radius, -2), radius, -1),
+               (count - 1).float())
 
 
 def _window(before: Tensor, radius: int, dim: int) -> Tensor:

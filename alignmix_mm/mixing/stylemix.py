@@ -1,0 +1,267 @@
+"""StyleMix and StyleCutMix: content and style of images are mixed apart."""
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from mmpretrain.registry import BATCH_AUGMENTS
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from ._drawing import check_alpha, check_scores, mix_scores, next_generator
+from .functional import (
+    box_around,
+    box_share,
+    soft_label_weight,
+    style_cut_mix_images,
+    style_gamma,
+    style_mix_images,
+    style_mix_range,
+)
+from .style_networks import StyleTransfer
+
+Network = str | Path | Callable[[Tensor], Tensor]
+
+
+class StyleMixDraw(NamedTuple):
+    """What StyleMix draws for a batch; see ``style_mix_images``."""
+
+    perm: Tensor
+    rc: float
+    rs: float
+    t: float
+
+
+class StyleCutMixDraw(NamedTuple):
+    """What StyleCutMix draws for a batch; see ``style_cut_mix_images``.
+
+    ``gamma`` is not used where distances of classes say what it is.
+    """
+
+    perm: Tensor
+    rs: float
+    gamma: float
+    box: Tensor
+
+
+@BATCH_AUGMENTS.register_module()
+class StyleMix:
+    r"""Mix features in which content and style are apart, and decode them.
+
+    The batch augmentation of `StyleMix: Separating Content and Style for
+    Enhanced Data Augmentation (CVPR 2021)
+    <https://github.com/alsdml/StyleMix>`_. It needs two files of weights,
+    see ``load_style_networks``, which are read for the first batch: a model
+    can be tested without them.
+
+    Args:
+        encoder (str | Path | Callable): The file ``vgg_normalised.pth``, or
+            what takes images to features.
+        decoder (str | Path | Callable): The file ``decoder.pth``, or what
+            takes features to images.
+        alpha (float): Shares of content and style are drawn from
+            :math:`Beta(\alpha, \alpha)`. Defaults to 0.5.
+        ratio (float): How much the content counts in the label. Defaults to
+            0.7.
+        size (int, optional): Height and width at which the networks work, a
+            multiple of 8. None is that of the images. Defaults to 224.
+        mean (Sequence[float], optional): Mean of the data preprocessor, in
+            units of the pixels. With it, the encoder sees values from 0 to
+            1, for which it was trained. Defaults to None: it sees
+            normalized images, as in the official code.
+        std (Sequence[float], optional): The standard deviation, likewise.
+
+    Raises:
+        ValueError: If an argument is out of range.
+    """
+
+    def __init__(self, encoder: Network, decoder: Network,
+                 alpha: float = 0.5, ratio: float = 0.7,
+                 size: int | None = 224,
+                 mean: Sequence[float] | None = None,
+                 std: Sequence[float] | None = None) -> None:
+        check_alpha(alpha=alpha)
+        if not 0 <= ratio <= 1:
+            raise ValueError(f'Expected `ratio` from 0 to 1, but got {ratio}.')
+        if size is not None and (size < 16 or size % 8):
+            raise ValueError('Expected `size` to be a multiple of 8 from 16 '
+                             f'on, but got {size}.')
+        self.alpha = float(alpha)
+        self.ratio = float(ratio)
+        self.size = size
+        self.networks = StyleTransfer(encoder, decoder, mean, std)
+
+    @torch.compiler.disable
+    def draw(self, batch_size: int,
+             image_size: tuple[int, int]) -> StyleMixDraw:
+        """Draw the next step.
+
+        Args:
+            batch_size (int): Number of samples.
+            image_size (tuple[int, int]): Height and width of the images.
+
+        Returns:
+            StyleMixDraw: On the CPU.
+        """
+        generator = next_generator()
+        rc, rs = generator.beta(self.alpha, self.alpha, 2).tolist()
+        return StyleMixDraw(
+            torch.from_numpy(generator.permutation(batch_size)), rc, rs,
+            generator.uniform(*style_mix_range(rc, rs)))
+
+    @torch.no_grad()
+    def __call__(self, batch_inputs: Tensor,
+                 batch_score: Tensor) -> tuple[Tensor, Tensor]:
+        """Mix images and labels.
+
+        Args:
+            batch_inputs (Tensor): Images, ``(N, 3, H, W)``.
+            batch_score (Tensor): One-hot or soft labels,
+                ``(N, num_classes)``.
+
+        Returns:
+            tuple[Tensor, Tensor]: Mixed images, like those that came, and
+            the labels that the model is trained with, ``(N, num_classes)``,
+            float32.
+        """
+        check_scores(batch_score)
+        draw = self.draw(len(batch_inputs), tuple(batch_inputs.shape[-2:]))
+        draw = draw._replace(perm=draw.perm.to(batch_inputs.device,
+                                               non_blocking=True))
+        images, own = self.mix(batch_inputs, batch_score, draw)
+        return images, mix_scores(batch_score, draw.perm, own)
+
+    def mix(self, images: Tensor, scores: Tensor,
+            draw: StyleMixDraw) -> tuple[Tensor, Tensor | float]:
+        """Mix images.
+
+        Args:
+            images (Tensor): ``(N, 3, H, W)``.
+            scores (Tensor): Labels, ``(N, num_classes)``.
+            draw (StyleMixDraw): How.
+
+        Returns:
+            tuple: Images, ``(N, 3, H, W)``, and the weight of the own label.
+        """
+        mixed = style_mix_images(
+            images, draw.perm, draw.rc, draw.rs, draw.t,
+            *self.networks.on(images.device), self.size)
+        return mixed, soft_label_weight(draw.rc, draw.rs, self.ratio)
+
+
+@BATCH_AUGMENTS.register_module()
+class StyleCutMix(StyleMix):
+    r"""Own content inside of a box, the partner's outside, both restyled.
+
+    The second augmentation of `StyleMix: Separating Content and Style for
+    Enhanced Data Augmentation (CVPR 2021)
+    <https://github.com/alsdml/StyleMix>`_.
+
+    Args:
+        encoder (str | Path | Callable): See :class:`StyleMix`.
+        decoder (str | Path | Callable): See :class:`StyleMix`.
+        alpha (float): Share of the own style and area of the box are drawn
+            from :math:`Beta(\alpha, \alpha)`. Defaults to 1.0.
+        gamma_alpha (float): How little is restyled is drawn from the beta
+            distribution of this parameter, unless there are distances.
+            Defaults to 0.8.
+        distances (str | Path | ArrayLike, optional): Distances of the
+            classes' styles, ``(K, K)``, or a ``.npy`` file of them, as
+            `alignmix style-distances` writes it. Pairs of like classes are
+            restyled more. Defaults to None.
+        delta (float): Scale of the distances: 3 for CIFAR-100, 1 for
+            CIFAR-10. Defaults to 3.0.
+        **kwargs: ``ratio``, ``size``, ``mean`` and ``std``, see
+            :class:`StyleMix`.
+
+    Raises:
+        ValueError: If an argument is out of range.
+    """
+
+    def __init__(self, encoder: Network, decoder: Network,
+                 alpha: float = 1.0, gamma_alpha: float = 0.8,
+                 distances: str | Path | ArrayLike | None = None,
+                 delta: float = 3.0, **kwargs) -> None:
+        super().__init__(encoder, decoder, alpha, **kwargs)
+        check_alpha(gamma_alpha=gamma_alpha, delta=delta)
+        self.gamma_alpha = float(gamma_alpha)
+        self.delta = float(delta)
+        self.distances = distances
+        self._distances: Tensor | None = None  # read for the first batch
+
+    @torch.compiler.disable
+    def draw(self, batch_size: int,
+             image_size: tuple[int, int]) -> StyleCutMixDraw:
+        """Draw the next step.
+
+        Args:
+            batch_size (int): Number of samples.
+            image_size (tuple[int, int]): Height and width of the images.
+
+        Returns:
+            StyleCutMixDraw: On the CPU.
+        """
+        generator = next_generator()
+        rs, share = generator.beta(self.alpha, self.alpha, 2).tolist()
+        size = self._size_of(image_size)
+        return StyleCutMixDraw(
+            torch.from_numpy(generator.permutation(batch_size)), rs,
+            generator.beta(self.gamma_alpha, self.gamma_alpha),
+            box_around(size, share, generator.integers(size)))
+
+    def mix(self, images: Tensor, scores: Tensor,
+            draw: StyleCutMixDraw) -> tuple[Tensor, Tensor]:
+        """Mix images, see :meth:`StyleMix.mix`."""
+        gamma, box = draw.gamma, draw.box.to(images.device, non_blocking=True)
+        if self.distances is not None:
+            gamma = self._gamma(scores, draw.perm)
+        mixed = style_cut_mix_images(
+            images, draw.perm, draw.rs, gamma, box,
+            *self.networks.on(images.device), self.size)
+        lam = box_share(box, self._size_of(images.shape[-2:]))
+        style = gamma * lam + (1 - gamma) * draw.rs
+        return mixed, soft_label_weight(lam, style, self.ratio)
+
+    def _size_of(self, image_size: tuple[int, int]) -> tuple[int, int]:
+        return image_size if self.size is None else (self.size, self.size)
+
+    def _gamma(self, scores: Tensor, perm: Tensor) -> Tensor:
+        distances = self._distances
+        if distances is None:
+            distances = read_distances(self.distances)
+        if len(distances) != scores.shape[1]:
+            raise ValueError(
+                f'`distances` are those of {len(distances)} classes, but '
+                f'there are {scores.shape[1]}.')
+        self._distances = distances.to(scores.device)
+        labels = scores.argmax(1)
+        return style_gamma(self._distances, labels, labels[perm], self.delta)
+
+
+def read_distances(source: str | Path | ArrayLike) -> Tensor:
+    """Read distances of classes.
+
+    Args:
+        source (str | Path | ArrayLike): A ``.npy`` file or an array,
+            ``(K, K)``.
+
+    Returns:
+        Tensor: ``(K, K)``, float64.
+
+    Raises:
+        FileNotFoundError: If there is no such file; says how to make it.
+        ValueError: If it holds something else.
+    """
+    if isinstance(source, (str, Path)):
+        if not Path(source).is_file():
+            raise FileNotFoundError(
+                f'There is no file {source}. `alignmix style-distances CONFIG '
+                f'--encoder vgg_normalised.pth --out {source}` computes it.')
+        source = np.load(source, allow_pickle=False)
+    distances = torch.as_tensor(source, dtype=torch.float64)
+    if distances.ndim != 2 or len(distances) != distances.shape[1] or not (
+            distances >= 0).all():
+        raise ValueError('Expected distances (K, K), all >= 0, but got shape '
+                         f'{tuple(distances.shape)}.')
+    return distances
