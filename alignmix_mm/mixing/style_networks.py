@@ -1,12 +1,19 @@
-"""The frozen networks of StyleMix: part of a VGG-19, and its inverse."""
+"""The frozen networks of StyleMix, a part of VGG-19 and its inverse.
+
+And what is read from files for it.
+"""
 import pickle
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 Network = Callable[[Tensor], Tensor]
+Sequential = TypeVar('Sequential', bound=nn.Sequential)
 
 _WHERE = (
     'StyleMix needs two files of release v0.0.0 of '
@@ -90,14 +97,56 @@ def load_style_networks(
         FileNotFoundError: If a file is missing; says where to get it.
         ValueError: If a file holds something else.
     """
-    for path in encoder, decoder:
-        if not Path(path).is_file():
-            raise FileNotFoundError(f'There is no file {path}. {_WHERE}')
-    networks = StyleEncoder(), StyleDecoder()
-    for network, path in zip(networks, (encoder, decoder)):
-        network.load_state_dict(_read(Path(path), network))
-        network.requires_grad_(False).eval()
-    return networks
+    return (load_style_weights(StyleEncoder(), encoder),
+            load_style_weights(StyleDecoder(), decoder))
+
+
+def load_style_weights(network: Sequential, path: str | Path) -> Sequential:
+    """Read the weights of one network, and freeze it.
+
+    Args:
+        network (StyleEncoder | StyleDecoder): It is changed in place.
+        path (str | Path): The file.
+
+    Returns:
+        StyleEncoder | StyleDecoder: The network, in evaluation mode.
+
+    Raises:
+        FileNotFoundError: If the file is missing; says where to get it.
+        ValueError: If it holds something else.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'There is no file {path}. {_WHERE}')
+    network.load_state_dict(_read(Path(path), network))
+    return network.requires_grad_(False).eval()
+
+
+def read_distances(source: str | Path | ArrayLike) -> Tensor:
+    """Read distances of classes.
+
+    Args:
+        source (str | Path | ArrayLike): A ``.npy`` file or an array,
+            ``(K, K)``.
+
+    Returns:
+        Tensor: ``(K, K)``, float64.
+
+    Raises:
+        FileNotFoundError: If there is no such file; says how to make it.
+        ValueError: If it holds something else.
+    """
+    if isinstance(source, (str, Path)):
+        if not Path(source).is_file():
+            raise FileNotFoundError(
+                f'There is no file {source}. `alignmix style-distances CONFIG '
+                f'--encoder vgg_normalised.pth --out {source}` computes it.')
+        source = np.load(source, allow_pickle=False)
+    distances = torch.as_tensor(source, dtype=torch.float64)
+    if distances.ndim != 2 or len(distances) != distances.shape[1] or not (
+            distances >= 0).all():
+        raise ValueError('Expected distances (K, K), all >= 0, but got shape '
+                         f'{tuple(distances.shape)}.')
+    return distances
 
 
 class StyleTransfer:

@@ -3,7 +3,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from mmpretrain.registry import BATCH_AUGMENTS
 from numpy.typing import ArrayLike
@@ -19,7 +18,7 @@ from .functional import (
     style_mix_images,
     style_mix_range,
 )
-from .style_networks import StyleTransfer
+from .style_networks import StyleTransfer, read_distances
 
 Network = str | Path | Callable[[Tensor], Tensor]
 
@@ -237,31 +236,3 @@ class StyleCutMix(StyleMix):
         self._distances = distances.to(scores.device)
         labels = scores.argmax(1)
         return style_gamma(self._distances, labels, labels[perm], self.delta)
-
-
-def read_distances(source: str | Path | ArrayLike) -> Tensor:
-    """Read distances of classes.
-
-    Args:
-        source (str | Path | ArrayLike): A ``.npy`` file or an array,
-            ``(K, K)``.
-
-    Returns:
-        Tensor: ``(K, K)``, float64.
-
-    Raises:
-        FileNotFoundError: If there is no such file; says how to make it.
-        ValueError: If it holds something else.
-    """
-    if isinstance(source, (str, Path)):
-        if not Path(source).is_file():
-            raise FileNotFoundError(
-                f'There is no file {source}. `alignmix style-distances CONFIG '
-                f'--encoder vgg_normalised.pth --out {source}` computes it.')
-        source = np.load(source, allow_pickle=False)
-    distances = torch.as_tensor(source, dtype=torch.float64)
-    if distances.ndim != 2 or len(distances) != distances.shape[1] or not (
-            distances >= 0).all():
-        raise ValueError('Expected distances (K, K), all >= 0, but got shape '
-                         f'{tuple(distances.shape)}.')
-    return distances
