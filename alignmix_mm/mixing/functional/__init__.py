@@ -2,8 +2,8 @@
 from ... import _lazy
 
 _EXPORTS = _lazy.exports(
-    adain=('adain', ),
     boxes=('box_around', 'box_share', 'paste_box', 'saliency_box'),
+    channel_moments=('adain', ),
     saliency=('denormalize', 'fine_grained_saliency'),
     style=('soft_label_weight', 'style_cut_mix', 'style_cut_mix_images',
            'style_mix_features', 'style_mix_images', 'style_mix_range'),

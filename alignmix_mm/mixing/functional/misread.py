@@ -15,8 +15,8 @@ from .saliency import combine, neighbours, windows
 def misread_saliency(images: Tensor) -> Tensor:
     """Fine-grained saliency of the bytes of normalized images.
 
-    Equals OpenCV's answer for float32 images, on little-endian machines,
-    but for the rounding of sums over windows.
+    Equals OpenCV's answer for float32 images on little-endian machines, if
+    its sums round alike: on ordinary images they do.
 
     Args:
         images (Tensor): Normalized images, ``(B, 3, H, W)``, floating point.

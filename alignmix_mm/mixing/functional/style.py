@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ._batched import PerSample, check_alike, per_sample
-from .adain import Moments, moments, restyle
+from .channel_moments import Moments, moments, restyle
 from .boxes import inside
 
 Network = Callable[[Tensor], Tensor]

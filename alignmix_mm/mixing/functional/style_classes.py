@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
-from .adain import moments
+from .channel_moments import moments
 
 
 def style_statistics(levels: Sequence[Tensor]) -> Tensor:
