@@ -85,7 +85,8 @@ class SaliencyMix:
         """
         generator = next_generator()
         size = batch_size if self.per == 'sample' else None
-        lam = torch.as_tensor(generator.beta(self.alpha, self.alpha, size))
+        lam = torch.as_tensor(generator.beta(self.alpha, self.alpha, size),
+                              dtype=torch.float64)
         perm = torch.from_numpy(generator.permutation(batch_size))
         return (lam.to(device, non_blocking=True),
                 perm.to(device, non_blocking=True))

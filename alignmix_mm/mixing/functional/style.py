@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ._batched import PerSample, check_alike, per_sample
-from .channel_moments import Moments, moments, restyle
 from .boxes import inside
+from .channel_moments import Moments, moments, restyle
 
 Network = Callable[[Tensor], Tensor]
 Size = int | tuple[int, int] | None
