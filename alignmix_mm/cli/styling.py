@@ -83,6 +83,8 @@ def run(args: argparse.Namespace) -> None:
              if args.unit else {})
     networks = StyleTransfer(
         encoder.to(preprocessor.device).levels, lambda x: x, **known)
+    cfg.train_dataloader.update(  # every image once
+        drop_last=False, sampler=dict(type='DefaultSampler', shuffle=False))
     loader = Runner.build_dataloader(cfg.train_dataloader)
     classes = cfg.model.head.num_classes
     try:

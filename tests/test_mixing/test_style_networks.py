@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from style_weights import DECODER, ENCODER, by_formula, write_weights
 from torch import nn
 
 from alignmix_mm.mixing import (
@@ -14,38 +15,10 @@ from alignmix_mm.mixing import (
 )
 from alignmix_mm.mixing.style_networks import StyleTransfer, read_distances
 
-# index of each convolution: its channels, as in the published files
-ENCODER = {0: (3, 3), 2: (3, 64), 5: (64, 64), 9: (64, 128), 12: (128, 128),
-           16: (128, 256), 19: (256, 256), 22: (256, 256), 25: (256, 256),
-           29: (256, 512)}
-DECODER = {1: (512, 256), 5: (256, 256), 8: (256, 256), 11: (256, 256),
-           14: (256, 128), 18: (128, 128), 21: (128, 64), 25: (64, 64),
-           28: (64, 3)}
-
-
-def by_formula(convolutions, kernel_of_first=3):
-    """Weights like those of the files, sines of their position."""
-    state = {}
-    for index, (inputs, outputs) in convolutions.items():
-        side = kernel_of_first if index == 0 else 3
-        shape = (outputs, inputs, side, side)
-        steps = torch.arange(np.prod(shape), dtype=torch.float32)
-        state[f'{index}.weight'] = torch.sin(
-            steps + index).reshape(shape) / (inputs * side**2)**.5
-        state[f'{index}.bias'] = torch.cos(torch.arange(outputs).float())
-    return state
-
 
 @pytest.fixture(scope='module')
 def files(tmp_path_factory):
-    """As published: the encoder's goes on until relu5_4."""
-    folder = tmp_path_factory.mktemp('weights')
-    encoder = by_formula(ENCODER, kernel_of_first=1)
-    later = {'32.weight': torch.zeros(512, 512, 3, 3),
-             '32.bias': torch.zeros(512)}
-    torch.save(encoder | later, folder / 'vgg_normalised.pth')
-    torch.save(by_formula(DECODER), folder / 'decoder.pth')
-    return folder / 'vgg_normalised.pth', folder / 'decoder.pth'
+    return write_weights(tmp_path_factory.mktemp('weights'))
 
 
 def convolve(x, state, index, padded=True):
@@ -56,7 +29,7 @@ def convolve(x, state, index, padded=True):
 
 def test_encoder_computes_relu_1_1_to_4_1(files):
     encoder, _ = load_style_networks(*files)
-    state = by_formula(ENCODER, kernel_of_first=1)
+    state = by_formula(ENCODER)
     images = torch.rand(1, 3, 35, 18)  # halves of odd sizes are rounded up
     x, expected = convolve(images, state, 0, padded=False), []
     for block in ((2, 5), (9, 12), (16, 19, 22, 25), (29, )):
@@ -122,7 +95,7 @@ def test_wrong_files_are_refused(files, tmp_path):
 
     with pytest.raises(ValueError, match="StyleEncoder: .'0.bias'"):
         load_style_networks(decoder, encoder)
-    state = by_formula(ENCODER, kernel_of_first=1)
+    state = by_formula(ENCODER)
     for wrong, match in (
             ({**state, '2.weight': torch.zeros(64, 3, 5, 5)}, "'2.weight'"),
             ({k: v for k, v in state.items() if k != '29.bias'}, '29.bias'),
@@ -134,7 +107,7 @@ def test_wrong_files_are_refused(files, tmp_path):
     # nothing but tensors is loaded: what a pickle says is not executed
     torch.save({**state, 'x': Dangerous(mark)}, path)
     refuse('no weights')
-    path.write_bytes(pickle.dumps(Dangerous(mark)))
+    path.write_bytes(pickle.dumps(Dangerous(mark), protocol=2))
     refuse('no weights')
     assert not mark.exists()
     for content in b'', b'text', encoder.read_bytes()[:999]:
@@ -159,8 +132,9 @@ def test_transfer_reads_when_it_is_needed(files, tmp_path):
 def test_transfer_between_normalized_and_unit_values():
     mean, std = (120., 110., 100.), (60., 55., 50.)
     seen = []
-    encode, decode = StyleTransfer(lambda x: seen.append(x) or x, nn.Identity(),
-                                   mean, std).on(torch.device('cpu'))
+    encode, decode = StyleTransfer(
+        lambda x: seen.append(x) or x, nn.Identity(), mean, std).on(
+            torch.device('cpu'))
     pixels = torch.rand(2, 3, 4, 5) * 255
     column = [torch.tensor(v)[:, None, None] for v in (mean, std)]
     images = (pixels - column[0]) / column[1]
