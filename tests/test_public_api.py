@@ -18,7 +18,10 @@ from alignmix_mm.evaluation import functional
 def test_exports():
     assert ops.__all__ == ['TransportInfo', 'align', 'align_and_mix',
                            'assignment', 'pairwise_cost']
-    assert mixing.__all__ == ['AlignMix', 'MODES', 'MixBatch', 'MixPlan']
+    assert mixing.__all__ == [
+        'AlignMix', 'MODES', 'MixBatch', 'MixPlan', 'SaliencyMix',
+        'StyleCutMix', 'StyleDecoder', 'StyleEncoder', 'StyleMix',
+        'load_style_networks']
     assert alignmix_mm.__all__ == [
         'AdversarialTestLoop', 'AlignMix', 'AlignMixAEClassifier',
         'AlignMixClassifier', 'AlignMixNeck', 'CAMClassifier', 'CUBWithBoxes',
