@@ -45,6 +45,11 @@ def pictures(paths):
         point[7, 22] = value
         yield point
         yield np.repeat(np.uint8([0, value]), 15)[None].repeat(20, 0)
+    # brighter than what is near, darker than what is far: more than 255
+    square = np.full((120, 120), 255, np.uint8)
+    square[30:90, 30:90] = 0
+    square[57:63, 57:63] = 120
+    yield square
 
 
 def main():

@@ -129,7 +129,8 @@ class StyleMix:
         draw = draw._replace(perm=draw.perm.to(batch_inputs.device,
                                                non_blocking=True))
         images, own = self.mix(batch_inputs, batch_score, draw)
-        return images, mix_scores(batch_score, draw.perm, own)
+        # the networks are channels_last, the batch is not
+        return images.contiguous(), mix_scores(batch_score, draw.perm, own)
 
     def mix(self, images: Tensor, scores: Tensor,
             draw: StyleMixDraw) -> tuple[Tensor, Tensor | float]:

@@ -151,10 +151,24 @@ def test_far_classes_are_cut_but_not_restyled():
 @pytest.mark.parametrize('kind', [StyleMix, StyleCutMix])
 def test_no_gradient_and_no_change_of_arguments(kind):
     images, scores = batch()
-    network = nn.Conv2d(3, 3, 1)
+    network = nn.Conv2d(3, 3, 1).to(memory_format=torch.channels_last)
     before = images.clone()
-    mixed, _ = kind(network, nn.Identity(), size=16)(images, scores)
+    mixed, _ = kind(network, nn.Identity(), size=32)(images, scores)
     assert not mixed.requires_grad and images.equal(before)
+    assert mixed.stride() == images.stride()
+
+
+@pytest.mark.parametrize('kind', [StyleMix, StyleCutMix])
+def test_mixed_precision_of_the_networks(kind):
+    images, scores = batch()
+    network = nn.Conv2d(3, 3, 1)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        mixed, _ = kind(network, nn.Identity(), size=32)(images, scores)
+    MessageHub.get_current_instance().update_info(STEP_KEY, 0)
+    full, _ = kind(network, nn.Identity(), size=32)(images, scores)
+    assert mixed.dtype == torch.float32
+    # 8 bits of numbers up to 4
+    torch.testing.assert_close(mixed, full, rtol=0, atol=.05)
 
 
 def test_weights_are_needed_for_the_first_batch_only():

@@ -70,7 +70,7 @@ def fine_grained_saliency(images: Tensor,
         ValueError: If they are not of this shape, or the order is unknown.
     """
     _check(images, channel_order)
-    if images.shape[-2:] == (1, 1):  # a pixel without surroundings
+    if images.shape[-2:] == (1, 1):  # nothing to divide by
         return images.new_zeros(len(images), 1, 1, dtype=torch.float32)
     gray = _blur(_blur(_to_gray(images, channel_order)))
     return combine(*_on_off(gray))
@@ -204,9 +204,8 @@ def _window(before: Tensor, radius: int, dim: int) -> Tensor:
 def _scale(x: Tensor) -> Tensor:
     """Scale so that each image's maximum becomes 255, cut to integers."""
     peak = x.amax((-2, -1), keepdim=True).clamp(min=1)
-    # OpenCV's quotient is a float32, its product a float64: where the
-    # quotient is rounded down, 255 times it is below the true integer
-    return ((x / peak).double() * 255).int()
+    # exact: a quotient that is no integer is 1/1530 or more from the next
+    return (255 * x / peak).int()
 
 
 def _check(images: Tensor, channel_order: str) -> None:

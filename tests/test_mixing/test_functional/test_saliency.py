@@ -34,7 +34,7 @@ def integers(*shape, high=256, seed=0):
 
 def test_equals_opencv_to_the_last_bit(record):
     names = [name for name in record if name.startswith('image')]
-    assert len(names) == 28
+    assert len(names) == 29
     for name in names:
         found = fine_grained_saliency(to_tensor(record[name]), 'bgr')
         levels = record[name.replace('image', 'levels')]
@@ -58,11 +58,7 @@ def test_misread_memory_equals_opencv(record):
 
 
 def by_loops(image):
-    """The definition, pixel by pixel, in Python's integers.
-
-    Where 255 times a sum is a multiple of the peak, OpenCV's float32 quotient
-    may be rounded down; these pixels are left to the record above.
-    """
+    """The definition, pixel by pixel, in integers."""
     red, green, blue = image.astype(int)
     gray = (9798 * red + 19235 * green + 3735 * blue + 2**14) >> 15
     height, width = gray.shape
@@ -85,14 +81,9 @@ def by_loops(image):
                 lead = gray[y, x] * others - (window.sum() - gray[y, x])
                 on[y, x] += max(lead, 0) // others
                 off[y, x] += max(-lead, 0) // others
-    scaled, exact = [], np.zeros(gray.shape, bool)
-    for side in on, off:
-        peak = max(side.max(), 1)
-        scaled.append(255 * side // peak)
-        exact |= (255 * side % peak == 0) & (side > 0) & (side < peak)
-    total = sum(scaled)
-    peak = max(scaled[0].max(), scaled[1].max(), 1)
-    return np.minimum(255 * total // peak, 255), ~exact
+    on, off = (255 * side // max(side.max(), 1) for side in (on, off))
+    peak = max(on.max(), off.max(), 1)
+    return np.minimum(255 * (on + off) // peak, 255)
 
 
 def mirror(index, size):
@@ -106,10 +97,7 @@ def mirror(index, size):
 def test_equals_windows_by_loops(size):
     image = integers(1, 3, *size)
     found = (fine_grained_saliency(image)[0] * 255).round().int().numpy()
-    expected, clear = by_loops(image[0].numpy())
-    assert (found == expected)[clear].all() and (
-        np.abs(found - expected) <= 2).all()
-    assert clear.mean() > .4 or image.numel() < 50
+    assert (found == by_loops(image[0].numpy())).all()
 
 
 def test_window_sums_equal_uniform_filters():
