@@ -45,10 +45,10 @@ def pictures(paths):
         point[7, 22] = value
         yield point
         yield np.repeat(np.uint8([0, value]), 15)[None].repeat(20, 0)
-    # brighter than what is near, darker than what is far: more than 255
+    # brighter than what is near and darker than what is far: 261 in all
     square = np.full((120, 120), 255, np.uint8)
-    square[30:90, 30:90] = 0
-    square[57:63, 57:63] = 120
+    square[37:83, 37:83] = 0
+    square[57:63, 57:63] = 195
     yield square
 
 
