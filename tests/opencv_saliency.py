@@ -45,11 +45,6 @@ def pictures(paths):
         point[7, 22] = value
         yield point
         yield np.repeat(np.uint8([0, value]), 15)[None].repeat(20, 0)
-    # brighter than what is near and darker than what is far: 261 in all
-    square = np.full((120, 120), 255, np.uint8)
-    square[37:83, 37:83] = 0
-    square[57:63, 57:63] = 195
-    yield square
 
 
 def main():

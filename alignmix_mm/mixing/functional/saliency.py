@@ -87,7 +87,8 @@ def combine(on: Tensor, off: Tensor) -> Tensor:
         Tensor: From 0 to 1 in steps of 1/255, ``(B, H, W)``, float32.
     """
     # The sum is scaled again, by the larger peak of the two, which is 255 by
-    # now. Windows may disagree, so a pixel may be on and off.
+    # now. Where windows disagree, a pixel is on and off, and the sum may be
+    # larger. No photograph is known to do it; OpenCV's result is undefined.
     levels = (_scale(on) + _scale(off)).clamp_(max=255)
     return levels.float() * torch.tensor(1 / 255, dtype=torch.float32)
 
