@@ -37,6 +37,9 @@ from .mixing import (
     MixMethod,
     MixPlan,
     PuzzleMix,
+    SaliencyMix,
+    StyleCutMix,
+    StyleMix,
 )
 from .models import (
     VGGGAP,
@@ -65,7 +68,7 @@ __all__ = [
     'MixVisualizationHook', 'NoiseImages', 'NumClassCheckHook',
     'OODDetection', 'OODTestSets', 'PiecewiseLinearLR',
     'PreActResNet_CIFAR', 'ProgressHook', 'PuzzleMix', 'ReproducibleHook',
-    'ResidualDecoder', 'ResumableCheckpointHook', 'SoftmaxBCELoss',
-    'TinyImageNet', 'VGGGAP', 'WSOLMetadata', 'WideResNet_CIFAR',
-    '__version__', 'config_path'
+    'ResidualDecoder', 'ResumableCheckpointHook', 'SaliencyMix',
+    'SoftmaxBCELoss', 'StyleCutMix', 'StyleMix', 'TinyImageNet', 'VGGGAP',
+    'WSOLMetadata', 'WideResNet_CIFAR', '__version__', 'config_path'
 ]

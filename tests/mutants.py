@@ -48,6 +48,14 @@ MIXING = 'alignmix_mm/mixing/functional'
 CO_TERMS, CO_SOLVER, CO_SWEEPS = (
     f'test_mixing/test_functional/test_comixup{part}.py'
     for part in ('', '_solver', '_sweeps'))
+SAL = 'test_mixing/test_functional/test_saliency.py'
+PASTE = 'test_mixing/test_functional/test_mixing_boxes.py'
+STYLE = ('test_mixing/test_functional/test_style.py '
+         'test_mixing/test_functional/test_style_classes.py')
+STYLEMIX = 'test_mixing/test_stylemix.py'
+SALMIX = 'test_mixing/test_saliencymix.py'
+NETWORKS = 'test_mixing/test_style_networks.py'
+ROOM = 'alignmix_mm/mixing'
 MUTANTS = (
     Mutant('R transposed', 'alignmix_mm/ops/align.py',
            'torch.bmm(b.to(dtype), R.to(dtype).transpose(1, 2))',
@@ -336,6 +344,81 @@ MUTANTS = (
            f'{MIXING}/comixup_sweeps.py',
            'z = swept.where(running[:, None, None, None, None], z)',
            'z = swept', CO_SWEEPS),
+    Mutant('saliency: red and blue exchanged',
+           f'{ROOM}/functional/saliency.py',
+           "{'rgb': (9798, 19235, 3735)", "{'rgb': (3735, 19235, 9798)", SAL),
+    Mutant('saliency: luma is cut, not rounded',
+           f'{ROOM}/functional/saliency.py', '2**14, dtype', '0, dtype',
+           SAL),
+    Mutant('saliency: blurred once', f'{ROOM}/functional/saliency.py',
+           '_blur(_blur(_to_gray(images, channel_order)))',
+           '_blur(_to_gray(images, channel_order))', SAL),
+    Mutant('saliency: borders are repeated, not mirrored',
+           f'{ROOM}/functional/saliency.py',
+           'first, last = min(1, size - 1), max(size - 2, 0)',
+           'first, last = 0, size - 1', SAL),
+    Mutant('saliency: windows are a pixel smaller',
+           f'{ROOM}/functional/saliency.py',
+           'before.narrow(dim, radius + 1, inside)',
+           'before.narrow(dim, radius, inside)', SAL),
+    Mutant('saliency: the mean has the centre in it',
+           f'{ROOM}/functional/saliency.py', '(count - 1).float()',
+           'count.float()', SAL),
+    Mutant('saliency: windows that cover all count once',
+           f'{ROOM}/functional/saliency.py',
+           'yield (radii.count(radius),', 'yield (1,', SAL),
+    Mutant('saliency: not saturated', f'{ROOM}/functional/saliency.py',
+           '.clamp_(max=255)', '', SAL),
+    Mutant('denormalize cuts', f'{ROOM}/functional/saliency.py',
+           'pixels.round().clamp(0, 255)', 'pixels.clamp(0, 255)', SAL),
+    Mutant('misread bytes do not wrap', f'{ROOM}/functional/misread.py',
+           '.int() & 255', '.int().clamp(max=255)', SAL),
+    Mutant('boxes of the share of a side', f'{ROOM}/functional/boxes.py',
+           'share.sqrt()', 'share', PASTE),
+    Mutant('boxes are not clipped', f'{ROOM}/functional/boxes.py',
+           'clamp(min=torch.zeros_like(sides), max=sides)',
+           'clamp(min=torch.zeros_like(sides))', PASTE),
+    Mutant('boxes of the share lambda', f'{ROOM}/functional/boxes.py',
+           'box_around(saliency.shape[-2:], 1 - lam, center)',
+           'box_around(saliency.shape[-2:], lam, center)', PASTE),
+    Mutant('boxes have their last row inside',
+           f'{ROOM}/functional/boxes.py', '(y[:, None] < y2)',
+           '(y[:, None] <= y2)', PASTE),
+    Mutant('biased variance of styles',
+           f'{ROOM}/functional/channel_moments.py',
+           '(2, 3), keepdim=True)', '(2, 3), correction=0, keepdim=True)',
+           STYLE),
+    Mutant('own style for the partner\'s', f'{ROOM}/functional/style.py',
+           '(rs - t) * restyle(partner, of_partner, of_own)',
+           '(rs - t) * restyle(own, of_own, of_partner)', STYLE),
+    Mutant('StyleCutMix restyles by rs on both sides',
+           f'{ROOM}/functional/style.py',
+           '(1 - rs) * partner + rs * other', 'rs * partner + (1 - rs) * '
+           'other', STYLE),
+    Mutant('resizing aligns corners', f'{ROOM}/functional/style.py',
+           'align_corners=False', 'align_corners=True', STYLE),
+    Mutant('like classes are at no distance',
+           f'{ROOM}/functional/style_classes.py',
+           ' + same_class * same', '', STYLE),
+    Mutant('the label of StyleCutMix without the style',
+           f'{ROOM}/stylemix.py',
+           'style = gamma * lam + (1 - gamma) * draw.rs', 'style = lam',
+           STYLEMIX),
+    Mutant('networks read when they are configured',
+           f'{ROOM}/style_networks.py',
+           'self.mean, self.std = mean, std\n',
+           'self.mean, self.std = mean, std\n'
+           "        self.on(torch.device('cpu'))\n", STYLEMIX),
+    Mutant('weights may hold any object', f'{ROOM}/style_networks.py',
+           'weights_only=True', 'weights_only=False', NETWORKS),
+    Mutant('pooling cuts odd sizes', f'{ROOM}/style_networks.py',
+           'ceil_mode=True', 'ceil_mode=False', NETWORKS),
+    Mutant('the box of SaliencyMix is the own one',
+           f'{ROOM}/saliencymix.py', 'self.saliency(partner[:1])',
+           'self.saliency(batch_inputs[:1])', SALMIX),
+    Mutant('SaliencyMix weighs by lambda', f'{ROOM}/saliencymix.py',
+           'own = 1 - box_share(box, batch_inputs.shape[-2:])',
+           'own = lam', SALMIX),
 )
 
 

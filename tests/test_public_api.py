@@ -21,8 +21,9 @@ def test_exports():
     assert mixing.__all__ == [
         'AlignMix', 'AlignedPairs', 'Alignment', 'CoMixup', 'Draws', 'MODES',
         'ManifoldMix', 'MixBatch', 'MixMethod', 'MixPlan', 'Mixture', 'Pairs',
-        'PendingPlan', 'PuzzleMix', 'WeightedSum', 'alignmix_plan',
-        'draw_pairs']
+        'PendingPlan', 'PuzzleMix', 'SaliencyMix', 'StyleCutMix',
+        'StyleDecoder', 'StyleEncoder', 'StyleMix', 'WeightedSum',
+        'alignmix_plan', 'draw_pairs', 'load_style_networks']
     assert alignmix_mm.__all__ == [
         'AdversarialTestLoop', 'AlignMix', 'AlignMixAEClassifier',
         'AlignMixClassifier', 'AlignMixNeck', 'CAMClassifier', 'CUBWithBoxes',
@@ -33,9 +34,9 @@ def test_exports():
         'MixVisualizationHook', 'NoiseImages', 'NumClassCheckHook',
         'OODDetection', 'OODTestSets', 'PiecewiseLinearLR',
         'PreActResNet_CIFAR', 'ProgressHook', 'PuzzleMix', 'ReproducibleHook',
-        'ResidualDecoder', 'ResumableCheckpointHook', 'SoftmaxBCELoss',
-        'TinyImageNet', 'VGGGAP', 'WSOLMetadata', 'WideResNet_CIFAR',
-        '__version__', 'config_path']
+        'ResidualDecoder', 'ResumableCheckpointHook', 'SaliencyMix',
+        'SoftmaxBCELoss', 'StyleCutMix', 'StyleMix', 'TinyImageNet', 'VGGGAP',
+        'WSOLMetadata', 'WideResNet_CIFAR', '__version__', 'config_path']
     assert set(functional.__all__) >= {
         'bin_statistics', 'expected_calibration_error',
         'overconfidence_error', 'ood_metrics', 'projected_gradient_ascent',

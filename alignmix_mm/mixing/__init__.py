@@ -11,7 +11,10 @@ _EXPORTS = _lazy.exports(
     mixture=('Alignment', 'Mixture', 'WeightedSum'),
     pairs=('Pairs', 'draw_pairs'),
     plan=('MixBatch', 'MixPlan', 'PendingPlan'),
-    puzzlemix=('PuzzleMix', ))
+    puzzlemix=('PuzzleMix', ),
+    saliencymix=('SaliencyMix', ),
+    style_networks=('StyleDecoder', 'StyleEncoder', 'load_style_networks'),
+    stylemix=('StyleCutMix', 'StyleMix'))
 
 __all__ = sorted(_EXPORTS)
 __getattr__ = _lazy.loader(__name__, _EXPORTS)

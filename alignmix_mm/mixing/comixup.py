@@ -87,11 +87,13 @@ class CoMixup(MixMethod):
         self.eta, self.omega, self.clean_lam = eta, omega, clean_lam
         self.sweeps = dict(beta=beta, gamma=gamma, tau=tau, niter=niter)
 
-    def plan(self, images: Tensor, draws: Draws) -> PendingPlan:
+    def plan(self, images: Tensor, scores: Tensor,
+             draws: Draws) -> PendingPlan:
         """Draw all but the labelling, and ask for the gradient.
 
         Args:
             images (Tensor): ``(B, C, S, S)``.
+            scores (Tensor): ``(B, num_classes)``.
             draws (Draws): Generators.
 
         Returns:

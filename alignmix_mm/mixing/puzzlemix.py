@@ -109,11 +109,13 @@ class PuzzleMix(MixMethod):
         """
         self.scale = self.scale.or_of(preprocessor)
 
-    def plan(self, images: Tensor, draws: Draws) -> PendingPlan:
+    def plan(self, images: Tensor, scores: Tensor,
+             draws: Draws) -> PendingPlan:
         """Draw all but the masks, and ask for the gradient.
 
         Args:
             images (Tensor): ``(B, C, S, S)``.
+            scores (Tensor): ``(B, num_classes)``.
             draws (Draws): Generators.
 
         Returns:

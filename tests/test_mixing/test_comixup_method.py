@@ -35,7 +35,7 @@ def by_hand(images, scores, saliency, prior, init):
 def test_parts_are_mixed_on_their_own(batch, sizes):
     images, scores = torch.randn(batch, 3, 16, 16), torch.rand(batch, 5)
     scores = scores / scores.sum(1, keepdim=True)
-    pending = CoMixup(part_size=6).plan(images, draws())
+    pending = CoMixup(part_size=6).plan(images, None, draws())
     assert isinstance(pending, PendingPlan) and pending.clean_weight == 1
     gradient = torch.randn_like(images)
     plan = pending.complete(gradient)
@@ -67,7 +67,7 @@ def test_parts_are_mixed_on_their_own(batch, sizes):
 def test_sizes_that_cannot_be_are_refused_with_what_would_do(
         size, options, message):
     with pytest.raises(ValueError, match=re.escape(message)):
-        CoMixup(**options).plan(torch.zeros(4, 3, *size), draws())
+        CoMixup(**options).plan(torch.zeros(4, 3, *size), None, draws())
 
 
 @pytest.mark.parametrize('options', [

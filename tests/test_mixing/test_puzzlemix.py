@@ -40,7 +40,7 @@ def images():
 @pytest.mark.parametrize('transport', [True, False])
 def test_images_and_labels_are_those_of_the_functions(images, transport):
     aug = method(blocks=8, t_size=2, transport=transport)
-    pending = aug.plan(images, draws())
+    pending = aug.plan(images, None, draws())
     assert isinstance(pending, PendingPlan) and pending.clean_weight == 0
     assert pending.images is images
     gradient = torch.randn_like(images)
@@ -74,7 +74,7 @@ def test_the_grid_is_drawn_alike_on_all_ranks(images):
 def test_noise_is_that_of_the_definition(images):
     """Both noisy: |noise| <= eps, the gradient at noisy images, pixels."""
     aug = method(adv_p=1., adv_eps=10., transport=False, blocks=2)
-    pending = aug.plan(images, draws())
+    pending = aug.plan(images, None, draws())
     mean, std = (torch.tensor(x).view(1, 3, 1, 1) for x in (MEAN, STD))
 
     def pixels(x):
@@ -106,7 +106,8 @@ def test_noise_is_on_own_images_or_partners(images, noisy):
                 and .3 < aug._draw(images, draws(n)).lam < .7)
     drawn = aug._draw(images, draws(seed))
     gradient = torch.randn_like(images)
-    mixed = aug.plan(images, draws(seed)).complete(gradient).mix_images(images)
+    plan = aug.plan(images, None, draws(seed)).complete(gradient)
+    mixed = plan.mix_images(images)
     quiet = method(transport=False, blocks=2)
     plain = quiet._complete(
         images, replace(drawn, noise=None, noisy=(False, False)),
@@ -129,12 +130,13 @@ def test_noise_is_on_own_images_or_partners(images, noisy):
 def test_sizes_that_cannot_be_are_refused_with_what_would_do(
         size, options, message):
     with pytest.raises(ValueError, match=re.escape(message)):
-        method(**options).plan(torch.zeros(4, 3, *size), draws())
+        method(**options).plan(torch.zeros(4, 3, *size), None, draws())
 
 
 def test_cells_of_two_fit_imagenet():
     aug = method(neigh_size=2)
-    assert aug.plan(torch.zeros(2, 3, 224, 224), draws()).tag == 'puzzlemix'
+    plan = aug.plan(torch.zeros(2, 3, 224, 224), None, draws())
+    assert plan.tag == 'puzzlemix'
 
 
 @pytest.mark.parametrize('options', [
