@@ -122,7 +122,7 @@ def test_a_tested_checkpoint_is_a_result_too(tmp_path):
     metrics = tmp_path / 'run' / 'metrics.json'
     metrics.write_text('{"accuracy/top1": 93.333, "ece": 1.0}')
     assert not results.collect(tmp_path, CONFIGS)  # of which epoch?
-    (tmp_path / 'run' / 'epoch_150.pth').touch()
+    (tmp_path / 'run' / 'epoch_100.pth').touch()
     assert results.collect(tmp_path, CONFIGS) == dict(alignmix_digits=dict(
         metric='accuracy/top1', runs=[dict(last=93.33)]))
 
