@@ -21,10 +21,10 @@ _EXPORTS = _lazy.exports(
            'MixVisualizationHook', 'NumClassCheckHook', 'ProgressHook',
            'ReproducibleHook', 'ResumableCheckpointHook'),
     mixing=('AlignMix', 'MixBatch', 'MixPlan'),
-    models=('AlignMixAEClassifier', 'AlignMixClassifier', 'AlignMixNeck',
-            'CAMClassifier', 'ConvEmbedding', 'GaussianEmbedding',
-            'LinearEmbedding', 'PreActResNet_CIFAR', 'ResidualDecoder',
-            'VGGGAP', 'WideResNet_CIFAR'),
+    models=('ACoLHead', 'ADL', 'AlignMixAEClassifier', 'AlignMixClassifier',
+            'AlignMixNeck', 'CAMClassifier', 'ConvEmbedding',
+            'GaussianEmbedding', 'LinearEmbedding', 'PreActResNet_CIFAR',
+            'ResidualDecoder', 'VGGACoL', 'VGGGAP', 'WideResNet_CIFAR'),
     schedulers=('PiecewiseLinearLR', ))
 _load = _lazy.loader(__name__, _EXPORTS)
 

@@ -32,7 +32,9 @@ from .mixing import (
     MixPlan,
 )
 from .models import (
+    ADL,
     VGGGAP,
+    ACoLHead,
     AlignMixAEClassifier,
     AlignMixClassifier,
     AlignMixNeck,
@@ -42,6 +44,7 @@ from .models import (
     LinearEmbedding,
     PreActResNet_CIFAR,
     ResidualDecoder,
+    VGGACoL,
     WideResNet_CIFAR,
 )
 from .schedulers import (
@@ -51,14 +54,15 @@ from .shipped import config_path
 from .version import __version__
 
 __all__ = [
-    'AdversarialTestLoop', 'AlignMix', 'AlignMixAEClassifier',
-    'AlignMixClassifier', 'AlignMixNeck', 'CAMClassifier', 'CUBWithBoxes',
-    'CalibrationError', 'ConvEmbedding', 'Digits', 'FiniteLossHook',
-    'GaussianEmbedding', 'LinearEmbedding', 'LoadCheckedImage',
-    'Localization', 'MixBatch', 'MixLogHook', 'MixPlan', 'MixSchedule',
-    'MixVisualizationHook', 'NoiseImages', 'NumClassCheckHook',
-    'OODDetection', 'OODTestSets', 'PiecewiseLinearLR',
+    'ACoLHead', 'ADL', 'AdversarialTestLoop', 'AlignMix',
+    'AlignMixAEClassifier', 'AlignMixClassifier', 'AlignMixNeck',
+    'CAMClassifier', 'CUBWithBoxes', 'CalibrationError', 'ConvEmbedding',
+    'Digits', 'FiniteLossHook', 'GaussianEmbedding', 'LinearEmbedding',
+    'LoadCheckedImage', 'Localization', 'MixBatch', 'MixLogHook', 'MixPlan',
+    'MixSchedule', 'MixVisualizationHook', 'NoiseImages',
+    'NumClassCheckHook', 'OODDetection', 'OODTestSets', 'PiecewiseLinearLR',
     'PreActResNet_CIFAR', 'ProgressHook', 'ReproducibleHook',
-    'ResidualDecoder', 'ResumableCheckpointHook', 'TinyImageNet', 'VGGGAP',
-    'WSOLMetadata', 'WideResNet_CIFAR', '__version__', 'config_path'
+    'ResidualDecoder', 'ResumableCheckpointHook', 'TinyImageNet', 'VGGACoL',
+    'VGGGAP', 'WSOLMetadata', 'WideResNet_CIFAR', '__version__',
+    'config_path'
 ]

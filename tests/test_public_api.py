@@ -20,16 +20,17 @@ def test_exports():
                            'assignment', 'pairwise_cost']
     assert mixing.__all__ == ['AlignMix', 'MODES', 'MixBatch', 'MixPlan']
     assert alignmix_mm.__all__ == [
-        'AdversarialTestLoop', 'AlignMix', 'AlignMixAEClassifier',
-        'AlignMixClassifier', 'AlignMixNeck', 'CAMClassifier', 'CUBWithBoxes',
-        'CalibrationError', 'ConvEmbedding', 'Digits', 'FiniteLossHook',
-        'GaussianEmbedding', 'LinearEmbedding', 'LoadCheckedImage',
-        'Localization', 'MixBatch', 'MixLogHook', 'MixPlan', 'MixSchedule',
-        'MixVisualizationHook', 'NoiseImages', 'NumClassCheckHook',
-        'OODDetection', 'OODTestSets', 'PiecewiseLinearLR',
-        'PreActResNet_CIFAR', 'ProgressHook', 'ReproducibleHook',
-        'ResidualDecoder', 'ResumableCheckpointHook', 'TinyImageNet', 'VGGGAP',
-        'WSOLMetadata', 'WideResNet_CIFAR', '__version__', 'config_path']
+        'ACoLHead', 'ADL', 'AdversarialTestLoop', 'AlignMix',
+        'AlignMixAEClassifier', 'AlignMixClassifier', 'AlignMixNeck',
+        'CAMClassifier', 'CUBWithBoxes', 'CalibrationError', 'ConvEmbedding',
+        'Digits', 'FiniteLossHook', 'GaussianEmbedding', 'LinearEmbedding',
+        'LoadCheckedImage', 'Localization', 'MixBatch', 'MixLogHook',
+        'MixPlan', 'MixSchedule', 'MixVisualizationHook', 'NoiseImages',
+        'NumClassCheckHook', 'OODDetection', 'OODTestSets',
+        'PiecewiseLinearLR', 'PreActResNet_CIFAR', 'ProgressHook',
+        'ReproducibleHook', 'ResidualDecoder', 'ResumableCheckpointHook',
+        'TinyImageNet', 'VGGACoL', 'VGGGAP', 'WSOLMetadata',
+        'WideResNet_CIFAR', '__version__', 'config_path']
     assert set(functional.__all__) >= {
         'bin_statistics', 'expected_calibration_error',
         'overconfidence_error', 'ood_metrics', 'projected_gradient_ascent',
@@ -47,6 +48,7 @@ def test_exports():
     (DATASETS, 'WSOLMetadata'),
     (LOOPS, 'AdversarialTestLoop'), (METRICS, 'CalibrationError'),
     (METRICS, 'Localization'), (METRICS, 'OODDetection'),
+    (MODELS, 'ACoLHead'), (MODELS, 'ADL'), (MODELS, 'VGGACoL'),
     (MODELS, 'AlignMixNeck'), (MODELS, 'AlignMixClassifier'),
     (MODELS, 'AlignMixAEClassifier'), (MODELS, 'ResidualDecoder'),
     (MODELS, 'CAMClassifier'), (MODELS, 'LinearEmbedding'),

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from ..evaluation.functional import class_activation_map
 from ..ops._precision import full_precision
+from .localization import attach_adl
 
 _CLASSES = (None, 'gt', 'pred')
 
@@ -17,9 +18,9 @@ class CAMClassifier(ImageClassifier):
 
     A map (Zhou et al., 2016) is the weighted sum of the channels that global
     average pooling averages, so backbone, pooling and a linear head are
-    needed. It comes from the features that give the logits: no hook, no
-    second pass, no gradient. Training and parameters are the plain
-    classifier's.
+    needed, or a head with maps of its own (``ACoLHead``). It comes from the
+    features that give the logits: no hook, no second pass, no gradient.
+    Training and parameters are the plain classifier's.
 
     Args:
         *args: Arguments of ``ImageClassifier``.
@@ -28,24 +29,36 @@ class CAMClassifier(ImageClassifier):
             one, for images without labels. Every sample then has ``cam``,
             ``(h, w)`` float32, raw and as small as the features, and
             ``cam_label``, ``(1, )``. Defaults to None: no maps.
+        adl (dict, optional): Attention-based dropout layers inside the
+            backbone, which act in training: ``at``, dotted paths, and options
+            of :class:`ADL`, e.g. ``dict(at=('layer4.0', 'layer4.2'),
+            drop_threshold=.9)``. Defaults to None.
         **kwargs: Arguments of ``ImageClassifier``.
 
     Raises:
-        ValueError: If ``cam`` is unknown or the head is not linear.
+        ValueError: If ``cam`` is unknown, the head has no maps, or the
+            backbone has no module of a path.
     """
 
-    def __init__(self, *args, cam: str | None = None, **kwargs) -> None:
+    def __init__(self,
+                 *args,
+                 cam: str | None = None,
+                 adl: dict | None = None,
+                 **kwargs) -> None:
         super().__init__(*args, **kwargs)
         if cam not in _CLASSES:
             raise ValueError("Expected `cam` to be 'gt', 'pred' or None, but "
                              f'got {cam!r}.')
-        if cam and not isinstance(getattr(self.head, 'fc', None), nn.Linear):
+        if cam and not (hasattr(self.head, 'localization_map') or isinstance(
+                getattr(self.head, 'fc', None), nn.Linear)):
             raise ValueError(
                 'Expected a linear head behind global average pooling, such '
                 'as LinearClsHead, for class activation maps, but got '
                 f'{type(self.head).__name__}. Leave out `cam`.')
         self.cam = cam
         self._cam_checked = False
+        if adl is not None:
+            self.adl = attach_adl(self.backbone, **adl)
 
     def predict(self,
                 inputs: Tensor,
@@ -82,8 +95,11 @@ class CAMClassifier(ImageClassifier):
         labels = torch.cat([sample.get(key) for sample in samples])
         labels = labels.to(maps[-1].device)
         with torch.no_grad(), full_precision(maps[-1].device):
-            cams = self._maps_of(maps[-1].float(), labels)
-            self._check(cams, labels, embedding)
+            if hasattr(self.head, 'localization_map'):
+                cams = self.head.localization_map(embedding, labels).float()
+            else:
+                cams = self._maps_of(maps[-1].float(), labels)
+                self._check(cams, labels, embedding)
         for sample, cam, label in zip(samples, cams, labels):
             sample.set_field(cam, 'cam')
             sample.set_field(label[None], 'cam_label')

@@ -70,7 +70,7 @@ class AlignMixClassifier(CAMClassifier):
         num_extra_tokens (int, optional): Number of class and distillation
             tokens before the patch tokens; they are mixed without alignment.
             Defaults to None: what the backbone says.
-        cam (str, optional): See :class:`CAMClassifier`. Defaults to None.
+        **kwargs: ``cam`` and ``adl``, see :class:`CAMClassifier`.
 
     Raises:
         ValueError: If ``AlignMix`` draws a mode that this class cannot
@@ -93,13 +93,13 @@ class AlignMixClassifier(CAMClassifier):
                  mix_at: str | Sequence[str | None] | None = None,
                  mixer: dict | None = None,
                  num_extra_tokens: int | None = None,
-                 cam: str | None = None) -> None:
+                 **kwargs) -> None:
         # RandomBatchAugment appends to the list of `probs` that it is given
         if isinstance(data_preprocessor, dict):
             data_preprocessor = copy.deepcopy(data_preprocessor)
         super().__init__(backbone, neck, head, pretrained,
                          copy.deepcopy(train_cfg), data_preprocessor, init_cfg,
-                         cam=cam)
+                         **kwargs)
         if isinstance(self.neck, AlignMixNeck):
             if mixer is not None:
                 raise ValueError(

@@ -1,5 +1,4 @@
 """Places inside a backbone where feature maps or tokens are mixed."""
-import difflib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -9,6 +8,7 @@ from torch.utils.module_tracker import ModuleTracker
 
 from ..mixing import MixPlan
 from .mixer import MapMixer
+from .paths import find_module
 
 
 class MixPlace:
@@ -37,7 +37,7 @@ class MixPlace:
                  backbone: nn.Module,
                  mixer: MapMixer,
                  num_extra_tokens: int | None = None) -> None:
-        _check_name(name, backbone)
+        find_module(name, backbone, 'mix_at')
         self.name = name
         self.mixer = mixer
         if num_extra_tokens is None:
@@ -208,19 +208,3 @@ class MixPlaces:
         place.attach(backbone)
         with place.mixing(plan):
             yield place
-
-
-def _check_name(name: str, backbone: nn.Module) -> None:
-    names = [path for path, _ in backbone.named_modules() if path]
-    if name in names:
-        return
-    # siblings first: whoever writes 'layer4.7' looks for a block of layer4
-    wanted = str(name).removeprefix('backbone.')
-    parent = wanted.rpartition('.')[0]
-    siblings = [path for path in names if path.rpartition('.')[0] == parent]
-    near = difflib.get_close_matches(wanted, siblings, n=6, cutoff=0)
-    near += [path for path in difflib.get_close_matches(wanted, names, n=6)
-             if path not in near]
-    raise ValueError(
-        f'mix_at={name!r} is no module of {type(backbone).__name__}. Similar '
-        f'names are {near}.')
