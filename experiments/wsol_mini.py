@@ -70,6 +70,7 @@ def run(method: str, seed: int, args: argparse.Namespace) -> dict:
     return json.loads(path.read_text())
 
 
+@torch.no_grad()
 def prepare(args: argparse.Namespace) -> None:
     """Write the checkpoint that all runs start from, and what needs no run.
 
