@@ -9,8 +9,8 @@ from mmengine.runner import Runner
 from torch import nn
 
 ROOT = Path(__file__).resolve().parents[1]
-# crops make objects larger, so training takes smaller images, half the time
-TRAIN_SIZE, TEST_SIZE = 160, 224
+# crops make objects larger, so images of training are smaller and quick
+TRAIN_SIZE, TEST_SIZE = 128, 224
 NETWORK = 'backbone.timm_model.'
 FROZEN = ('conv_stem', 'bn1', *(f'blocks.{n}' for n in range(4)))
 SOFT = dict(head=dict(loss=dict(use_soft=True)))

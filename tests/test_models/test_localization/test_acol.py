@@ -186,8 +186,8 @@ def test_half_precision_gives_maps_in_float32():
 
 @pytest.mark.parametrize('augment', [
     dict(type='Mixup', alpha=1.), dict(type='CutMix', alpha=1.),
-    dict(type='AlignMix', alpha=1., modes=['feat']),
-    dict(type='AlignMix', alpha=1., modes=['feat_swap'])])
+    *(dict(type='AlignMix', alpha=1., modes=[mode])
+      for mode in ('input', 'embed', 'feat', 'feat_swap'))])
 @pytest.mark.parametrize('mix_at', [None, 'layer4.0'])
 def test_it_trains_with_mixing(augment, mix_at):
     model = build('AlignMixClassifier', mix_at=mix_at,
