@@ -26,10 +26,11 @@ _EXPORTS = _lazy.exports(
     mixing=('AlignMix', 'CoMixup', 'ManifoldMix', 'MixBatch', 'MixMethod',
             'MixPlan', 'PuzzleMix', 'SaliencyMix', 'StyleCutMix',
             'StyleMix'),
-    models=('AlignMixAEClassifier', 'AlignMixClassifier', 'AlignMixNeck',
-            'CAMClassifier', 'ConvEmbedding', 'GaussianEmbedding',
-            'LinearEmbedding', 'PreActResNet_CIFAR', 'ResidualDecoder',
-            'SoftmaxBCELoss', 'VGGGAP', 'WideResNet_CIFAR'))
+    models=('ACoLHead', 'ADL', 'AlignMixAEClassifier', 'AlignMixClassifier',
+            'AlignMixNeck', 'CAMClassifier', 'ConvEmbedding',
+            'GaussianEmbedding', 'LinearEmbedding', 'PreActResNet_CIFAR',
+            'ResidualDecoder', 'SoftmaxBCELoss', 'VGGACoL', 'VGGGAP',
+            'WideResNet_CIFAR'))
 _load = _lazy.loader(__name__, _EXPORTS)
 
 __all__ = sorted([*_EXPORTS, '__version__', 'config_path'])

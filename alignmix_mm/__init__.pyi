@@ -42,7 +42,9 @@ from .mixing import (
     StyleMix,
 )
 from .models import (
+    ADL,
     VGGGAP,
+    ACoLHead,
     AlignMixAEClassifier,
     AlignMixClassifier,
     AlignMixNeck,
@@ -53,22 +55,24 @@ from .models import (
     PreActResNet_CIFAR,
     ResidualDecoder,
     SoftmaxBCELoss,
+    VGGACoL,
     WideResNet_CIFAR,
 )
 from .shipped import config_path
 from .version import __version__
 
 __all__ = [
-    'AdversarialTestLoop', 'AlignMix', 'AlignMixAEClassifier',
-    'AlignMixClassifier', 'AlignMixNeck', 'CAMClassifier', 'CUBWithBoxes',
-    'CalibrationError', 'CoMixup', 'ConvEmbedding', 'Digits',
-    'FiniteLossHook', 'GaussianEmbedding', 'LinearEmbedding',
-    'LoadCheckedImage', 'Localization', 'ManifoldMix', 'MixBatch',
-    'MixLogHook', 'MixMethod', 'MixPlan', 'MixSchedule',
+    'ACoLHead', 'ADL', 'AdversarialTestLoop', 'AlignMix',
+    'AlignMixAEClassifier', 'AlignMixClassifier', 'AlignMixNeck',
+    'CAMClassifier', 'CUBWithBoxes', 'CalibrationError', 'CoMixup',
+    'ConvEmbedding', 'Digits', 'FiniteLossHook', 'GaussianEmbedding',
+    'LinearEmbedding', 'LoadCheckedImage', 'Localization', 'ManifoldMix',
+    'MixBatch', 'MixLogHook', 'MixMethod', 'MixPlan', 'MixSchedule',
     'MixVisualizationHook', 'NoiseImages', 'NumClassCheckHook',
     'OODDetection', 'OODTestSets', 'PiecewiseLinearLR',
     'PreActResNet_CIFAR', 'ProgressHook', 'PuzzleMix', 'ReproducibleHook',
     'ResidualDecoder', 'ResumableCheckpointHook', 'SaliencyMix',
-    'SoftmaxBCELoss', 'StyleCutMix', 'StyleMix', 'TinyImageNet', 'VGGGAP',
-    'WSOLMetadata', 'WideResNet_CIFAR', '__version__', 'config_path'
+    'SoftmaxBCELoss', 'StyleCutMix', 'StyleMix', 'TinyImageNet', 'VGGACoL',
+    'VGGGAP', 'WSOLMetadata', 'WideResNet_CIFAR', '__version__',
+    'config_path'
 ]

@@ -13,7 +13,7 @@ from alignmix_mm.cli.indexing import results, rows
 CONFIGS = {path.stem: path for path in (ROOT / 'configs').rglob('*.py')
            if '_base_' not in path.parts}
 OURS = {'Baseline', 'Input mixup', 'CutMix', 'Manifold mixup', 'AlignMix',
-        'AlignMix/AE', 'AlignMix/VAE', 'Cutout'}
+        'AlignMix/AE', 'AlignMix/VAE', 'Cutout', 'ADL', 'ACoL'}
 
 
 def records():
@@ -48,6 +48,11 @@ def test_every_config_has_a_name_of_its_own():
      [dict(top1_acc=80.49)]),
     ('alignmix_r50_cub_wsol', ['Table 4, CUB-200-2011, R-50: AlignMix'],
      [dict(top1_loc=57.8, MaxBoxAccV2=65.9)]),
+    ('adl_vgg16gap_cub_wsol', ['Table 4, CUB-200-2011, VGG-GAP: ADL'],
+     [dict(top1_loc=52.4, MaxBoxAccV2=61.3)]),
+    ('acol_vgg16gap_cub_wsol', ['Table 4, CUB-200-2011, VGG-GAP: ACoL'],
+     [dict(top1_loc=45.9, MaxBoxAccV2=57.4)]),
+    ('adl_vgg16gap_cub_wsol_wsoleval', [], []),
     ('alignmix_r50_imagenet_official',
      ["authors' README, ImageNet, R-50: AlignMix"], [dict(top1_acc=79.32)]),
     ('alignmix_r18_cifar10_folder', [], []),
