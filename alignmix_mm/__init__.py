@@ -23,11 +23,14 @@ _EXPORTS = _lazy.exports(
     engine__loops=('AdversarialTestLoop', ),
     engine__schedulers=('PiecewiseLinearLR', ),
     evaluation__metrics=('CalibrationError', 'Localization', 'OODDetection'),
-    mixing=('AlignMix', 'ManifoldMix', 'MixBatch', 'MixMethod', 'MixPlan'),
-    models=('AlignMixAEClassifier', 'AlignMixClassifier', 'AlignMixNeck',
-            'CAMClassifier', 'ConvEmbedding', 'GaussianEmbedding',
-            'LinearEmbedding', 'PreActResNet_CIFAR', 'ResidualDecoder',
-            'VGGGAP', 'WideResNet_CIFAR'))
+    mixing=('AlignMix', 'CoMixup', 'ManifoldMix', 'MixBatch', 'MixMethod',
+            'MixPlan', 'PuzzleMix', 'SaliencyMix', 'StyleCutMix',
+            'StyleMix'),
+    models=('ACoLHead', 'ADL', 'AlignMixAEClassifier', 'AlignMixClassifier',
+            'AlignMixNeck', 'CAMClassifier', 'ConvEmbedding',
+            'GaussianEmbedding', 'LinearEmbedding', 'PreActResNet_CIFAR',
+            'ResidualDecoder', 'SoftmaxBCELoss', 'VGGACoL', 'VGGGAP',
+            'WideResNet_CIFAR'))
 _load = _lazy.loader(__name__, _EXPORTS)
 
 __all__ = sorted([*_EXPORTS, '__version__', 'config_path'])

@@ -31,13 +31,20 @@ from .evaluation.metrics import (
 )
 from .mixing import (
     AlignMix,
+    CoMixup,
     ManifoldMix,
     MixBatch,
     MixMethod,
     MixPlan,
+    PuzzleMix,
+    SaliencyMix,
+    StyleCutMix,
+    StyleMix,
 )
 from .models import (
+    ADL,
     VGGGAP,
+    ACoLHead,
     AlignMixAEClassifier,
     AlignMixClassifier,
     AlignMixNeck,
@@ -47,21 +54,25 @@ from .models import (
     LinearEmbedding,
     PreActResNet_CIFAR,
     ResidualDecoder,
+    SoftmaxBCELoss,
+    VGGACoL,
     WideResNet_CIFAR,
 )
 from .shipped import config_path
 from .version import __version__
 
 __all__ = [
-    'AdversarialTestLoop', 'AlignMix', 'AlignMixAEClassifier',
-    'AlignMixClassifier', 'AlignMixNeck', 'CAMClassifier', 'CUBWithBoxes',
-    'CalibrationError', 'ConvEmbedding', 'Digits', 'FiniteLossHook',
-    'GaussianEmbedding', 'LinearEmbedding', 'LoadCheckedImage',
-    'Localization', 'ManifoldMix', 'MixBatch', 'MixLogHook', 'MixMethod',
-    'MixPlan', 'MixSchedule',
+    'ACoLHead', 'ADL', 'AdversarialTestLoop', 'AlignMix',
+    'AlignMixAEClassifier', 'AlignMixClassifier', 'AlignMixNeck',
+    'CAMClassifier', 'CUBWithBoxes', 'CalibrationError', 'CoMixup',
+    'ConvEmbedding', 'Digits', 'FiniteLossHook', 'GaussianEmbedding',
+    'LinearEmbedding', 'LoadCheckedImage', 'Localization', 'ManifoldMix',
+    'MixBatch', 'MixLogHook', 'MixMethod', 'MixPlan', 'MixSchedule',
     'MixVisualizationHook', 'NoiseImages', 'NumClassCheckHook',
     'OODDetection', 'OODTestSets', 'PiecewiseLinearLR',
-    'PreActResNet_CIFAR', 'ProgressHook', 'ReproducibleHook',
-    'ResidualDecoder', 'ResumableCheckpointHook', 'TinyImageNet', 'VGGGAP',
-    'WSOLMetadata', 'WideResNet_CIFAR', '__version__', 'config_path'
+    'PreActResNet_CIFAR', 'ProgressHook', 'PuzzleMix', 'ReproducibleHook',
+    'ResidualDecoder', 'ResumableCheckpointHook', 'SaliencyMix',
+    'SoftmaxBCELoss', 'StyleCutMix', 'StyleMix', 'TinyImageNet', 'VGGACoL',
+    'VGGGAP', 'WSOLMetadata', 'WideResNet_CIFAR', '__version__',
+    'config_path'
 ]

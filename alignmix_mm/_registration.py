@@ -12,7 +12,9 @@ from ._on_import import when_imported
 
 # registry: modules that register classes in it
 LOCATIONS = {
-    'BATCH_AUGMENTS': ('mixing.alignmix', 'mixing.manifold'),
+    'BATCH_AUGMENTS': ('mixing.alignmix', 'mixing.comixup',
+                       'mixing.manifold', 'mixing.puzzlemix',
+                       'mixing.saliencymix', 'mixing.stylemix'),
     'DATASETS': ('datasets', ),
     'HOOKS': ('engine.hooks', ),
     'LOOPS': ('engine.loops', ),

@@ -50,7 +50,7 @@ class RandomMatching(Hook):
         """Put it in the place of optimal transport."""
         method, = methods_of(unwrap(runner).data_preprocessor)
         plan = method.plan
-        method.plan = lambda images, draws: plan(images, draws).map_mixtures(
+        method.plan = lambda *args: plan(*args).map_mixtures(
             lambda pairs: RandomlyMatched(pairs.lam, pairs.perm, pairs.swap))
 
 

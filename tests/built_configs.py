@@ -96,6 +96,8 @@ def image_size(name):
 def for_a_step(name):
     """A config with small images, and their size: halved while it may be."""
     cfg, size = read(name), image_size(name)
+    if cfg.model.head.type == 'ACoLHead':  # most of its parameters
+        cfg.model.head.mid_channels = 32
     while size > 64 and _takes(name, size // 2):
         size //= 2
         if 'decoder' in cfg.model:  # each of its blocks doubles the image
@@ -115,7 +117,8 @@ def _strip(value):
     """Without what changes no operation of a step."""
     if isinstance(value, dict):
         return {key: _strip(item) for key, item in value.items() if key not in
-                ('num_classes', 'init_cfg', 'modes', 'probs', 'alpha')}
+                ('num_classes', 'init_cfg', 'modes', 'probs', 'alpha',
+                 'drop_threshold')}
     return [_strip(item) for item in value] if isinstance(
         value, list | tuple) else value
 

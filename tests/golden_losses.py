@@ -20,6 +20,14 @@ import alignmix_mm  # noqa: F401
 ROOT = Path(__file__).resolve().parents[1]
 FILE = Path(__file__).parent / 'data' / 'golden_losses.json'
 STEPS = 5
+# Since then, these configs are written otherwise; the old way still works.
+OLD_SPELLINGS = {
+    'baselines/manifold_r18_cifar100': dict(
+        mix_at=['layer1', 'layer2'], mixer=dict(align=False),
+        train_cfg=dict(augments=[
+            dict(type='AlignMix', alpha=2.0, modes=['input', 'feat'],
+                 probs=[1 / 3, 2 / 3], lam_per='batch')])),
+}
 # config: rows and columns of the images
 CONFIGS = {
     'alignmix_r18_cifar10': 32,
@@ -50,6 +58,7 @@ def losses_of(name: str) -> list[dict[str, float]]:
     np.random.seed(0)
     MessageHub.get_current_instance().runtime_info.clear()
     model = MODELS.build({**copy.deepcopy(cfg.model),
+                          **OLD_SPELLINGS.get(name, {}),
                           'data_preprocessor': cfg.data_preprocessor})
     for parameter in model.parameters():  # independent of init_weights
         torch.nn.init.normal_(parameter, std=.05)

@@ -55,7 +55,7 @@ def help_of_command(name):
 @pytest.mark.parametrize('page', PAGES, ids=NAMES)
 def test_commands_and_their_options_exist(page):
     """In shell blocks, and wherever a command is named in the text."""
-    named = re.findall(r'`alignmix ([a-z]+(?: [a-z]+)?)', page.read_text())
+    named = re.findall(r'`alignmix ([a-z-]+(?: [a-z]+)?)', page.read_text())
     assert all(any(name == command or name.split()[0] == command
                    for command in [*COMMANDS, 'visualize'])
                for name in named), named

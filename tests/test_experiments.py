@@ -53,7 +53,7 @@ def test_random_matching_keeps_positions_and_ignores_features(experiment):
     from recording import RandomMatching
     _, model = cell_model(experiment, 'after stage 3', 'random permutation')
     method, = model.data_preprocessor.batch_augments.augments
-    method.plan = lambda images, draws: alignmix_plan(
+    method.plan = lambda *args: alignmix_plan(
         'feat', torch.tensor([0., .25]), torch.tensor([1, 0]))
     RandomMatching().before_run(argparse.Namespace(model=model))
     x = torch.randn(2, 4, 5, 5)

@@ -19,21 +19,25 @@ def test_exports():
     assert ops.__all__ == ['TransportInfo', 'align', 'align_and_mix',
                            'assignment', 'pairwise_cost']
     assert mixing.__all__ == [
-        'AlignMix', 'AlignedPairs', 'Alignment', 'Draws', 'MODES',
+        'AlignMix', 'AlignedPairs', 'Alignment', 'CoMixup', 'Draws', 'MODES',
         'ManifoldMix', 'MixBatch', 'MixMethod', 'MixPlan', 'Mixture', 'Pairs',
-        'PendingPlan', 'WeightedSum', 'alignmix_plan', 'draw_pairs']
+        'PendingPlan', 'PuzzleMix', 'SaliencyMix', 'StyleCutMix',
+        'StyleDecoder', 'StyleEncoder', 'StyleMix', 'WeightedSum',
+        'alignmix_plan', 'draw_pairs', 'load_style_networks']
     assert alignmix_mm.__all__ == [
-        'AdversarialTestLoop', 'AlignMix', 'AlignMixAEClassifier',
-        'AlignMixClassifier', 'AlignMixNeck', 'CAMClassifier', 'CUBWithBoxes',
-        'CalibrationError', 'ConvEmbedding', 'Digits', 'FiniteLossHook',
-        'GaussianEmbedding', 'LinearEmbedding', 'LoadCheckedImage',
-        'Localization', 'ManifoldMix', 'MixBatch', 'MixLogHook', 'MixMethod',
-        'MixPlan', 'MixSchedule',
+        'ACoLHead', 'ADL', 'AdversarialTestLoop', 'AlignMix',
+        'AlignMixAEClassifier', 'AlignMixClassifier', 'AlignMixNeck',
+        'CAMClassifier', 'CUBWithBoxes', 'CalibrationError', 'CoMixup',
+        'ConvEmbedding', 'Digits', 'FiniteLossHook', 'GaussianEmbedding',
+        'LinearEmbedding', 'LoadCheckedImage', 'Localization', 'ManifoldMix',
+        'MixBatch', 'MixLogHook', 'MixMethod', 'MixPlan', 'MixSchedule',
         'MixVisualizationHook', 'NoiseImages', 'NumClassCheckHook',
         'OODDetection', 'OODTestSets', 'PiecewiseLinearLR',
-        'PreActResNet_CIFAR', 'ProgressHook', 'ReproducibleHook',
-        'ResidualDecoder', 'ResumableCheckpointHook', 'TinyImageNet', 'VGGGAP',
-        'WSOLMetadata', 'WideResNet_CIFAR', '__version__', 'config_path']
+        'PreActResNet_CIFAR', 'ProgressHook', 'PuzzleMix', 'ReproducibleHook',
+        'ResidualDecoder', 'ResumableCheckpointHook', 'SaliencyMix',
+        'SoftmaxBCELoss', 'StyleCutMix', 'StyleMix', 'TinyImageNet', 'VGGACoL',
+        'VGGGAP', 'WSOLMetadata', 'WideResNet_CIFAR', '__version__',
+        'config_path']
     assert set(functional.__all__) >= {
         'bin_statistics', 'expected_calibration_error',
         'overconfidence_error', 'ood_metrics', 'projected_gradient_ascent',
@@ -51,6 +55,7 @@ def test_exports():
     (DATASETS, 'WSOLMetadata'),
     (LOOPS, 'AdversarialTestLoop'), (METRICS, 'CalibrationError'),
     (METRICS, 'Localization'), (METRICS, 'OODDetection'),
+    (MODELS, 'ACoLHead'), (MODELS, 'ADL'), (MODELS, 'VGGACoL'),
     (MODELS, 'AlignMixNeck'), (MODELS, 'AlignMixClassifier'),
     (MODELS, 'AlignMixAEClassifier'), (MODELS, 'ResidualDecoder'),
     (MODELS, 'CAMClassifier'), (MODELS, 'LinearEmbedding'),

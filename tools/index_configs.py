@@ -39,6 +39,11 @@ figures for competitors on ImageNet and TinyImageNet are quoted from other
 papers, whose recipes are not those of these configs. **Ours** is what
 complete runs of the config gave on our machines (`results.json`), and "not
 run" if there is none. Parameters are those of training, i.e. with decoder.
+
+Two figures of Table 4 look wrong. Its MaxBoxAccV2 of ADL with VGG-GAP, 61.3,
+may be a transposition of 66.3, which Choe et al. (2020) report. Its 59.7 of
+class activation maps (Baseline) with R-50 is what they report of a box at the
+centre, and 63.0 of class activation maps.
 """
 
 

@@ -48,7 +48,7 @@ def run(method: str, seed: int, out: Path) -> float:
     work_dir.mkdir(parents=True, exist_ok=True)
     train = [config, '--no-validate', '--work-dir', str(work_dir),
              '--cfg-options', f'randomness.seed={seed}']
-    test = [config, str(work_dir / 'epoch_150.pth'), '--work-dir',
+    test = [config, str(work_dir / 'epoch_100.pth'), '--work-dir',
             str(work_dir), '--out', str(metrics), '--out-item', 'metrics']
     code = ('from alignmix_mm.cli import test, train; '
             f'train.main({train!r}); test.main({test!r})')

@@ -22,6 +22,9 @@ COMMANDS = {
     'visualize reliability': (
         'cli.visualize_reliability', 'draw reliability diagrams of runs'),
     'localize': ('cli.localize', 'evaluate saved score maps against boxes'),
+    'style-distances': (
+        'cli.style_distances', "compute how much the classes' styles differ, "
+        'for StyleCutMix'),
     'demo': ('cli.demo', 'train and test on real digits, with pictures'),
     'doctor': ('doctor', 'say what is wrong with this environment'),
     'env': ('collect_env', 'print what a bug report needs'),

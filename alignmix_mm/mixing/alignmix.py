@@ -137,11 +137,13 @@ class AlignMix(MixMethod):
                           TransportOptions(**transport))
         self.reconstructs = 'clean' in modes
 
-    def plan(self, images: Tensor, draws: Draws) -> MixPlan:
+    def plan(self, images: Tensor, scores: Tensor,
+             draws: Draws) -> MixPlan:
         """Draw mode, lambda, permutation and place.
 
         Args:
             images (Tensor): ``(B, C, H, W)``.
+            scores (Tensor): ``(B, num_classes)``.
             draws (Draws): Generators.
 
         Returns:

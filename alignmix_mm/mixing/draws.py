@@ -43,6 +43,21 @@ def draws_of_step(seed: int = 0) -> Draws:
                      (torch.initial_seed(), get_rank(), *step)))
 
 
+def torch_generator(draws: np.random.Generator,
+                    device: torch.device) -> torch.Generator:
+    """A generator of torch, for what is large, such as noise for images.
+
+    Args:
+        draws (Generator): Seeds it.
+        device (torch.device): Where it draws.
+
+    Returns:
+        torch.Generator: On that device.
+    """
+    seed = int(draws.integers(2**63))
+    return torch.Generator(device).manual_seed(seed)
+
+
 def _count_step() -> tuple[int, ...]:
     """The iteration; and the number of the call, if it is not the first."""
     hub = MessageHub.get_current_instance()

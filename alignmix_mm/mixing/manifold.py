@@ -45,11 +45,13 @@ class ManifoldMix(MixMethod):
         self.at = tuple(name for name in self.places if name != INPUT)
         self.seed = seed
 
-    def plan(self, images: Tensor, draws: Draws) -> MixPlan:
+    def plan(self, images: Tensor, scores: Tensor,
+             draws: Draws) -> MixPlan:
         """Draw lambda, permutation and place.
 
         Args:
             images (Tensor): ``(B, C, H, W)``.
+            scores (Tensor): ``(B, num_classes)``.
             draws (Draws): Generators.
 
         Returns:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import torch
 from mmengine.logging import print_log
-from torch import Tensor
+from torch import Tensor, nn
 
 from .draws import Draws, draws_of_step
 from .plan import MixBatch, MixPlan, PendingPlan
@@ -35,11 +35,13 @@ class MixMethod(abc.ABC):
     _warned_batch = False
 
     @abc.abstractmethod
-    def plan(self, images: Tensor, draws: Draws) -> MixPlan | PendingPlan:
+    def plan(self, images: Tensor, scores: Tensor,
+             draws: Draws) -> MixPlan | PendingPlan:
         """Draw the plan of a batch.
 
         Args:
             images (Tensor): As the network gets them, ``(B, C, H, W)``.
+            scores (Tensor): Labels, ``(B, num_classes)``, float32.
             draws (Draws): Generators for all that is random.
 
         Returns:
@@ -47,17 +49,29 @@ class MixMethod(abc.ABC):
             the loss, from which the plan is made.
         """
 
+    def attach(self, preprocessor: nn.Module) -> None:  # noqa: B027
+        """Look at the data preprocessor, once, when a model is built.
+
+        Args:
+            preprocessor (nn.Module): The model's.
+        """
+
     @torch.compiler.disable
-    def draw(self, images: Tensor) -> MixPlan | PendingPlan:
+    def draw(self, images: Tensor,
+             scores: Tensor | None = None) -> MixPlan | PendingPlan:
         """Draw the plan of the current step.
 
         Args:
             images (Tensor): As the network gets them, ``(B, C, H, W)``.
+            scores (Tensor, optional): Labels, ``(B, num_classes)``, float32.
+                Defaults to None: of no class.
 
         Returns:
             MixPlan | PendingPlan: See :meth:`plan`.
         """
-        return self.plan(images, draws_of_step(self.seed))
+        if scores is None:
+            scores = images.new_zeros(len(images), 1)
+        return self.plan(images, scores, draws_of_step(self.seed))
 
     def __call__(self, batch_inputs: Tensor, batch_score: Tensor
                  ) -> tuple[Tensor | MixBatch, Tensor]:
@@ -81,7 +95,8 @@ class MixMethod(abc.ABC):
                 'Expected `batch_score` to be one-hot labels (N, num_classes),'
                 f' but got shape {tuple(batch_score.shape)}.')
         self._warn_of_small_batch(len(batch_inputs))
-        plan, scores = self.draw(batch_inputs), batch_score.float()
+        scores = batch_score.float()
+        plan = self.draw(batch_inputs, scores)
         if isinstance(plan, PendingPlan):
             return MixBatch(batch_inputs, plan), scores
         images, scores = plan.mix_images(batch_inputs), plan.mix_labels(scores)
@@ -98,11 +113,12 @@ class MixMethod(abc.ABC):
                 logger='current', level=logging.WARNING)
 
 
-def check_alpha(alpha: float) -> float:
+def check_alpha(alpha: float, name: str = 'alpha') -> float:
     r"""Check the parameter of a :math:`Beta(\alpha, \alpha)`.
 
     Args:
         alpha (float): The parameter.
+        name (str): What the config calls it. Defaults to ``'alpha'``.
 
     Returns:
         float: The same.
@@ -111,5 +127,5 @@ def check_alpha(alpha: float) -> float:
         ValueError: If it is not a positive, finite number.
     """
     if not isinstance(alpha, (int, float)) or not 0 < alpha < float('inf'):
-        raise ValueError(f'Expected `alpha` to be > 0, but got {alpha!r}.')
+        raise ValueError(f'Expected `{name}` to be > 0, but got {alpha!r}.')
     return float(alpha)

@@ -11,7 +11,7 @@ from ..mixing import MixBatch, MixPlan, PendingPlan
 from .effect import MeasuresAlignment
 from .evidence import Completion
 from .labels import guard_labels
-from .localization import ActivationMaps
+from .localization import ActivationMaps, attach_adl
 from .methods import check_decoder, guard_methods, methods_of
 from .mixer import MapMixer
 from .necks import AlignMixNeck
@@ -70,6 +70,7 @@ class AlignMixClassifier(MeasuresAlignment, ImageClassifier):
             tokens before the patch tokens; they are mixed without alignment.
             Defaults to None: what the backbone says.
         cam (str, optional): See :class:`CAMClassifier`. Defaults to None.
+        adl (dict, optional): See :class:`CAMClassifier`. Defaults to None.
 
     Raises:
         ValueError: If a method reconstructs images, which takes a decoder,
@@ -93,7 +94,8 @@ class AlignMixClassifier(MeasuresAlignment, ImageClassifier):
                  mixer: dict | None = None,
                  num_extra_tokens: int | None = None,
                  channels_last: bool = False,
-                 cam: str | None = None) -> None:
+                 cam: str | None = None,
+                 adl: dict | None = None) -> None:
         # RandomBatchAugment appends to the list of `probs` that it is given
         if isinstance(data_preprocessor, dict):
             data_preprocessor = copy.deepcopy(data_preprocessor)
@@ -107,6 +109,8 @@ class AlignMixClassifier(MeasuresAlignment, ImageClassifier):
             num_extra_tokens=num_extra_tokens, channels_last=channels_last)
         self.completion = Completion()
         self.maps = None if cam is None else ActivationMaps(self, cam)
+        if adl is not None:
+            self.adl = attach_adl(self.backbone, **adl)
         self._report_effect = EffectReport()
         guard_methods(methods, self)
         guard_labels(self.data_preprocessor, self.head)

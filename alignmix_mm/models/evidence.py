@@ -8,6 +8,7 @@ from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
 from ..mixing import MixBatch, PendingPlan
+from ..ops._precision import full_precision
 
 Losses = dict[str, Tensor]
 
@@ -73,11 +74,11 @@ class Completion(nn.Module):
             tuple: The batch with its plan, the mixed labels, and losses to
             add.
         """
-        gradient, losses = gradient_of_images(
-            model, batch.plan,
-            lambda images: model.head.loss(model.extract_feat(images),
-                                           samples))
-        with torch.no_grad():
+        with _clean_loss(model.head):
+            gradient, losses = gradient_of_images(
+                model, batch.plan, lambda images: model.head.loss(
+                    model.extract_feat(images), samples))
+        with torch.no_grad(), full_precision(gradient.device):
             plan = batch.plan.complete(gradient)
             scores = plan.mix_labels(
                 torch.stack([sample.gt_score for sample in samples]))
@@ -86,6 +87,24 @@ class Completion(nn.Module):
         return MixBatch(images, plan), [
             DataSample().set_gt_score(score).set_gt_label(label) for
             score, label in zip(scores, scores.argmax(1, True))], losses
+
+
+@contextmanager
+def _clean_loss(head: nn.Module) -> Iterator[None]:
+    """The loss of clean images, where it is another one.
+
+    Losses say so by an attribute ``clean``, as ``SoftmaxBCELoss`` does.
+    """
+    loss = getattr(head, 'loss_module', None)
+    clean = getattr(loss, 'clean', None)
+    if clean is None:
+        yield
+        return
+    head.loss_module = clean
+    try:
+        yield
+    finally:
+        head.loss_module = loss
 
 
 @contextmanager

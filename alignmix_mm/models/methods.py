@@ -38,6 +38,7 @@ def guard_methods(methods: Iterable[MixMethod], model: nn.Module) -> None:
     for method in methods:
         name = type(method).__name__
         check_decoder(method.reconstructs, model)
+        method.attach(model.data_preprocessor)
         if getattr(head, 'cal_acc', False):
             raise ValueError(
                 f'Expected `head.cal_acc=False` with {name}, but got True: '

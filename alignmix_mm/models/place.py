@@ -1,5 +1,4 @@
 """A place inside a backbone where feature maps or tokens are mixed."""
-import difflib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -9,6 +8,7 @@ from torch.utils.module_tracker import ModuleTracker
 
 from ..mixing import Mixture
 from .mixer import mix_tokens
+from .paths import find_module
 
 
 class MixPlace:
@@ -37,7 +37,7 @@ class MixPlace:
                  backbone: nn.Module,
                  num_extra_tokens: int | None = None,
                  channels_last: bool = False) -> None:
-        _check_name(name, backbone)
+        find_module(name, backbone, 'mix_at')
         self.name = name
         if num_extra_tokens is None:
             num_extra_tokens = getattr(backbone, 'num_extra_tokens', None)
@@ -138,19 +138,3 @@ class MixPlace:
             f'or tokens (B, N, C), but returned {what}: '
             f'{", ".join(map(str, shapes))}. Choose another place, such as '
             'the output of a stage or a block.')
-
-
-def _check_name(name: str, backbone: nn.Module) -> None:
-    names = [path for path, _ in backbone.named_modules() if path]
-    if name in names:
-        return
-    # siblings first: whoever writes 'layer4.7' looks for a block of layer4
-    wanted = str(name).removeprefix('backbone.')
-    parent = wanted.rpartition('.')[0]
-    siblings = [path for path in names if path.rpartition('.')[0] == parent]
-    near = difflib.get_close_matches(wanted, siblings, n=6, cutoff=0)
-    near += [path for path in difflib.get_close_matches(wanted, names, n=6)
-             if path not in near]
-    raise ValueError(
-        f'mix_at={name!r} is no module of {type(backbone).__name__}. Similar '
-        f'names are {near}.')

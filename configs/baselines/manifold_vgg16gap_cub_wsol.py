@@ -3,10 +3,8 @@
 _base_ = './baseline_vgg16gap_cub_wsol.py'
 model = dict(
     type='AlignMixClassifier',
-    mix_at=['features.2', 'features.5'],
-    mixer=dict(align=False),
     head=dict(loss=dict(use_soft=True)),
     train_cfg=dict(augments=[
-        dict(type='AlignMix', alpha=1.0, modes=['input', 'feat'],
-             probs=[1 / 3, 2 / 3], lam_per='batch')
+        dict(type='ManifoldMix', alpha=1.0,
+             at=['input', 'features.2', 'features.5'])
     ]))

@@ -11,3 +11,5 @@ model = dict(
     ]))
 train_dataloader = dict(dataset=dict(per_class=None))
 find_unused_parameters = True
+train_cfg = dict(max_epochs=150, val_interval=150)
+default_hooks = dict(checkpoint=dict(interval=150))

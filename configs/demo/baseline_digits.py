@@ -46,9 +46,9 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=30),
     dict(type='CosineAnnealingLR', by_epoch=False, eta_min=0.),
 ]
-train_cfg = dict(by_epoch=True, max_epochs=150, val_interval=150)
+train_cfg = dict(by_epoch=True, max_epochs=100, val_interval=100)
 val_cfg = dict()
 test_cfg = dict()
 default_hooks = dict(
-    logger=dict(interval=50), checkpoint=dict(interval=150, max_keep_ckpts=1))
+    logger=dict(interval=50), checkpoint=dict(interval=100, max_keep_ckpts=1))
 randomness = dict(seed=0)

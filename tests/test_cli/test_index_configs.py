@@ -13,7 +13,7 @@ from alignmix_mm.cli.indexing import results, rows
 CONFIGS = {path.stem: path for path in (ROOT / 'configs').rglob('*.py')
            if '_base_' not in path.parts}
 OURS = {'Baseline', 'Input mixup', 'CutMix', 'Manifold mixup', 'AlignMix',
-        'AlignMix/AE', 'AlignMix/VAE', 'Cutout'}
+        'AlignMix/AE', 'AlignMix/VAE', 'Cutout', 'ADL', 'ACoL'}
 
 
 def records():
@@ -48,6 +48,11 @@ def test_every_config_has_a_name_of_its_own():
      [dict(top1_acc=80.49)]),
     ('alignmix_r50_cub_wsol', ['Table 4, CUB-200-2011, R-50: AlignMix'],
      [dict(top1_loc=57.8, MaxBoxAccV2=65.9)]),
+    ('adl_vgg16gap_cub_wsol', ['Table 4, CUB-200-2011, VGG-GAP: ADL'],
+     [dict(top1_loc=52.4, MaxBoxAccV2=61.3)]),
+    ('acol_vgg16gap_cub_wsol', ['Table 4, CUB-200-2011, VGG-GAP: ACoL'],
+     [dict(top1_loc=45.9, MaxBoxAccV2=57.4)]),
+    ('adl_vgg16gap_cub_wsol_wsoleval', [], []),
     ('alignmix_r50_imagenet_official',
      ["authors' README, ImageNet, R-50: AlignMix"], [dict(top1_acc=79.32)]),
     ('alignmix_r18_cifar10_folder', [], []),
@@ -122,7 +127,7 @@ def test_a_tested_checkpoint_is_a_result_too(tmp_path):
     metrics = tmp_path / 'run' / 'metrics.json'
     metrics.write_text('{"accuracy/top1": 93.333, "ece": 1.0}')
     assert not results.collect(tmp_path, CONFIGS)  # of which epoch?
-    (tmp_path / 'run' / 'epoch_150.pth').touch()
+    (tmp_path / 'run' / 'epoch_100.pth').touch()
     assert results.collect(tmp_path, CONFIGS) == dict(alignmix_digits=dict(
         metric='accuracy/top1', runs=[dict(last=93.33)]))
 

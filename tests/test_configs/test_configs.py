@@ -84,7 +84,7 @@ def test_alignmix_and_baselines_have_their_classes(name):
     augments = model.data_preprocessor.batch_augments
     expected = method in ('alignmix', 'manifold')
     assert isinstance(model, alignmix_mm.AlignMixClassifier) == expected
-    if method in ('baseline', 'cutout'):
+    if method in ('baseline', 'cutout', 'adl', 'acol'):
         assert augments is None
         return
     augment = augments.augments[0]
@@ -145,6 +145,12 @@ def test_alignmix_and_baselines_have_their_classes(name):
     ('alignmix_vgg16gap_cub_wsol', 19639304),
     ('baselines/baseline_r50_cub_wsol', 23917832),
     ('baselines/baseline_vgg16gap_cub_wsol', 19639304),
+    ('baselines/adl_r50_cub_wsol', 23917832),
+    ('baselines/adl_vgg16gap_cub_wsol', 19639304),
+    # two branches: 3x3, 3x3 and 1x1
+    ('baselines/acol_r50_cub_wsol', 23508032 + 2 * (
+        (2048 * 9 + 1) * 1024 + (1024 * 9 + 1) * 1024 + 1025 * 200)),
+    ('baselines/acol_vgg16gap_cub_wsol', 43440336),
 ])
 def test_parameter_counts(name, parameters):
     assert sum(p.numel() for p in structure(name).parameters()) == parameters

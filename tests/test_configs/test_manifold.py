@@ -1,4 +1,4 @@
-"""Manifold mixup is AlignMix without alignment, at stages 0, 1 and 2."""
+"""Manifold mixup at stages 0, 1 and 2, by the algorithm of its paper."""
 import copy
 
 import pytest
@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from built_configs import build, read
 from mmpretrain.structures import DataSample
 
-from alignmix_mm.mixing import alignmix_plan
+from alignmix_mm.mixing import MixPlan, Pairs
 
 
 @pytest.fixture(params=['cifar10', 'cifar100'])
@@ -36,10 +36,11 @@ def direct_loss(model, x, labels, lam, perm, k):
 @pytest.mark.parametrize('k', [0, 1, 2])
 def test_equals_a_direct_implementation(model, k):
     lam, perm = torch.tensor(.3), torch.tensor([2, 0, 3, 1])
-    place = {0: .99, 1: .2, 2: .7}[k]
-    plan = alignmix_plan('feat' if k else 'input', lam, perm, place)
+    pairs = Pairs(lam, perm)
+    plan = (MixPlan('x', labels=pairs, features=pairs, at=(f'layer{k}', ))
+            if k else MixPlan('x', labels=pairs, pixels=pairs))
     augment, = model.data_preprocessor.batch_augments.augments
-    augment.draw = lambda *args: plan
+    augment.plan = lambda *args: plan
     images = torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8)
     labels = torch.tensor([1, 7, 7, 3])
     direct = copy.deepcopy(model)

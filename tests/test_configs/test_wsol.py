@@ -11,7 +11,7 @@ NETWORKS = ('r50', 'vgg16gap')
 ROWS = [f'alignmix_{{}}_cub_wsol{suffix}' for suffix in (
     '', '_paper', '_official')] + [
     f'baselines/{name}_{{}}_cub_wsol'
-    for name in ('baseline', 'input', 'cutmix', 'cutout')]
+    for name in ('baseline', 'input', 'cutmix', 'cutout', 'adl', 'acol')]
 
 
 @pytest.mark.parametrize('network', NETWORKS)
@@ -53,6 +53,57 @@ def test_where_maps_are_mixed(network, place):
             ('_official', dict(solver='log', tol=.1, end='col'))):
         cfg = read(name + suffix)
         assert cfg.model.mix_at is None and cfg.model.mixer == options
+
+
+@pytest.mark.parametrize('network, places, thresholds', [
+    ('r50', ('layer3.0', 'layer4.0', 'layer4.2'), (.9, .9)),
+    # conv3_3 and its pooling, conv4_3, conv5_3
+    ('vgg16gap', ('features.9', 'features.12', 'features.16'), (.8, .9))])
+def test_where_adl_acts(network, places, thresholds):
+    for suffix, threshold in zip(('', '_wsoleval'), thresholds):
+        name = f'baselines/adl_{network}_cub_wsol{suffix}'
+        layers = structure(name).adl
+        assert [layer.path for layer in layers] == list(places)
+        assert {(layer.drop_rate, layer.drop_threshold)
+                for layer in layers} == {(.75, threshold)}
+    features = structure('baselines/adl_vgg16gap_cub_wsol').backbone.features
+    assert type(features[9]).__name__ == 'MaxPool2d'
+    assert features[12].conv.in_channels == features[16].conv.in_channels
+
+
+# the ten times higher rate: of what Choe et al.'s rules by name select
+@pytest.mark.parametrize('method, network, fast', [
+    ('adl', 'r50', ('backbone.layer4.', 'head.')),
+    ('acol', 'r50', ('backbone.layer4.', )),
+    ('adl', 'vgg16gap', ('backbone.conv6.', 'head.')),
+    ('acol', 'vgg16gap', ('head.', ))])
+def test_the_settings_of_choe_et_al(method, network, fast):
+    name = f'baselines/{method}_{network}_cub_wsol_wsoleval'
+    cfg, model = read(name), structure(name)
+    optimizer = build_optim_wrapper(model, cfg.optim_wrapper).optimizer
+    for group in optimizer.param_groups:
+        assert group['momentum'] == .9 and group['weight_decay'] == 5e-4
+        assert group['nesterov']
+    rates = {id(p): group['lr'] for group in optimizer.param_groups
+             for p in group['params']}
+    for key, parameter in model.named_parameters():
+        assert rates[id(parameter)] == pytest.approx(
+            .1 if key.startswith(fast) else .01)
+    scheduler, = cfg.param_scheduler
+    assert (scheduler.step_size, scheduler.gamma) == (15, .1)
+    assert cfg.train_cfg.max_epochs == 50
+    assert cfg.train_dataloader.batch_size == 32
+
+
+@pytest.mark.parametrize('network, mode', [
+    ('r50', 'Kaiming'), ('vgg16gap', 'Xavier')])
+def test_acol_pools_itself(network, mode):
+    model = structure(f'baselines/acol_{network}_cub_wsol')
+    assert not model.with_neck
+    assert model.head.init_cfg['type'] == mode
+    assert model.head.drop_threshold == .7
+    backbone = dict(r50='ResNet', vgg16gap='VGGACoL')[network]
+    assert type(model.backbone).__name__ == backbone
 
 
 def picture(path, height=333, width=500):

@@ -76,7 +76,7 @@ def test_several_labels_are_mixed_as_they_are(head):
                for label in ([0, 3], [1, 3], [3])]
     data = dict(inputs=torch.zeros(3, 3, 16, 16), data_samples=samples)
     augment = model.data_preprocessor.batch_augments.augments[0]
-    augment.plan = lambda images, draws: alignmix_plan(
+    augment.plan = lambda *args: alignmix_plan(
         'feat', torch.tensor(.5), torch.tensor([1, 0, 2]))
     out = model.data_preprocessor(data, training=True)
     expected = torch.tensor([[.5, .5, 0, 1, 0], [.5, .5, 0, 1, 0],

@@ -27,7 +27,7 @@ def draw(out: Path) -> list[Path]:
         {**cfg.model, 'data_preprocessor': cfg.data_preprocessor,
          'train_cfg': None})
     load_checkpoint(
-        model, str(out / 'alignmix_seed0' / 'epoch_150.pth'), 'cpu',
+        model, str(out / 'alignmix_seed0' / 'epoch_100.pth'), 'cpu',
         logger='silent')
     model.eval()
     dataset = DATASETS.build(cfg.test_dataloader.dataset)

@@ -21,7 +21,10 @@ TITLES = {'PreActResNet18': 'R-18', 'ResNet-50': 'R-50',
           'Table 1b': 'Table 1(b)'}
 METHODS = {'alignmix': 'AlignMix', 'baseline': 'Baseline',
            'input': 'Input mixup', 'cutmix': 'CutMix',
-           'manifold': 'Manifold mixup', 'cutout': 'Cutout'}
+           'manifold': 'Manifold mixup', 'cutout': 'Cutout',
+           'puzzlemix': 'PuzzleMix', 'comixup': 'Co-Mixup',
+           'saliencymix': 'SaliencyMix', 'stylemix': 'StyleMix',
+           'stylecutmix': 'StyleCutMix', 'adl': 'ADL', 'acol': 'ACoL'}
 ENCODERS = {'ae': 'AlignMix/AE', 'vae': 'AlignMix/VAE'}
 LAYERS = {'xe': '{{x,{e}}}', 'xa': '{{x,A}}', 'xae': '{{x,A,{e}}}',
           '2x2': '{{x,A_2x2,{e}}}', '8x8': '{{x,A_8x8,{e}}}'}

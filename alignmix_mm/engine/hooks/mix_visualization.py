@@ -5,6 +5,7 @@ from matplotlib.figure import Figure
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
+from torch import nn
 
 from ...mixing import Alignment, MixPlan
 from ...visualization import (
@@ -83,8 +84,8 @@ class MixVisualizationHook(Hook):
         anchors, partners = (images[parent] for parent in parents.T)
         lam = weights[:, 0]
         if plan.pixels is not None:
-            mixed = _to_pixels(plan.mix_images(self.observer.images.to(
-                batch.images)), model.data_preprocessor.to_rgb)
+            mixed = _to_pixels(_denormalized(
+                batch.images, model.data_preprocessor), bgr=False)
         else:
             mixed = _blend(anchors, partners if alignment is None else
                            _move(partners, alignment), lam)
@@ -125,9 +126,17 @@ def _what_is_shown(plan: MixPlan, alignment: Alignment | None) -> str:
 
 
 def _to_pixels(images: torch.Tensor, bgr: bool) -> np.ndarray:
-    pixels = images.detach().float().clamp(0, 255).byte().cpu()
+    pixels = images.detach().float().round().clamp(0, 255).byte().cpu()
     pixels = pixels.permute(0, 2, 3, 1).numpy()
     return np.ascontiguousarray(pixels[..., ::-1]) if bgr else pixels
+
+
+def _denormalized(images: torch.Tensor,
+                  preprocessor: nn.Module) -> torch.Tensor:
+    """What the network gets, in the range of pixels."""
+    if not getattr(preprocessor, '_enable_normalize', False):
+        return images
+    return images * preprocessor.std + preprocessor.mean
 
 
 def _move(partners: np.ndarray, alignment: Alignment) -> np.ndarray:

@@ -45,7 +45,7 @@ class VGGGAP(VGG):
             512, out_channels, 3, padding=1, groups=groups)
         self.dropout = nn.Dropout2d(dropout)
         self._register_load_state_dict_pre_hook(
-            _rename, with_module=True)
+            rename_torchvision, with_module=True)
 
     def forward(self, x: Tensor) -> tuple[Tensor]:
         """Compute the map.
@@ -59,8 +59,11 @@ class VGGGAP(VGG):
         return (self.dropout(self.conv6(super().forward(x)[-1])), )
 
 
-def _rename(module: VGGGAP, state_dict: dict, prefix: str, *_) -> None:
+def rename_torchvision(module: VGG, state_dict: dict, prefix: str,
+                       *_) -> None:
     """Turn torchvision's names into MMPretrain's, in place.
+
+    A hook of ``load_state_dict``, which works on a copy of the caller's dict.
 
     Layers have other numbers there, but the same order. The classifiers of
     both have no place here.

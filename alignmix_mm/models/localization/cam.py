@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from ...ops._precision import full_precision
 from ...ops.activation_map import class_activation_map
+from .adl import attach_adl
 
 _CLASSES = ('gt', 'pred')
 
@@ -16,22 +17,23 @@ class ActivationMaps:
 
     A map (Zhou et al., 2016) is the weighted sum of the channels that global
     average pooling averages, so backbone, pooling and a linear head are
-    needed. It comes from the features that give the logits: no hook, no
-    second pass, no gradient.
+    needed, or a head with maps of its own (``ACoLHead``). It comes from the
+    features that give the logits: no hook, no second pass, no gradient.
 
     Args:
         model (ImageClassifier): The classifier.
         cam (str): Class of the map, ``'gt'`` or ``'pred'``.
 
     Raises:
-        ValueError: If ``cam`` is unknown or the head is not linear.
+        ValueError: If ``cam`` is unknown or the head has no maps.
     """
 
     def __init__(self, model: ImageClassifier, cam: str) -> None:
         if cam not in _CLASSES:
             raise ValueError("Expected `cam` to be 'gt', 'pred' or None, but "
                              f'got {cam!r}.')
-        if not isinstance(getattr(model.head, 'fc', None), nn.Linear):
+        if not (hasattr(model.head, 'localization_map') or isinstance(
+                getattr(model.head, 'fc', None), nn.Linear)):
             raise ValueError(
                 'Expected a linear head after global average pooling, such '
                 'as LinearClsHead, for class activation maps, but got '
@@ -64,8 +66,11 @@ class ActivationMaps:
         samples = model.head.predict(embedding, data_samples, **kwargs)
         labels = self._labels_of(samples).to(maps[-1].device)
         with torch.no_grad(), full_precision(maps[-1].device):
-            cams = _maps_of(model.head, maps[-1].float(), labels)
-            self._check(model.head, cams, labels, embedding)
+            if hasattr(model.head, 'localization_map'):
+                cams = model.head.localization_map(embedding, labels).float()
+            else:
+                cams = _maps_of(model.head, maps[-1].float(), labels)
+                self._check(model.head, cams, labels, embedding)
         for sample, cam, label in zip(samples, cams, labels):
             sample.set_field(cam, 'cam')
             sample.set_field(label[None], 'cam_label')
@@ -122,15 +127,23 @@ class CAMClassifier(ImageClassifier):
             one, for images without labels. Every sample then has ``cam``,
             ``(h, w)`` float32, raw and as small as the features, and
             ``cam_label``, ``(1, )``. Defaults to None: no maps.
+        adl (dict, optional): Attention-based dropout layers inside the
+            backbone, which act in training: ``at``, dotted paths, and options
+            of :class:`ADL`, e.g. ``dict(at=('layer4.0', 'layer4.2'),
+            drop_threshold=.9)``. Defaults to None.
         **kwargs: Arguments of ``ImageClassifier``.
 
     Raises:
-        ValueError: If ``cam`` is unknown or the head is not linear.
+        ValueError: If ``cam`` is unknown, the head has no maps, or the
+            backbone has no module of a path.
     """
 
-    def __init__(self, *args, cam: str | None = None, **kwargs) -> None:
+    def __init__(self, *args, cam: str | None = None,
+                 adl: dict | None = None, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.maps = None if cam is None else ActivationMaps(self, cam)
+        if adl is not None:
+            self.adl = attach_adl(self.backbone, **adl)
 
     def predict(self,
                 inputs: Tensor,

@@ -1,0 +1,169 @@
+"""Co-Mixup: many images of a batch mixed together."""
+from dataclasses import dataclass
+
+import torch
+from mmpretrain.registry import BATCH_AUGMENTS
+from torch import Tensor
+
+from .draws import Draws
+from .functional import (
+    comixup_assign,
+    comixup_compatibility,
+    comixup_costs,
+    comixup_mix,
+)
+from .method import MixMethod, check_alpha
+from .mixture import WeightedSum
+from .plan import MixPlan, PendingPlan
+from .saliency import saliency_of
+
+
+@dataclass(frozen=True, eq=False)
+class _Parts:
+    """Consecutive parts of a batch that have the same size.
+
+    Attributes:
+        first (int): Index of their first image.
+        prior (Tensor): Wanted shares of the images, ``(P, K)``.
+        init (Tensor): Image in each block at the start, ``(P, K, n, n)``.
+    """
+
+    first: int
+    prior: Tensor
+    init: Tensor
+
+    def take(self, x: Tensor) -> Tensor:
+        """These parts of a batch: ``(B, ...)`` to ``(P, K, ...)``."""
+        count = self.prior.numel()
+        return x[self.first:self.first + count].unflatten(
+            0, tuple(self.prior.shape))
+
+
+@BATCH_AUGMENTS.register_module()
+class CoMixup(MixMethod):
+    r"""Mix the images of a part of the batch together, block by block.
+
+    `Co-Mixup <https://arxiv.org/abs/2102.03065>`_ (Kim, Choo, Jeong and
+    Song, 2021). The batch is divided into parts. In each of them as many
+    images are made as there are, of which each shows salient blocks of some,
+    and all together are to be diverse. The saliency is the gradient of the
+    loss of the network that is trained, which must be an
+    ``AlignMixClassifier``.
+
+    Args:
+        alpha (float): Wanted shares of the images of a part are drawn from
+            :math:`Dirichlet(\alpha, ..., \alpha)`. Defaults to 2.0.
+        part_size (int): Images in a part; what is left over makes a smaller
+            one. Defaults to 20.
+        blocks (int): Side of the grid. Defaults to 4.
+        beta (float): Weight of smooth labellings. Defaults to 0.32.
+        gamma (float): Weight of diversity. Defaults to 1.0.
+        eta (float): Weight of the wanted shares. Defaults to 0.05.
+        omega (float): Weight of the distance of salient regions in the
+            compatibility of images. Defaults to 0.001.
+        tau (float): Compatible images may have that share of all blocks
+            before it costs. Defaults to 0.83.
+        niter (int): Sweeps over the images that are made. Defaults to 4.
+        window (int): Side of the salient regions in pixels. Defaults to 8.
+        clean_lam (float): Weight of the loss of the images that the saliency
+            is computed with, which are then trained with too. Defaults to 1.
+
+    Raises:
+        ValueError: If an argument is out of range.
+    """
+
+    def __init__(self, alpha: float = 2.0, part_size: int = 20,
+                 blocks: int = 4, beta: float = .32, gamma: float = 1.,
+                 eta: float = .05, omega: float = .001, tau: float = .83,
+                 niter: int = 4, window: int = 8,
+                 clean_lam: float = 1.) -> None:
+        self.alpha = check_alpha(alpha)
+        if min(part_size, blocks, niter, window) < 1 or clean_lam < 0:
+            raise ValueError(
+                'Expected `part_size`, `blocks`, `niter` and `window` >= 1 '
+                f'and `clean_lam` >= 0, but got {part_size}, {blocks}, '
+                f'{niter}, {window} and {clean_lam}.')
+        self.part_size, self.blocks, self.window = part_size, blocks, window
+        self.eta, self.omega, self.clean_lam = eta, omega, clean_lam
+        self.sweeps = dict(beta=beta, gamma=gamma, tau=tau, niter=niter)
+
+    def plan(self, images: Tensor, scores: Tensor,
+             draws: Draws) -> PendingPlan:
+        """Draw all but the labelling, and ask for the gradient.
+
+        Args:
+            images (Tensor): ``(B, C, S, S)``.
+            scores (Tensor): ``(B, num_classes)``.
+            draws (Draws): Generators.
+
+        Returns:
+            PendingPlan: The plan.
+
+        Raises:
+            ValueError: If the grid does not fit the images.
+        """
+        self._check_size(images)
+        parts = self._draw(images, draws)
+        return PendingPlan(
+            'comixup', images, clean_weight=self.clean_lam,
+            complete=lambda gradient: self._complete(images, parts, gradient))
+
+    def _draw(self, images: Tensor, draws: Draws) -> list[_Parts]:
+        full, left = divmod(len(images), self.part_size)
+        shapes = [(full, self.part_size), (1, left)]
+        parts, first = [], 0
+        for count, size in shapes:
+            if count * size == 0:
+                continue
+            prior = torch.from_numpy(draws.own.dirichlet(
+                [self.alpha] * size, count)).float()
+            init = torch.from_numpy(draws.own.integers(
+                size, size=(count, size, self.blocks, self.blocks)))
+            parts.append(_Parts(first, prior.to(images.device),
+                                init.to(images.device)))
+            first += count * size
+        return parts
+
+    def _complete(self, images: Tensor, parts: list[_Parts],
+                  gradient: Tensor) -> MixPlan:
+        saliency = saliency_of(gradient)
+        mixed, parents, weights = [], [], []
+        for part in parts:
+            z = self._assign(part.take(saliency), part)
+            size = z.shape[-1]
+            # labels are mixed by the weights below
+            none = z.new_ones(*z.shape[:2], 1)
+            mixed.append(comixup_mix(part.take(images), none, z)[0].flatten(
+                0, 1))
+            own = torch.arange(len(images), device=images.device)
+            parents.append(_pad(part.take(own).repeat_interleave(size, 0),
+                                self.part_size))
+            weights.append(_pad(z.mean((2, 3)).flatten(0, 1).float(),
+                                self.part_size))
+        together = torch.cat(mixed)
+        return MixPlan('comixup', pixels=lambda _: together,
+                       labels=WeightedSum(torch.cat(parents),
+                                          torch.cat(weights)))
+
+    def _assign(self, saliency: Tensor, part: _Parts) -> Tensor:
+        """The labelling, ``(P, K, n, n, K)``."""
+        costs = comixup_costs(saliency, part.prior, self.blocks, self.eta)
+        compatibility = comixup_compatibility(saliency, self.omega,
+                                              self.window)
+        return comixup_assign(costs, compatibility, part.init, **self.sweeps)
+
+    def _check_size(self, images: Tensor) -> None:
+        height, width = images.shape[2:]
+        if height == width >= self.window and height % self.blocks == 0:
+            return
+        below = height - height % self.blocks
+        raise ValueError(
+            f'Expected square images of at least window={self.window} pixels '
+            f'whose side is a multiple of blocks={self.blocks}, but got '
+            f'{height}x{width}. Sides that would do: '
+            f'{max(below, self.window)} or {below + self.blocks}.')
+
+
+def _pad(x: Tensor, width: int) -> Tensor:
+    """Append columns of 0: samples without weight."""
+    return torch.nn.functional.pad(x, (0, width - x.shape[1]))

@@ -1,0 +1,45 @@
+"""Numbers that are given once, or once for each sample."""
+from torch import Tensor
+
+PerSample = float | Tensor
+
+
+def per_sample(name: str, value: PerSample, x: Tensor) -> PerSample:
+    """Shape numbers so that they multiply a batch.
+
+    Args:
+        name (str): What the number is called in messages.
+        value (float | Tensor): One number, or ``(B, )``.
+        x (Tensor): What it will multiply, ``(B, ...)``, floating point.
+
+    Returns:
+        float | Tensor: The number, or ``(B, 1, ...)`` like ``x``.
+
+    Raises:
+        ValueError: If there are not as many numbers as samples.
+    """
+    if not isinstance(value, Tensor):
+        return value
+    if value.ndim == 0:
+        return value.to(x)
+    if value.shape != x.shape[:1]:
+        raise ValueError(
+            f'Expected `{name}` to be a number or one for each of the '
+            f'{len(x)} samples, but got shape {tuple(value.shape)}.')
+    return value.to(x).reshape(-1, *[1] * (x.ndim - 1))
+
+
+def check_alike(**tensors: Tensor) -> None:
+    """Raise unless tensors have one shape.
+
+    Args:
+        **tensors (Tensor): Two or more, by their names.
+
+    Raises:
+        ValueError: If shapes differ.
+    """
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    if len(set(shapes.values())) > 1:
+        raise ValueError('Expected tensors of one shape, but got '
+                         + ', '.join(f'`{name}` {shape}'
+                                     for name, shape in shapes.items()) + '.')

@@ -1,0 +1,141 @@
+"""Which labels of a grid can be part of its best labelling.
+
+The grid is split into its rows and its columns, each block's cost being
+shared between the two chains through it. The minima of all chains together
+are a lower bound of the energy whatever the shares are, and so is the sum of
+what a chain costs if it has to take a label. Labels whose bound exceeds the
+energy of a known labelling are dropped. Shares move to where chains disagree
+(max-sum diffusion between two chains; Werner, "A linear programming approach
+to max-sum problem", 2007), which raises the bound.
+"""
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ._candidates import TOLERANCE
+
+
+class Bounds(NamedTuple):
+    """What is known of the labels of a grid.
+
+    Attributes:
+        theta (Tensor): Share of each cost in the chain of its row and in that
+            of its column, ``(2, P, n, n, C)``; a chain lies along dimension
+            3. Of no meaning for labels that are dropped.
+        keep (Tensor): Labels that may be part of a minimiser,
+            ``(P, n, n, C)``, bool.
+        excess (Tensor): Least energy with this label above ``lower``, a
+            bound, ``(P, n, n, C)``.
+        lower (Tensor): Lower bound of the energy, ``(P, )``.
+        upper (Tensor): Energy of the best labelling so far, ``(P, )``.
+    """
+
+    theta: Tensor
+    keep: Tensor
+    excess: Tensor
+    lower: Tensor
+    upper: Tensor
+
+
+def first_bounds(costs: Tensor) -> Bounds:
+    """Bounds before anything is known.
+
+    Args:
+        costs (Tensor): Of every label, ``(P, n, n, C)``, float64; infinite
+            for labels that are not there.
+
+    Returns:
+        Bounds: Half of each cost for either chain.
+    """
+    nothing = costs.new_full(costs.shape[:1], torch.inf)
+    theta = torch.stack([costs, costs.transpose(1, 2)]) / 2
+    return Bounds(theta, costs.isfinite(), torch.zeros_like(costs), -nothing,
+                  nothing)
+
+
+def tighten(bounds: Bounds, costs: Tensor, edges: Tensor) -> Bounds:
+    """Shift costs between chains, raise the lower bound, round a labelling.
+
+    Args:
+        bounds (Bounds): Those so far.
+        costs (Tensor): Of every label, ``(P, n, n, C)``.
+        edges (Tensor): Cost of two labels side by side, symmetric,
+            ``(P, C, C)``.
+
+    Returns:
+        Bounds: Tighter ones.
+    """
+    keep = torch.stack([bounds.keep, bounds.keep.transpose(1, 2)])
+    theta = bounds.theta.where(keep, torch.inf)
+    marginals = min_marginals(theta, edges)
+    least = marginals.amin(-1, keepdim=True)
+    rows, columns = marginals - least
+    columns = columns.transpose(1, 2)
+    excess = rows + columns
+    # a block gives the nth part of its excess: no minimum of a chain falls
+    shift = (rows - columns) / costs.shape[1]
+    bounds = bounds._replace(
+        theta=torch.stack([theta[0] - shift,
+                           theta[1] + shift.transpose(1, 2)]),
+        excess=excess, lower=least[:, :, :, 0, 0].sum(dim=(0, 2)))
+    return drop(bounds, energy(costs, edges, excess.argmin(-1)))
+
+
+def drop(bounds: Bounds, upper: Tensor) -> Bounds:
+    """Drop labels that are too dear, given the energy of a labelling.
+
+    Args:
+        bounds (Bounds): Those so far.
+        upper (Tensor): Energy of a labelling, ``(P, )``.
+
+    Returns:
+        Bounds: With fewer labels.
+    """
+    upper = torch.minimum(bounds.upper, upper)
+    slack = upper + TOLERANCE * (1 + upper.abs()) - bounds.lower
+    keep = bounds.keep & (bounds.excess <= slack[:, None, None, None])
+    return bounds._replace(keep=keep, upper=upper)
+
+
+def min_marginals(theta: Tensor, edges: Tensor) -> Tensor:
+    """Least cost of every chain given one of its labels.
+
+    Args:
+        theta (Tensor): Costs of labels, chains along dimension -2,
+            ``(..., P, n, n, C)``.
+        edges (Tensor): Cost of two neighbours, ``(P, C, C)``.
+
+    Returns:
+        Tensor: Like ``theta``.
+    """
+    # from both ends at once
+    both = torch.stack([theta, theta.flip(-2)])
+    step = edges[:, None]
+    message = torch.zeros_like(both[..., 0, :])
+    messages = [message]
+    for node in both.unbind(-2)[:-1]:
+        message = ((node + message).unsqueeze(-1) + step).amin(-2)
+        messages.append(message)
+    forward, backward = torch.stack(messages, -2)
+    return theta + forward + backward.flip(-2)
+
+
+def energy(costs: Tensor, edges: Tensor, labels: Tensor) -> Tensor:
+    """Cost of labellings.
+
+    Args:
+        costs (Tensor): Of every label, ``(P, n, n, C)``.
+        edges (Tensor): Cost of two neighbours, ``(P, C, C)``.
+        labels (Tensor): ``(P, n, n)``, int64.
+
+    Returns:
+        Tensor: ``(P, )``.
+    """
+    parts, count = edges.shape[:2]
+    table = edges.reshape(parts, -1)
+    down = labels[:, 1:] * count + labels[:, :-1]
+    right = labels[:, :, 1:] * count + labels[:, :, :-1]
+    pairs = torch.cat([down.reshape(parts, -1), right.reshape(parts, -1)], 1)
+    own = costs.gather(-1, labels.unsqueeze(-1))
+    return own.sum(dim=(1, 2, 3)) + table.gather(1, pairs).sum(1)

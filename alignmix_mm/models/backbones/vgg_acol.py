@@ -1,0 +1,53 @@
+"""The VGG of adversarial complementary learning."""
+import torch.nn.functional as F
+from mmpretrain.models.backbones import VGG
+from mmpretrain.registry import MODELS
+from torch import Tensor, nn
+
+from .vgg_gap import rename_torchvision
+
+
+@MODELS.register_module()
+class VGGACoL(VGG):
+    """VGG whose poolings overlap and whose last ones keep the size.
+
+    The backbone of Zhang et al. (2018), as Choe et al. (2020) have it: maximum
+    pooling of 3x3, the last one with stride 1, and average pooling of 3x3
+    with stride 1 (padding counts as zeros) at the end. Images of 224 pixels
+    give maps of 14x14. ``ACoLHead`` belongs behind it.
+
+    Weights of a VGG are loaded from MMPretrain's checkpoints and from
+    torchvision's, see :class:`VGGGAP`.
+
+    Args:
+        large_map (bool): Whether the last but one pooling keeps the size too:
+            28x28, the original's. Defaults to False.
+        depth (int): 11, 13, 16 or 19. Defaults to 16.
+        **kwargs: Further arguments of ``VGG``.
+    """
+
+    def __init__(self,
+                 large_map: bool = False,
+                 depth: int = 16,
+                 **kwargs) -> None:
+        super().__init__(depth, **kwargs)
+        strides = iter((2, 2, 2, 1 if large_map else 2, 1))
+        for number, layer in enumerate(self.features):
+            if isinstance(layer, nn.MaxPool2d):
+                self.features[number] = nn.MaxPool2d(
+                    3, next(strides), padding=1)
+        self._register_load_state_dict_pre_hook(
+            rename_torchvision, with_module=True)
+
+    def forward(self, x: Tensor) -> tuple[Tensor]:
+        """Compute the map.
+
+        Args:
+            x (Tensor): Images, ``(N, 3, H, W)``.
+
+        Returns:
+            tuple[Tensor]: ``(N, 512, H / 16, W / 16)``, H / 8 and W / 8 if
+            the map is large; fractions are rounded up.
+        """
+        features = super().forward(x)[-1]
+        return (F.avg_pool2d(features, 3, stride=1, padding=1), )

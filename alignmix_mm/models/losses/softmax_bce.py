@@ -1,0 +1,67 @@
+"""The loss of Manifold mixup, PuzzleMix and Co-Mixup on CIFAR."""
+import torch
+import torch.nn.functional as F
+from mmpretrain.registry import MODELS
+from torch import Tensor, nn
+
+
+@MODELS.register_module()
+class SoftmaxBCELoss(nn.Module):
+    r"""Binary cross-entropy of the softmax, mean over samples and classes.
+
+    .. math::
+        -\frac{1}{BK} \sum_{bk} y_{bk} \log p_{bk} +
+        (1 - y_{bk}) \log (1 - p_{bk})
+
+    It is about 2 / K times the cross-entropy, K being the number of classes.
+    So the loss of clean images, which methods with ``clean_lam`` add, is the
+    cross-entropy times 2 / K, as in the code of PuzzleMix and Co-Mixup; it
+    is also what their saliency is computed from.
+
+    Args:
+        loss_weight (float): Weight of the loss. Defaults to 1.
+    """
+
+    def __init__(self, loss_weight: float = 1.) -> None:
+        super().__init__()
+        self.loss_weight = loss_weight
+        self.clean = ScaledCrossEntropy(2 * loss_weight)
+
+    def forward(self, cls_score: Tensor, label: Tensor,
+                **kwargs) -> Tensor:
+        """Compute the loss, in float32, outside of autocast.
+
+        Args:
+            cls_score (Tensor): Logits, ``(N, K)``.
+            label (Tensor): Classes, ``(N, )`` int64, or soft labels,
+                ``(N, K)``.
+            **kwargs: Of other losses; not used.
+
+        Returns:
+            Tensor: The loss, ``()``. Logarithms are limited to -100.
+        """
+        if label.ndim == 1:
+            label = F.one_hot(label, cls_score.shape[1])
+        with torch.autocast(cls_score.device.type, enabled=False):
+            return self.loss_weight * F.binary_cross_entropy(
+                cls_score.float().softmax(1), label.float())
+
+
+class ScaledCrossEntropy(nn.Module):
+    """Cross-entropy divided by the number of classes.
+
+    Args:
+        loss_weight (float): Weight of the loss.
+    """
+
+    def __init__(self, loss_weight: float) -> None:
+        super().__init__()
+        self.loss_weight = loss_weight
+
+    def forward(self, cls_score: Tensor, label: Tensor,
+                **kwargs) -> Tensor:
+        """Compute the loss; arguments as in :class:`SoftmaxBCELoss`."""
+        if label.ndim == 2:
+            label = label.float()
+        loss = F.cross_entropy(cls_score.float(), label)
+        return self.loss_weight / cls_score.shape[1] * loss

@@ -1,0 +1,34 @@
+"""Modules of a network by their dotted paths."""
+import difflib
+
+from torch import nn
+
+
+def find_module(path: str, network: nn.Module, option: str) -> nn.Module:
+    """Look up a module, and say what there is if there is no such one.
+
+    Args:
+        path (str): Dotted path inside the network.
+        network (nn.Module): The network.
+        option (str): Name of the option that the path comes from.
+
+    Returns:
+        nn.Module: The module.
+
+    Raises:
+        ValueError: If there is no such module. Similar names are given.
+    """
+    modules = {name: module for name, module in network.named_modules(
+        remove_duplicate=False) if name}
+    if path in modules:
+        return modules[path]
+    # siblings first: whoever writes 'layer4.7' looks for a block of layer4
+    wanted = str(path).removeprefix('backbone.')
+    parent = wanted.rpartition('.')[0]
+    siblings = [name for name in modules if name.rpartition('.')[0] == parent]
+    near = difflib.get_close_matches(wanted, siblings, n=6, cutoff=0)
+    near += [name for name in difflib.get_close_matches(
+        wanted, modules, n=6) if name not in near]
+    raise ValueError(
+        f'{option}={path!r} is no module of {type(network).__name__}. Similar '
+        f'names are {near}.')

@@ -1,0 +1,72 @@
+"""What SaliencyMix looks at, and what it makes of it."""
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+TITLES = ('image', 'partner', 'its saliency', 'mixed')
+
+
+class SaliencyPicture(NamedTuple):
+    """An image, its partner, and their mixture.
+
+    Attributes:
+        image (np.ndarray): ``(H, W, 3)`` uint8, RGB.
+        partner (np.ndarray): Likewise.
+        saliency (np.ndarray): Of the partner, ``(H, W)``, in [0, 1].
+        box (np.ndarray): What is pasted, ``(y1, x1, y2, x2)`` in pixels, the
+            last row and column outside.
+        mixed (np.ndarray): Like the image.
+        weight (float): That of the image's label.
+    """
+
+    image: np.ndarray
+    partner: np.ndarray
+    saliency: np.ndarray
+    box: np.ndarray
+    mixed: np.ndarray
+    weight: float
+
+
+def plot_saliency(pictures: Sequence[SaliencyPicture]) -> Figure:
+    """Draw image, partner, saliency with the box, and mixture in rows.
+
+    Args:
+        pictures (Sequence[SaliencyPicture]): What to draw.
+
+    Returns:
+        Figure: A row for each picture.
+
+    Raises:
+        ValueError: If there are no pictures.
+    """
+    if not pictures:
+        raise ValueError('Expected at least one picture to draw.')
+    figure = Figure(figsize=(8.4, 2.2 * len(pictures) + .2),
+                    layout='constrained')
+    for row, picture in zip(
+            figure.subplots(len(pictures), 4, squeeze=False), pictures):
+        for axes, shown in zip(row, (picture.image, picture.partner,
+                                     picture.saliency, picture.mixed)):
+            axes.set_axis_off()
+            axes.imshow(shown, cmap='magma', vmin=0)
+        for axes in row[1:]:
+            _draw(axes, picture.box)
+        place = np.unravel_index(picture.saliency.argmax(),
+                                 picture.saliency.shape)
+        row[2].plot(*place[::-1], 'c+', markersize=9)
+        row[3].set_title(f'weight {picture.weight:.2f}', fontsize='small',
+                         loc='right')
+        for axes, title in zip(row, TITLES):
+            axes.set_title(title, fontsize='small', loc='left')
+    return figure
+
+
+def _draw(axes: Axes, box: np.ndarray) -> None:
+    y1, x1, y2, x2 = box
+    # pixels reach half a pixel around their centre
+    axes.add_patch(Rectangle((x1 - .5, y1 - .5), x2 - x1, y2 - y1, fill=False,
+                             color='cyan', linewidth=1.4))

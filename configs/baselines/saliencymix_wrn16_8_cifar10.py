@@ -1,0 +1,3 @@
+# SaliencyMix (Uddin et al., 2021) of Table 1(a), CIFAR-10, WRN16-8.
+_base_ = './saliencymix_r18_cifar10.py'
+model = dict(backbone=dict(_delete_=True, type='WideResNet_CIFAR'))

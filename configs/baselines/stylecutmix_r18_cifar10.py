@@ -1,0 +1,11 @@
+# StyleCutMix (Hong et al., 2021) of Table 1(a), CIFAR-10, R-18: half of the
+# batches, as in its authors' code. It needs two files of weights, see
+# docs/saliencymix_stylemix.md.
+_base_ = './baseline_r18_cifar10.py'
+model = dict(
+    head=dict(loss=dict(use_soft=True)),
+    train_cfg=dict(augments=[
+        dict(type='StyleCutMix', delta=1.0,
+             encoder='checkpoints/vgg_normalised.pth',
+             decoder='checkpoints/decoder.pth')
+    ], probs=[0.5]))
