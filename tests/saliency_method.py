@@ -29,7 +29,7 @@ class ThreeBySaliency(MixMethod):
         self.clean_weight = clean_weight
         self.at = None if at is None else (at, )
 
-    def plan(self, images, draws):
+    def plan(self, images, scores, draws):
         parents = torch.from_numpy(draws.own.integers(
             len(images), size=(self.samples or len(images), 3)))
 

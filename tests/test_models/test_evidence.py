@@ -267,7 +267,7 @@ def test_several_labels_are_mixed_as_they_are():
 def always(model, weight=.5):
     """Let a model draw the same parents in every step."""
     augment, = model.data_preprocessor.batch_augments.augments
-    augment.plan = lambda x, draws: request(x, weight).plan
+    augment.plan = lambda x, *_: request(x, weight).plan
     return model
 
 
