@@ -19,19 +19,22 @@ class ThreeBySaliency(MixMethod):
         part (str): What is mixed: 'pixels', 'features' or 'embedding'.
         samples (int, optional): Number of mixed samples. Defaults to None:
             that of the images.
+        several (int): Images that each is made of. Defaults to 3.
         clean_weight (float): See ``PendingPlan``. Defaults to 0.
         at (str, optional): Where features are mixed. Defaults to None.
     """
 
-    def __init__(self, part='pixels', samples=None, clean_weight=0., at=None):
+    def __init__(self, part='pixels', samples=None, several=3,
+                 clean_weight=0., at=None):
         self.part = part
         self.samples = samples
+        self.several = several
         self.clean_weight = clean_weight
         self.at = None if at is None else (at, )
 
     def plan(self, images, scores, draws):
         parents = torch.from_numpy(draws.own.integers(
-            len(images), size=(self.samples or len(images), 3)))
+            len(images), size=(self.samples or len(images), self.several)))
 
         def complete(gradient):
             mixture = weigh(parents, gradient)
@@ -42,7 +45,7 @@ class ThreeBySaliency(MixMethod):
 
 
 def weigh(parents, gradient):
-    """Weights of three images from the gradient."""
+    """Weights of images from the gradient."""
     saliency = gradient.square().mean((1, 2, 3)).sqrt()[parents] + 1e-9
     return WeightedSum(parents, saliency / saliency.sum(1, keepdim=True))
 

@@ -133,7 +133,8 @@ class Witness(Hook):
 
         def listen(*args):
             plan = draw(*args)
-            self.plans.append(dict(mode=plan.tag, place=plan.place,
+            self.plans.append(dict(step=runner.iter, mode=plan.tag,
+                                   place=plan.place,
                                    lam=plan.labels.lam.tolist(),
                                    perm=plan.labels.perm.tolist()))
             return plan

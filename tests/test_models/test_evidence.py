@@ -382,7 +382,6 @@ def test_survives_copy_and_pickle():
 
 
 DDP = """
-import sys
 import torch
 import torch.distributed as dist
 from mmengine.model import MMDistributedDataParallel
@@ -390,7 +389,6 @@ from saliency_method import build, weigh
 from mmpretrain.structures import DataSample
 from alignmix_mm.mixing import MixBatch, MixPlan, PendingPlan
 
-weight, part = float(sys.argv[1]), sys.argv[2]
 dist.init_process_group('gloo')
 rank = dist.get_rank()
 torch.manual_seed(0)
@@ -399,7 +397,7 @@ x, scores = torch.randn(8, 3, 16, 16), torch.eye(5)[torch.arange(8) % 5]
 parents = torch.randint(4, (4, 3))
 
 
-def loss(model, own, parents):
+def loss(model, own, parents, weight, part):
     def complete(gradient):
         mixture = weigh(parents, gradient)
         return MixPlan('three', labels=mixture, **{part: mixture})
@@ -410,27 +408,29 @@ def loss(model, own, parents):
 
 
 wrapped = MMDistributedDataParallel(model, find_unused_parameters=False)
-for _ in range(2):  # the reducer complains in the step after
-    wrapped.zero_grad()
-    loss(wrapped, slice(4 * rank, 4 * rank + 4), parents).backward()
-shared = [p.grad.clone() for p in model.parameters()]
-model.zero_grad()
-loss(model, slice(8), torch.cat([parents, 4 + parents])).backward()
-for one, p in zip(shared, model.parameters()):
-    torch.testing.assert_close(one, p.grad, rtol=1e-4, atol=1e-6)
-    assert p.grad.abs().max() > 1e-4
+for case in (0., 'pixels'), (.7, 'pixels'), (.7, 'features'):
+    for _ in range(2):  # the reducer complains in the step after
+        wrapped.zero_grad()
+        loss(wrapped, slice(4 * rank, 4 * rank + 4), parents,
+             *case).backward()
+    shared = [p.grad.clone() for p in model.parameters()]
+    model.zero_grad()
+    loss(model, slice(8), torch.cat([parents, 4 + parents]),
+         *case).backward()
+    for one, p in zip(shared, model.parameters()):
+        torch.testing.assert_close(one, p.grad, rtol=1e-4, atol=1e-6)
+        assert p.grad.abs().max() > 1e-4
 print('gradients agree')
 dist.destroy_process_group()
 """
 
 
 @pytest.mark.process
-@pytest.mark.parametrize('weight, part', [(0., 'pixels'), (.7, 'features')])
-def test_two_processes_are_one_with_both_batches(tmp_path, weight, part):
+def test_two_processes_are_one_with_both_batches(tmp_path):
     script = tmp_path / 'ddp.py'
     script.write_text(DDP)
     output = python(
         '-m', 'torch.distributed.run', '--nproc_per_node=2', '--standalone',
-        script, weight, part, PYTHONPATH=f'{ROOT}:{ROOT}/tests')
+        script, PYTHONPATH=f'{ROOT}:{ROOT}/tests')
     assert output.count('gradients agree') == 2
     assert 'unused' not in output

@@ -301,7 +301,7 @@ def images(tmp_path_factory):
 def train(images, folder, name, **changes):
     """Three epochs of three steps, the last of them without mixing."""
     augments = [dict(type='AlignMix'), METHODS['manifold'],
-                METHODS['saliency']]
+                dict(type='ThreeBySaliency', samples=3)]
     several = [dict(type='TwoLabels')] if name in SEVERAL else []
     pipeline = [dict(type='LoadImageFromFile'),
                 dict(type='Resize', scale=side(name)), *several,

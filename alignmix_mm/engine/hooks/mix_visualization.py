@@ -111,6 +111,8 @@ def _two_parents(plan: MixPlan,
     if parents.shape[1] > 2:
         weights, order = weights.topk(2)
         parents = parents.gather(1, order)
+    elif parents.shape[1] == 1:  # beside itself
+        parents, weights = parents.expand(-1, 2), weights.expand(-1, 2)
     return parents.numpy(), weights.numpy()
 
 

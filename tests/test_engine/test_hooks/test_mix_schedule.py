@@ -4,6 +4,7 @@ import time
 import pytest
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from saliency_method import ThreeBySaliency
 from small_run import small_config, write_images
 
 from alignmix_mm import MixSchedule
@@ -33,7 +34,7 @@ class Watch(Hook):
             preprocessor.register_forward_hook(
                 lambda m, args, out: self.mixed[-1].add(
                     isinstance(out['inputs'], MixBatch)))
-        self.alphas.append(self.augment and self.augment.alpha)
+        self.alphas.append(getattr(self.augment, 'alpha', None))
 
 
 def train(images, folder, epochs=4, resume=None, augments=None, **options):
@@ -84,3 +85,11 @@ def test_there_must_be_something_to_change(images, tmp_path):
     with pytest.raises(ValueError, match='found no AlignMix'):
         train(images, tmp_path, alphas={1: 1.},
               augments=[dict(type='CutMix', alpha=1.)])
+
+
+def test_methods_without_alpha_end_alike(images, tmp_path):
+    augments = [dict(type=ThreeBySaliency.__name__)]
+    watch = train(images, tmp_path, epochs=2, off_last=1, augments=augments)
+    assert watch.mixed == [{True}, {False}]
+    with pytest.raises(ValueError, match='or other method with `alpha`'):
+        train(images, tmp_path, alphas={1: 1.}, augments=augments)

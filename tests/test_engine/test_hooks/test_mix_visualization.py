@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.runner import Runner
+from saliency_method import ThreeBySaliency
 from small_run import small_config, write_images
 
 from alignmix_mm import MixVisualizationHook
@@ -17,10 +18,10 @@ def images(tmp_path_factory):
     return write_images(tmp_path_factory.mktemp('images'))
 
 
-def train(images, folder, modes, interval=2):
+def train(images, folder, interval=2, type='AlignMix', **options):
     cfg = small_config(images, folder, epochs=1, **{
         'model.train_cfg': dict(_delete_=True, augments=[
-            dict(type='AlignMix', modes=modes)])})
+            dict(type=type, **options)])})
     cfg.visualizer = dict(type='UniversalVisualizer', vis_backends=[
         dict(type='LocalVisBackend')])
     cfg.custom_hooks = [dict(type='MixVisualizationHook', interval=interval)]
@@ -34,13 +35,22 @@ def train(images, folder, modes, interval=2):
                                   'clean'])
 def test_pictures_of_a_mode(images, tmp_path, mode):
     """Four steps: the first and the third of them."""
-    pictures = train(images, tmp_path, mode)
+    pictures = train(images, tmp_path, modes=mode)
     names = {'mixed_batch_1', 'mixed_batch_3'}
     if mode in ('embed', 'feat', 'feat_swap'):  # E is a map here
         names |= {'matches_1', 'matches_3'}
     assert set(pictures) == names
     for picture in pictures.values():
         assert picture.std() > 20 and min(picture.shape[:2]) > 300
+
+
+@pytest.mark.parametrize('samples, several, part', [
+    (4, 1, 'pixels'), (9, 3, 'features'), (6, 2, 'embedding')])
+def test_any_number_of_images_makes_any_number_of_samples(
+        images, tmp_path, samples, several, part):
+    pictures = train(images, tmp_path, type=ThreeBySaliency.__name__,
+                     samples=samples, several=several, part=part)
+    assert set(pictures) == {'mixed_batch_1', 'mixed_batch_3'}
 
 
 @pytest.mark.parametrize('mode', ['input', 'feat_swap', 'clean'])
