@@ -3,6 +3,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
+from mmengine.runner import activation_checkpointing
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
@@ -67,10 +68,11 @@ class Completion(nn.Module):
             model (AlignMixClassifier): The classifier.
             batch (MixBatch): Images with a pending plan.
             samples (list[DataSample]): Labels of the images, with
-                ``gt_score``, which is mixed in place.
+                ``gt_score``.
 
         Returns:
-            tuple: The batch with its plan, the labels, and losses to add.
+            tuple: The batch with its plan, the mixed labels, and losses to
+            add.
         """
         with _clean_loss(model.head):
             gradient, losses = gradient_of_images(
@@ -81,11 +83,10 @@ class Completion(nn.Module):
             scores = plan.mix_labels(
                 torch.stack([sample.gt_score for sample in samples]))
             images = plan.mix_images(batch.images)
-        if len(scores) != len(samples):
-            samples = [DataSample() for _ in scores]
-        for sample, score in zip(samples, scores):
-            sample.set_gt_score(score)
-        return MixBatch(images, plan), samples, losses
+        # ArcFace takes its margin from the label: the class of most weight
+        return MixBatch(images, plan), [
+            DataSample().set_gt_score(score).set_gt_label(label) for
+            score, label in zip(scores, scores.argmax(1, True))], losses
 
 
 @contextmanager
@@ -108,22 +109,39 @@ def _clean_loss(head: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def _like_training(model: nn.Module, trained: bool) -> Iterator[None]:
-    """Evaluation unless it is trained, and no activation checkpointing.
-
-    Reentrant checkpointing cannot return the gradient of single tensors.
-    """
+    """Evaluation unless it is trained, and no activation checkpointing."""
     training = [(module, module.training) for module in model.modules()]
-    checkpointed = [module for module in model.modules()
-                    if getattr(module, 'with_cp', False)]
     try:
         if not trained:
             model.eval()
-        for module in checkpointed:
-            module.with_cp = False
-        yield
+        with _without_checkpointing(model):
+            yield
     finally:
-        for module in checkpointed:
-            module.with_cp = True
         for module, active in training:  # parents before their children
             if module.training != active:
                 module.train(active)
+
+
+@contextmanager
+def _without_checkpointing(model: nn.Module) -> Iterator[None]:
+    """Reentrant checkpointing cannot return gradients of single tensors.
+
+    MMPretrain's networks ask a flag, and MMEngine wraps ``forward``.
+    """
+    flagged = [module for module in model.modules()
+               if getattr(module, 'with_cp', False)]
+    wrapped = [
+        (module, module.forward) for module in model.modules()
+        if getattr(vars(module).get('forward'), '__globals__', None) is vars(
+            activation_checkpointing)]
+    try:
+        for module in flagged:
+            module.with_cp = False
+        for module, forward in wrapped:
+            module.forward = forward.__wrapped__
+        yield
+    finally:
+        for module in flagged:
+            module.with_cp = True
+        for module, forward in wrapped:
+            module.forward = forward

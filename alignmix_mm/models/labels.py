@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 from mmpretrain.models.heads import MultiLabelClsHead
+from mmpretrain.models.losses import FocalLoss
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
@@ -116,7 +117,8 @@ class _LabelCheck:
 
 def _takes_several(head: nn.Module) -> bool:
     loss: Any = getattr(head, 'loss_module', None)
-    return (isinstance(head, MultiLabelClsHead)
+    loss = getattr(loss, 'ce', loss)  # of LabelSmoothLoss
+    return (isinstance(head, MultiLabelClsHead) or isinstance(loss, FocalLoss)
             or getattr(loss, 'use_sigmoid', False))
 
 

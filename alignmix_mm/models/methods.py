@@ -1,7 +1,8 @@
 """Whether a model can be trained with the methods of its config."""
 from collections.abc import Iterable
 
-from mmpretrain.models.losses import SeesawLoss
+from mmpretrain.models.heads import MultiTaskHead
+from mmpretrain.models.losses import LabelSmoothLoss, SeesawLoss
 from torch import nn
 
 from ..mixing import MixMethod
@@ -30,8 +31,8 @@ def guard_methods(methods: Iterable[MixMethod], model: nn.Module) -> None:
 
     Raises:
         ValueError: If a method needs a decoder, if the head computes the
-            accuracy of training, which mixed labels do not have, or if its
-            loss takes no soft labels.
+            accuracy of training, which mixed labels do not have, or if it
+            or its loss takes no soft labels.
     """
     head = model.head
     for method in methods:
@@ -42,12 +43,27 @@ def guard_methods(methods: Iterable[MixMethod], model: nn.Module) -> None:
             raise ValueError(
                 f'Expected `head.cal_acc=False` with {name}, but got True: '
                 'mixed labels have no single right class.')
-        if isinstance(getattr(head, 'loss_module', None), SeesawLoss):
+        got = _without_soft_labels(head)
+        if got is not None:
             raise ValueError(
                 f'Expected a loss that takes soft labels with {name}, but got '
-                'SeesawLoss, which counts the samples of each class. Set '
-                "`head.loss` to dict(type='CrossEntropyLoss', "
-                'use_soft=True).')
+                f'{got}.')
+
+
+def _without_soft_labels(head: nn.Module | None) -> str | None:
+    """What of a head cannot be trained with mixed labels, and the remedy."""
+    loss = getattr(head, 'loss_module', None)
+    if isinstance(loss, SeesawLoss):
+        return ('SeesawLoss, which counts the samples of each class. Set '
+                "`head.loss` to dict(type='CrossEntropyLoss', use_soft=True)")
+    if isinstance(loss, LabelSmoothLoss) and loss.mode == 'multi_label':
+        return ("LabelSmoothLoss of mode='multi_label', which takes every "
+                'label above 0 for a whole one. Set `head.loss.mode` to '
+                "'original' and `head.loss.use_sigmoid` to True")
+    if isinstance(head, MultiTaskHead):
+        return ('MultiTaskHead, whose labels MMPretrain never mixes. Leave '
+                'the method out, or train one task')
+    return None
 
 
 def check_decoder(reconstructs: bool, model: nn.Module) -> None:

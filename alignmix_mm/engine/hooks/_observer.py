@@ -17,7 +17,8 @@ class StepObserver:
         images (Tensor): As the loader gives them, ``(B, 3, H, W)``.
         batch (MixBatch | Tensor): As the network is trained with them; of a
             pending plan, when it is complete.
-        samples (list[DataSample]): Their labels, mixed.
+        labels (list[DataSample]): Of the loader's images.
+        samples (list[DataSample]): Mixed labels, of what is trained with.
         scores (Tensor, optional): Of the head, ``(B, num_classes)``; None if
             it did not run.
     """
@@ -46,6 +47,7 @@ class StepObserver:
         """Let the memory of the step go."""
         self.images: Tensor | None = None
         self.batch: MixBatch | Tensor | None = None
+        self.labels: list[DataSample] = []
         self.samples: list[DataSample] = []
         self.scores: Tensor | None = None
 
@@ -60,7 +62,7 @@ class StepObserver:
         self.images = (images if isinstance(images, Tensor) else
                        torch.stack(list(images)))
         self.batch = output['inputs']
-        self.samples = output['data_samples']
+        self.labels = self.samples = output['data_samples']
 
     @torch.compiler.disable
     def _keep_completed(self, module: nn.Module, args: tuple,

@@ -114,15 +114,16 @@ def _mixed_accuracy(observer: StepObserver) -> torch.Tensor | None:
 def _measure(observer: StepObserver) -> dict[str, float]:
     """What takes further passes."""
     model = observer.model
-    labels = [sample.gt_label for sample in observer.samples
+    labels = [sample.gt_label for sample in observer.labels
               if 'gt_label' in sample and len(sample.gt_label) == 1]
     values = {}
-    if len(labels) == len(observer.samples):
+    if len(labels) == len(observer.labels):
         with without_trace(model):
             clean = model.data_preprocessor(dict(inputs=observer.images))
-            predicted = model(clean['inputs'], mode='tensor').argmax(1)
-        right = predicted == torch.cat(labels).to(predicted.device)
-        values['clean_acc'] = float(100 * right.float().mean())
+            scores = model(clean['inputs'], mode='tensor')
+        if isinstance(scores, torch.Tensor):  # Conformer has two
+            right = scores.argmax(1) == torch.cat(labels).to(scores.device)
+            values['clean_acc'] = float(100 * right.float().mean())
     alignment = (model.measure_alignment(observer.batch)
                  if observer.plan is not None else None)
     if alignment is not None:

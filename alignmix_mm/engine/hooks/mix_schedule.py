@@ -21,10 +21,10 @@ class MixSchedule(Hook):
     Args:
         off_last (int): Number of epochs at the end that are trained without
             any batch augmentation. Defaults to 0.
-        alphas (Mapping[int, float], optional): :math:`\alpha` of AlignMix
-            from an epoch on, e.g. ``{100: 1.0}``; epochs count from 0.
-            Before the first of them, it is that of the config. Defaults to
-            None.
+        alphas (Mapping[int, float], optional): :math:`\alpha` of the first
+            method, such as AlignMix, from an epoch on, e.g. ``{100: 1.0}``;
+            epochs count from 0. Before the first of them, it is that of the
+            config. Defaults to None.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -62,14 +62,14 @@ class MixSchedule(Hook):
         self._preprocessor = model.data_preprocessor
         self._augments = getattr(self._preprocessor, 'batch_augments', None)
         self._augment = find_method(model)
-        if self._augments is None or self.alphas and self._augment is None:
+        if self._augments is None or (
+                self.alphas and not hasattr(self._augment, 'alpha')):
+            what = ('AlignMix or other method with `alpha`' if self.alphas
+                    else 'batch augmentation')
             raise ValueError(
-                'MixSchedule found no '
-                f'{"AlignMix" if self.alphas else "batch augmentation"} in '
-                '`model.train_cfg.augments`: add dict(type="AlignMix"), or '
-                'leave the hook out.')
-        if self._augment is not None:
-            self._alpha = self._augment.alpha
+                f'MixSchedule found no {what} in `model.train_cfg.augments`: '
+                'add dict(type="AlignMix"), or leave the hook out.')
+        self._alpha = getattr(self._augment, 'alpha', None)
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Set what this epoch is trained with.
@@ -85,7 +85,7 @@ class MixSchedule(Hook):
                       logger='current')
         self._preprocessor.batch_augments = augments
         passed = [epoch for epoch in self.alphas if epoch <= runner.epoch]
-        if self._augment is not None:
+        if self.alphas:
             self._augment.alpha = (self.alphas[max(passed)] if passed else
                                    self._alpha)
 

@@ -42,9 +42,11 @@ class SoftmaxBCELoss(nn.Module):
         """
         if label.ndim == 1:
             label = F.one_hot(label, cls_score.shape[1])
+        # three weights of one class may sum to 1 + 1e-7, which torch refuses
+        label = label.float().clamp(max=1)
         with torch.autocast(cls_score.device.type, enabled=False):
             return self.loss_weight * F.binary_cross_entropy(
-                cls_score.float().softmax(1), label.float())
+                cls_score.float().softmax(1), label)
 
 
 class ScaledCrossEntropy(nn.Module):
