@@ -35,7 +35,7 @@ METHODS = {
     'mixup': ('baseline', MIXUP),
     'cutmix': ('baseline', dict(type='CutMix', alpha=1.)),
     'mixup_same_net': ('alignmix', MIXUP),
-    **{mode: ('alignmix', dict(type=AlignMix, modes=mode)) for mode in MODES},
+    **{name: ('alignmix', dict(type=AlignMix, modes=name)) for name in MODES},
 }
 # (config, device): AlignMix / Mixup on the same network and the paper's
 # images, at most
@@ -143,7 +143,7 @@ def compare(seconds: dict[str, list[float]]) -> tuple[dict, dict]:
               for name in METHODS}
     for values in ms, ratios:
         values['manifold'] = values['embed']
-        values['alignmix'] = statistics.mean(values[mode] for mode in MODES)
+        values['alignmix'] = statistics.mean(values[name] for name in MODES)
     return ms, ratios
 
 
@@ -160,8 +160,8 @@ def summarize(seconds: dict[str, list[float]], trainers: dict[str, Trainer],
         dict: The figures.
     """
     ms, ratios = compare(seconds)
-    to_mixup = {mode: paired_ratio(seconds[mode], seconds['mixup_same_net'])
-                for mode in MODES}
+    to_mixup = {name: paired_ratio(seconds[name], seconds['mixup_same_net'])
+                for name in MODES}
     mean = statistics.mean(to_mixup.values())
     goals = {} if goal is None else {
         'alignmix_to_mixup': dict(goal=goal, met=mean <= goal)}

@@ -1,4 +1,4 @@
-# AlignMix/AE of Table 1(a), CIFAR-10, R-18: a decoder, and a fifth mode in
+# AlignMix/AE of Table 1(a), CIFAR-10, R-18: a decoder, and a fifth mode, in
 # which it learns to reconstruct clean images from e (Algorithm 1). In no step
 # all parameters get a gradient.
 _base_ = './alignmix_r18_cifar10.py'

@@ -486,8 +486,8 @@ MUTANTS = (
            'test_models/test_backbones/test_vgg_acol.py'),
     Mutant('ACoL: the map of branch A as the classifier\'s',
            'alignmix_mm/models/localization/cam.py',
-           'self.head.localization_map(embedding, labels).float()',
-           'self.head.branch_a(embedding[-1])[range(len(labels)), labels]',
+           'model.head.localization_map(embedding, labels).float()',
+           'model.head.branch_a(embedding[-1])[range(len(labels)), labels]',
            ACOL),
 )
 

@@ -209,6 +209,8 @@ def main() -> None:
     """Write the files, or check them."""
     args = parse_args()
     from alignmix_mm.cli.indexing.results import collect
+    from alignmix_mm.engine import compat
+    compat.enable()
     paths = sorted(path for path in CONFIGS.rglob('*.py')
                    if '_base_' not in path.parts)
     records = (extract(args.numbers) if args.numbers else

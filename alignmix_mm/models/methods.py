@@ -56,10 +56,11 @@ def _without_soft_labels(head: nn.Module | None) -> str | None:
     if isinstance(loss, SeesawLoss):
         return ('SeesawLoss, which counts the samples of each class. Set '
                 "`head.loss` to dict(type='CrossEntropyLoss', use_soft=True)")
-    if isinstance(loss, LabelSmoothLoss) and loss.mode == 'multi_label':
+    if isinstance(loss, LabelSmoothLoss) and (
+            getattr(loss, 'mode', None) == 'multi_label'):
         return ("LabelSmoothLoss of mode='multi_label', which takes every "
-                'label above 0 for a whole one. Set `head.loss.mode` to '
-                "'original' and `head.loss.use_sigmoid` to True")
+                'label above 0 for a whole one. Set `head.loss` to mode='
+                "'original' with use_sigmoid=True")
     if isinstance(head, MultiTaskHead):
         return ('MultiTaskHead, whose labels MMPretrain never mixes. Leave '
                 'the method out, or train one task')

@@ -60,7 +60,7 @@ def test_configs_are_found_by_path_or_name(tmp_path):
         cfg = read_config(f'{prefix}demo/alignmix_digits.py')
         assert cfg.model.type == 'AlignMixClassifier'
     other = read_config('mmpretrain::resnet/resnet18_8xb16_cifar10.py')
-    assert other.tagl.backbone.depth == 18
+    assert other.model.backbone.depth == 18
     with pytest.raises(SystemExit, match=(
             'no config file alignmix_digit.py, and .*Did you mean demo/')):
         read_config('alignmix_digit.py')

@@ -13,7 +13,8 @@ from alignmix_mm.cli.indexing import results, rows
 CONFIGS = {path.stem: path for path in (ROOT / 'configs').rglob('*.py')
            if '_base_' not in path.parts}
 OURS = {'Baseline', 'Input mixup', 'CutMix', 'Manifold mixup', 'AlignMix',
-        'AlignMix/AE', 'AlignMix/VAE', 'Cutout', 'ADL', 'ACoL'}
+        'AlignMix/AE', 'AlignMix/VAE', 'Cutout', 'ADL', 'ACoL', 'PuzzleMix',
+        'Co-Mixup', 'SaliencyMix', 'StyleMix', 'StyleCutMix'}
 
 
 def records():

@@ -80,7 +80,7 @@ def test_three_lines_mix_inside_networks_without_a_last_map(name):
         augments=[dict(type='alignmix_mm.AlignMix', modes='feat')])
     model = build(cfg)
     mixed = []
-    for place in model.places._places:
+    for place in model.places._places.values():
         place._module.register_forward_hook(
             lambda module, args, output: mixed.append(output))
     size = 256 if '256px' in name else 224

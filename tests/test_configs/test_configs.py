@@ -82,26 +82,29 @@ def test_alignmix_and_baselines_have_their_classes(name):
     method = stem.split('_')[0]
     is_ae = '_ae' in stem or '_vae' in stem
     augments = model.data_preprocessor.batch_augments
-    expected = method in ('alignmix', 'manifold')
+    expected = method in ('alignmix', 'manifold', 'puzzlemix', 'comixup')
     assert isinstance(model, alignmix_mm.AlignMixClassifier) == expected
     if method in ('baseline', 'cutout', 'adl', 'acol'):
         assert augments is None
         return
     augment = augments.augments[0]
     small = 'tinyimagenet' in stem  # the protocol of Kim et al. (2020)
-    if not expected:
-        assert type(augment).__name__ == dict(
-            input='Mixup', cutmix='CutMix')[method]
-        assert augment.alpha == (0.2 if small else 1.0)
-        return
-    assert augment.alpha == (
-        2.0 if method == 'alignmix' or 'cifar' in stem else
-        0.2 if small else 1.0)
-    assert model.mixer.align == (method == 'alignmix')
-    assert len(augment.modes) == (2 if method == 'manifold' else
-                                  3 if 'official' in stem else
-                                  5 if is_ae else 4)
-    assert ('clean' in augment.modes) == is_ae
+    assert type(augment).__name__ == dict(
+        input='Mixup', cutmix='CutMix', manifold='ManifoldMix',
+        puzzlemix='PuzzleMix', comixup='CoMixup', saliencymix='SaliencyMix',
+        stylemix='StyleMix', stylecutmix='StyleCutMix',
+        alignmix='AlignMix')[method]
+    assert augment.alpha == {
+        'alignmix': 2.0, 'puzzlemix': 1.0, 'saliencymix': 1.0,
+        'stylemix': .5, 'stylecutmix': 1.0,
+        'comixup': 1.0 if 'imagenet_100e' in stem else 2.0,
+        'manifold': 2.0 if 'cifar' in stem else 0.2 if small else 1.0,
+    }.get(method, 0.2 if small else 1.0)
+    if method == 'alignmix':
+        assert model.mixer.align
+        assert len(augment.modes) == (3 if 'official' in stem else
+                                      5 if is_ae else 4)
+        assert ('clean' in augment.modes) == is_ae
 
 
 @pytest.mark.parametrize('name, parameters', [

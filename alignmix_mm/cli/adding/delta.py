@@ -103,7 +103,7 @@ def _augments(cfg: Config) -> list[str]:
     augments = [augments] if isinstance(augments, dict) else augments
     names = ' and '.join(str(augment['type']) for augment in augments)
     return [
-        *_comment(f'Instead of {names or "what it has"}: the mode input mixes '
+        *_comment(f'Instead of {names or "what it has"}: the input mode mixes '
                   'images.'),
         "train_cfg=dict(_delete_=True, augments=[dict(type='AlignMix', "
         'alpha=2.0)]),']

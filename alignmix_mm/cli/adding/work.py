@@ -61,8 +61,8 @@ def train_steps(path: Path) -> None:
     model = build(cfg, train_cfg=cfg.model.train_cfg)
     size, augment = image_size(cfg), methods_of(model.data_preprocessor)[0]
     model.train()
-    for mode in AlignMix().modes:
-        augment.modes, augment.probs = (mode, ), [1.]
+    for name in AlignMix().modes:
+        augment.modes, augment.probs = (name, ), [1.]
         data = dict(
             inputs=torch.randint(0, 256, (4, 3, size, size)).byte(),
             data_samples=[DataSample().set_gt_label(n % 2) for n in range(4)])
@@ -74,7 +74,7 @@ def train_steps(path: Path) -> None:
                   if gradient is not None]
         if not (torch.isfinite(loss) and finite and all(finite)):
             raise RuntimeError(
-                f'Expected a finite loss and finite gradients in mode {mode}, '
+                f'Expected a finite loss and finite gradients in mode {name}, '
                 f'but the loss is {float(loss):g}, and {finite.count(False)} '
                 f'of {len(finite)} gradients are not finite.')
 
