@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
-from mmengine.runner import Runner
+from mmengine.runner import IterBasedTrainLoop, Runner
 from mmpretrain.registry import HOOKS
 from torch import Tensor
 
@@ -55,8 +55,13 @@ class MixSchedule(Hook):
             runner (Runner): The runner.
 
         Raises:
-            ValueError: If there is nothing to change.
+            ValueError: If there is nothing to change, or no epochs.
         """
+        if isinstance(runner.train_loop, IterBasedTrainLoop):
+            raise ValueError(
+                'MixSchedule counts epochs, but training is by iterations, '
+                'which is one epoch for MMEngine. Set `train_cfg.by_epoch` to '
+                'True, or leave the hook out.')
         model = runner.model
         model = model.module if is_model_wrapper(model) else model
         self._preprocessor = model.data_preprocessor

@@ -7,6 +7,7 @@ import pytest
 import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from saliency_method import ThreeBySaliency
 from small_run import small_config, write_images
 
 from alignmix_mm import MixLogHook
@@ -156,6 +157,33 @@ def test_nothing_is_measured_without_alignment(images, tmp_path):
             _delete_=True, augments=[dict(type='AlignMix', modes='feat')])})
     assert not any('plan_error' in line for line in lines)
     assert any('clean_acc' in line for line in lines)
+
+
+class AlwaysTheFirst(Hook):
+    """Let a network predict the first class, and count its images."""
+
+    def before_train(self, runner):
+        self.shares = []
+        with torch.no_grad():
+            runner.model.head.fc.weight.zero_()
+            runner.model.head.fc.bias.copy_(torch.tensor([1., 0, 0]))
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None,
+                         outputs=None):
+        labels = torch.cat([s.gt_label for s in data_batch['data_samples']])
+        self.shares.append(100 * float((labels == 0).float().mean()))
+
+
+@pytest.mark.parametrize('samples', [6, 4])
+def test_clean_accuracy_is_that_of_the_images(images, tmp_path, samples):
+    """Whatever is made of them, and however many."""
+    counter = AlwaysTheFirst()
+    _, lines = train(images, tmp_path, augments=[
+        dict(type=ThreeBySaliency.__name__, samples=samples)],
+        hooks=[counter], **{'optim_wrapper.optimizer.lr': 0.})
+    logged = [line['clean_acc'] for line in lines if 'clean_acc' in line]
+    assert logged == pytest.approx(counter.shares)
+    assert len(set(logged)) > 1
 
 
 def test_bad_intervals_are_named():

@@ -37,8 +37,12 @@ class Watch(Hook):
         self.alphas.append(getattr(self.augment, 'alpha', None))
 
 
-def train(images, folder, epochs=4, resume=None, augments=None, **options):
+def train(images, folder, epochs=4, resume=None, augments=None, loop=None,
+          **options):
     cfg = small_config(images, folder, epochs=epochs)
+    if loop is not None:
+        cfg.train_cfg = loop
+        cfg.train_dataloader.sampler.type = 'InfiniteSampler'
     cfg.model.train_cfg = dict(augments=augments or [
         dict(type='AlignMix', alpha=2., modes=['input', 'feat'])])
     cfg.custom_hooks = [dict(type='MixSchedule', **options)]
@@ -93,3 +97,10 @@ def test_methods_without_alpha_end_alike(images, tmp_path):
     assert watch.mixed == [{True}, {False}]
     with pytest.raises(ValueError, match='or other method with `alpha`'):
         train(images, tmp_path, alphas={1: 1.}, augments=augments)
+
+
+def test_training_by_iterations_has_no_last_epochs(images, tmp_path):
+    """Or all of it would be one, and nothing would be mixed."""
+    with pytest.raises(ValueError, match='counts epochs.*by iterations'):
+        train(images, tmp_path, off_last=1, loop=dict(
+            by_epoch=False, max_iters=4))
