@@ -23,8 +23,9 @@ def by_loops(x, parents, weights):
 
 def weighted(count, several, size=5):
     """Random weights; some parents come twice in a sample."""
-    parents = torch.randint(size, (count, several))
-    weights = torch.rand(count, several)
+    numbers = torch.Generator().manual_seed(several)
+    parents = torch.randint(size, (count, several), generator=numbers)
+    weights = torch.rand(count, several, generator=numbers)
     return WeightedSum(parents, weights / weights.sum(1, keepdim=True))
 
 
@@ -36,7 +37,14 @@ ALIGNED = [AlignedPairs(LAM, PERM, swap) for swap in (False, True)]
 ALL = [*SUMS, *PAIRS, *ALIGNED]
 
 
-@pytest.mark.parametrize('mixture', ALL, ids=str)
+def name(mixture):
+    parents, _ = mixture.shares()
+    swapped = '-swapped' * getattr(mixture, 'swap', False)
+    count, several = parents.shape
+    return f'{type(mixture).__name__}-{count}x{several}{swapped}'
+
+
+@pytest.mark.parametrize('mixture', ALL, ids=name)
 @pytest.mark.parametrize('shape', [(7, ), (3, 4, 6)], ids=str)
 def test_is_the_weighted_sum_of_the_parents(mixture, shape):
     x = torch.randn(5, *shape)
@@ -51,7 +59,7 @@ def test_is_the_weighted_sum_of_the_parents(mixture, shape):
     assert torch.equal(x, before)
 
 
-@pytest.mark.parametrize('mixture', ALL, ids=str)
+@pytest.mark.parametrize('mixture', ALL, ids=name)
 def test_the_matrix_mixes_alike(mixture):
     matrix = mixture.matrix(5)
     assert matrix.dtype == torch.float32
@@ -62,7 +70,7 @@ def test_the_matrix_mixes_alike(mixture):
     torch.testing.assert_close(matrix @ y, mixture(y))
 
 
-@pytest.mark.parametrize('mixture', [*SUMS, *PAIRS], ids=str)
+@pytest.mark.parametrize('mixture', [*SUMS, *PAIRS], ids=name)
 def test_maps_and_parts_are_mixed_as_all_else(mixture):
     x, e = torch.randn(5, 3, 4, 6), torch.randn(5, 2)
     torch.testing.assert_close(mixture.mix_map(x), mixture(x))
@@ -86,7 +94,7 @@ def test_shares_of_pairs(kind, swap):
 
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16,
                                    torch.float32, torch.float64])
-@pytest.mark.parametrize('mixture', [SUMS[6], *PAIRS[:2]], ids=str)
+@pytest.mark.parametrize('mixture', [SUMS[6], *PAIRS[:2]], ids=name)
 def test_sums_are_exact_and_rounded_once(mixture, dtype):
     """1 and small parts: each would be lost in a sum of few bits."""
     x = torch.cat([torch.full((4, 64), 1.), torch.rand(1, 64)]).to(dtype)
@@ -97,7 +105,7 @@ def test_sums_are_exact_and_rounded_once(mixture, dtype):
     assert (mixed.double() - expected).abs().max() <= eps / 2 * 1.001
 
 
-@pytest.mark.parametrize('mixture', [SUMS[6], SUMS[3], *PAIRS], ids=str)
+@pytest.mark.parametrize('mixture', [SUMS[6], SUMS[3], *PAIRS], ids=name)
 def test_gradients_reach_all_parents(mixture):
     x = torch.randn(5, 3, requires_grad=True)
     weight = torch.randn(len(mixture.shares()[0]), 3)

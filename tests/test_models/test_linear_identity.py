@@ -48,7 +48,8 @@ def plans(mixture):
 
 MIXTURES = [
     Pairs(LAM, PERM), Pairs(LAM, PERM, swap=True), Pairs(LAM[1], PERM),
-    WeightedSum(torch.randint(5, (7, 3)), torch.full((7, 3), 1 / 3))]
+    WeightedSum(torch.tensor([[0, 3, 1], [4, 4, 2], [1, 2, 3]]),
+                torch.tensor([[.2, .3, .5], [.1, .6, .3], [1., 0., 0.]]))]
 
 
 @pytest.mark.parametrize('mixture', MIXTURES, ids=[
