@@ -108,6 +108,7 @@ class AlignMixClassifier(MeasuresAlignment, ImageClassifier):
             [name for method in methods for name in method.at or ()],
             num_extra_tokens=num_extra_tokens, channels_last=channels_last)
         self.completion = Completion()
+        self.cam = cam
         self.maps = None if cam is None else ActivationMaps(self, cam)
         if adl is not None:
             self.adl = attach_adl(self.backbone, **adl)

@@ -141,6 +141,7 @@ class CAMClassifier(ImageClassifier):
     def __init__(self, *args, cam: str | None = None,
                  adl: dict | None = None, **kwargs) -> None:
         super().__init__(*args, **kwargs)
+        self.cam = cam
         self.maps = None if cam is None else ActivationMaps(self, cam)
         if adl is not None:
             self.adl = attach_adl(self.backbone, **adl)

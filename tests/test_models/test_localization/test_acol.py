@@ -8,7 +8,7 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import nn
 
-from alignmix_mm import ACoLHead, CAMClassifier
+from alignmix_mm import ACoLHead
 
 RESNET = dict(type='ResNet', depth=18, stem_channels=8, base_channels=8,
               strides=(1, 2, 2, 1))
@@ -199,7 +199,6 @@ def test_it_trains_with_mixing(augment, mix_at):
     model(**data, mode='loss')['loss'].backward()
     for parameter in model.parameters():
         assert parameter.grad.isfinite().all()
-    assert isinstance(model, CAMClassifier)
     assert model.eval().predict(torch.randn(2, 3, 64, 64),
                                 samples([0, 1]))[0].cam.shape == (4, 4)
 
