@@ -9,7 +9,7 @@ from scipy.stats import kstest
 from alignmix_mm.mixing import ManifoldMix, MixBatch
 from alignmix_mm.mixing.draws import STEP_KEY
 
-DRAWS = 3000
+DRAWS = 1500
 
 
 @pytest.fixture(autouse=True)

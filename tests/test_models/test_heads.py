@@ -335,7 +335,7 @@ def train(images, folder, name, **changes):
     return listener, runner.model
 
 
-FAST = ('ce', 'smooth', 'multi', 'csra', 'arcface', 'conformer')
+FAST = ('ce', 'csra', 'arcface', 'conformer')
 
 
 @pytest.mark.filterwarnings('ignore:MMPretrain cannot train')
