@@ -116,9 +116,8 @@ def test_methods_are_what_they_are_called(monkeypatch):
         if drawer is not None:
             assert type(drawer.augments[0]).__name__ == name
             assert model.head.loss_module.use_soft
-    place, = models['AlignMix'].places._places
-    assert place.name == 'timm_model.blocks.5' and models[
-        'AlignMix'].mixer.align
+    assert models['AlignMix'].places.names == ('timm_model.blocks.5', )
+    assert models['AlignMix'].mixer.align
 
 
 def test_first_stages_and_statistics_stay(monkeypatch):
