@@ -133,10 +133,10 @@ class Witness(Hook):
 
         def listen(*args):
             plan = draw(*args)
+            pairs = {} if plan.labels is None else dict(  # nothing is mixed
+                lam=plan.labels.lam.tolist(), perm=plan.labels.perm.tolist())
             self.plans.append(dict(step=runner.iter, mode=plan.tag,
-                                   place=plan.place,
-                                   lam=plan.labels.lam.tolist(),
-                                   perm=plan.labels.perm.tolist()))
+                                   place=plan.place, **pairs))
             return plan
 
         augment.draw = listen

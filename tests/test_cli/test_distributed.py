@@ -67,8 +67,8 @@ def test_ranks_share_the_mode_and_the_parameters(tmp_path, changes):
     plans = list(zip(first['plans'], second['plans']))
     for one, two in plans:
         assert (one['mode'], one['place']) == (two['mode'], two['place'])
-        assert one['lam'] != two['lam']
-    assert sum(one['perm'] != two['perm'] for one, two in plans) > 5
+        assert one['mode'] == 'clean' or one['lam'] != two['lam']
+    assert sum(one.get('perm') != two.get('perm') for one, two in plans) > 5
     assert len({one['mode'] for one, _ in plans}) >= 4
     # and no image is seen by both in one epoch
     for epoch in range(5):
