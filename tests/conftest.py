@@ -8,11 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from quick_interpreter import quicken
+
+from alignmix_mm._on_import import when_imported
 
 # Without a GPU, Triton's interpreter runs the kernels; it has to be chosen
 # before anything imports Triton.
 if not torch.cuda.is_available():
     os.environ['TRITON_INTERPRET'] = '1'
+    when_imported('triton.runtime.interpreter', quicken)
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / 'shared' / 'data'
