@@ -125,11 +125,12 @@ def test_small_maps_are_mixed_without_a_cost_matrix(short_schedule,
     assert info.backend == 'triton'
 
 
-@pytest.mark.parametrize('channels, channels_last', [
-    (1, False), (33, True), (300, False)])  # several blocks and parts
-def test_channels_are_summed_and_mixed_in_blocks(short_schedule, channels,
+@pytest.mark.parametrize('r, channels, channels_last', [
+    (5, 1, False), (5, 33, True), (5, 300, False), (33, 70, False)])
+def test_channels_are_summed_and_mixed_in_blocks(short_schedule, r, channels,
                                                  channels_last):
-    x = maps(5, c=channels)[:2]
+    """In several blocks, and the sum in several parts."""
+    x = maps(r, c=channels)[:2]
     if channels_last:
         x = x.mT.contiguous().mT
     x = x.unsqueeze(3)
