@@ -120,7 +120,7 @@ if [[ ! -f $features ]]; then
         'benchmarks/features.py --cifar10 FOLDER --imagenet FOLDER' \
         "--out $features"
 fi
-stage tests 120 "$python" -m pytest tests/test_ops/test_kernels.py tests/test_ops -q -rf --tb short --durations 15 \
+stage tests 120 "$python" -m pytest tests/test_ops/test_{kernels,fused_kernels}.py tests/test_ops -q -rf --tb short --durations 15 \
     -m 'not slow and not process' "${workers[@]}" -p no:cacheprovider
 benchmark parity 30 parity.py --features "$features" "${parity[@]}"
 benchmark transport 75 transport.py --features "$features" "${transport[@]}"

@@ -23,7 +23,7 @@ DTYPES = ('fp32', 'bf16', 'fp16')
 Variant = tuple[ASTSource, dict]
 
 
-def variants(r: int, dtype: str) -> dict[str, Variant]:
+def variants(r: int, dtype: str, capability: int) -> dict[str, Variant]:
     """Kernels that maps of ``r`` positions run: sources and launch options."""
     tile = _triton.tile_of(r)
     options = dict(num_warps=_triton.WARPS[tile])
@@ -48,8 +48,9 @@ def variants(r: int, dtype: str) -> dict[str, Variant]:
             '': dict(SWAP=False, CHANNELS_LAST=False),
             ' channels_last, swap': dict(SWAP=True,
                                          CHANNELS_LAST=True)}.items():
-        for name, block in dict(gram=_triton.GRAM_BLOCK,
-                                mix=_triton.MIX_BLOCK).items():
+        for name, block in dict(
+                gram=_triton.GRAM_BLOCK,
+                mix=_triton.mix_block(tile, divmod(capability, 10))).items():
             kernel = getattr(_kernels_mix, f'{name}_kernel')
             found[name + suffix] = (
                 _source(kernel, maps, dict(**size, **flags, BLOCK=block)),
@@ -111,7 +112,7 @@ def table(capability: int = 90, sizes: tuple = SIZES,
     return {
         f'{name} r={r} {dtype}': resources(source, options, capability)
         for dtype in dtypes for r in sizes
-        for name, (source, options) in variants(r, dtype).items()
+        for name, (source, options) in variants(r, dtype, capability).items()
     }
 
 

@@ -8,11 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from quick_interpreter import quicken
+
+from alignmix_mm._on_import import when_imported
 
 # Without a GPU, Triton's interpreter runs the kernels; it has to be chosen
 # before anything imports Triton.
 if not torch.cuda.is_available():
     os.environ['TRITON_INTERPRET'] = '1'
+    when_imported('triton.runtime.interpreter', quicken)
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / 'shared' / 'data'
@@ -97,12 +101,8 @@ def quick_backend(request):
 
 
 @pytest.fixture
-def short_schedule(monkeypatch):
-    """Few sweeps, for both backends: the interpreter takes 10 ms for one.
-
-    Masks, bounds and the order of the sweeps show after a few; whether they
-    converge is known from the torch path, which is the same algorithm.
-    """
+def set_schedule(monkeypatch):
+    """A function that replaces the sweeps of both backends."""
     from alignmix_mm.ops import _annealed
     names = ['_annealed', 'align', 'transport']  # one is a function, too
     if importlib.util.find_spec('triton'):
@@ -110,12 +110,26 @@ def short_schedule(monkeypatch):
     modules = [importlib.import_module(f'alignmix_mm.ops.{name}')
                for name in names]
 
-    def make_schedule(r, s, num_iters=None, full=_annealed.make_schedule):
-        relaxation = full(r, s).relaxation
-        return _annealed.Schedule(1, 2, num_iters or 4, relaxation)
+    def replace(stages, stage_sweeps, final_sweeps):
+        def make_schedule(r, s, num_iters=None, full=_annealed.make_schedule):
+            return _annealed.Schedule(stages, stage_sweeps,
+                                      num_iters or final_sweeps,
+                                      full(r, s).relaxation)
 
-    for module in modules:
-        monkeypatch.setattr(module, 'make_schedule', make_schedule)
+        for module in modules:
+            monkeypatch.setattr(module, 'make_schedule', make_schedule)
+
+    return replace
+
+
+@pytest.fixture
+def short_schedule(set_schedule):
+    """Few sweeps, for both backends: the interpreter takes 1 ms for one.
+
+    Masks, bounds and the order of the sweeps show after a few; whether they
+    converge is known from the torch path, which is the same algorithm.
+    """
+    set_schedule(1, 2, 4)
 
 
 def _solver(backend):

@@ -13,6 +13,8 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
+from mutants_ops import OPS
+
 ROOT = Path(__file__).resolve().parents[1]
 TIER = 'not (slow or process or browser)'
 
@@ -116,6 +118,8 @@ MUTANTS = (
     Mutant('the temperature grows', 'alignmix_mm/ops/_annealed.py',
            'stage / stages)', '1 - stage / stages)',
            'test_ops/test_annealed.py'),
+    # of every line of the transport that was mended
+    *(Mutant(*fault) for fault in OPS),
     Mutant('weights of anchor and partner exchanged',
            'alignmix_mm/mixing/pairs.py',
            'torch.lerp(partner.to(dtype), anchor.to(dtype),',

@@ -1,4 +1,5 @@
 """Transport problems; tools/sinkhorn_oracle.py has their oracle, POT."""
+import math
 from pathlib import Path
 
 import numpy as np
@@ -7,11 +8,41 @@ from sinkhorn_oracle import golden_plan, relative_error
 
 from alignmix_mm.ops import pairwise_cost
 
-__all__ = ['DEVICE', 'RANDOM_KINDS', 'degenerate_maps', 'gaussian_cost',
-           'golden_plan', 'random_maps', 'real_maps', 'relative_error']
+__all__ = ['DEVICE', 'EPS', 'MARGIN', 'RANDOM_KINDS', 'assert_assignment',
+           'degenerate_maps', 'gaussian_cost', 'golden_plan',
+           'log_domain_plan', 'random_maps', 'real_maps', 'relative_error']
 
+EPS = .1
+# float32 sums of up to 256 entries that are themselves rounded
+MARGIN = 2e-6
 DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
 REAL = Path(__file__).parent / 'data' / 'real_features.npz'
+
+
+def assert_assignment(plan):
+    """Rows of 1 and columns of r / s, nothing negative, all finite."""
+    r, s = plan.shape[1:]
+    assert torch.isfinite(plan).all()
+    assert plan.min() >= 0
+    assert (plan.sum(2) - 1).abs().max() < MARGIN
+    assert (plan.sum(1) * s / r - 1).abs().max() < MARGIN
+
+
+def log_domain_plan(cost):
+    """Plain Sinkhorn in float64, slowly cooled: nothing of the package."""
+    r, s = cost.shape[1:]
+    cost = cost - cost.amin(2, keepdim=True)
+    g = torch.zeros_like(cost[:, :1])
+    hottest = max(cost.max().item(), EPS)
+    levels = max(1, math.ceil(math.log2(hottest / EPS)))
+    for level in range(levels + 1):
+        T = max(EPS, hottest / 2**level)
+        for _ in range(2000 if level == levels else 30):
+            f = -T * torch.logsumexp((g - cost) / T, 2, keepdim=True)
+            g = T * math.log(r / s) - T * torch.logsumexp(
+                (f - cost) / T, 1, keepdim=True)
+            g = g - g.amax(2, keepdim=True)
+    return torch.softmax((g - cost) / EPS, 2)
 
 
 def real_maps(name):

@@ -4,8 +4,6 @@ Registered operators are opaque to `torch.compile`, which then traces through
 the model around them, and what is saved for the backward pass is the plan
 alone. Import this module only where :func:`supports` agrees.
 """
-import contextlib
-
 import torch
 import triton
 from torch import Tensor
@@ -15,21 +13,20 @@ from ._dispatch import FUSED_POSITIONS
 from ._kernels import plan_kernel
 from ._kernels_large import large_plan_kernel
 from ._kernels_mix import collect_kernel, gram_kernel, mix_kernel
+from ._launch import (
+    COLLECT_BLOCK,
+    FUSION,
+    GRAM_BLOCK,
+    GRAM_BLOCKS,
+    PRODUCT_WARPS,
+    ROWS,
+    WARPS,
+    capability,
+    current,
+    mix_block,
+    tile_of,
+)
 from ._precision import full_precision
-
-# Warps of a plan, by the size of its tile: few, because they exchange the sums
-# of every sweep, but enough that nothing spills: kernel_resources.py in
-# benchmarks/ shows it.
-WARPS = {16: 1, 32: 1, 64: 4, 128: 8, 256: 8}
-PRODUCT_WARPS = {16: 2, 32: 4, 64: 4}  # of a product of maps
-GRAM_BLOCK = 32  # channels
-# More parts than this gives occupy no GPU better; they do not depend on the
-# batch, whose size shall not change the rounding of a pair.
-GRAM_BLOCKS = 8
-MIX_BLOCK = 64
-COLLECT_BLOCK = 1024
-ROWS = 32  # of a block of large_plan_kernel
-FUSION = dict(enable_fp_fusion=True)  # Triton is about to change its default
 
 
 @torch.library.custom_op(
@@ -49,7 +46,7 @@ def annealed_plan(cost: Tensor, eps: float,
         sums before the projection, ``(B, 2, r)``; float32.
     """
     batch, r = cost.shape[:2]
-    with _current(cost.device):
+    with current(cost.device):
         if r <= FUSED_POSITIONS:
             return _plan(cost.unsqueeze(0), -1 / eps, num_iters)
         plan, sums = _allocate(cost, batch, r)
@@ -111,14 +108,15 @@ def fused_mix(x: Tensor, y: Tensor, lam: Tensor, perm: Tensor, swap: bool,
     tile = tile_of(r)
     common = dict(SWAP=swap, CHANNELS_LAST=channels_last, R=r, RP=tile,
                   num_warps=PRODUCT_WARPS[tile], **FUSION)
-    with _current(x.device):
+    with current(x.device):
         parts = x.new_empty(splits, batch, r, r, dtype=torch.float32)
         gram_kernel[(batch, splits)](
             x, y, perm, parts, len(y), channels, triton.cdiv(blocks, splits),
             BLOCK=GRAM_BLOCK, **common)
         plan, sums = _plan(parts, 2 / eps, num_iters)
-        mix_kernel[(batch, triton.cdiv(channels, MIX_BLOCK))](
-            x, y, lam, perm, plan, mixed, len(y), channels, BLOCK=MIX_BLOCK,
+        block = mix_block(tile, capability(x.device))
+        mix_kernel[(batch, triton.cdiv(channels, block))](
+            x, y, lam, perm, plan, mixed, len(y), channels, BLOCK=block,
             **common)
     return mixed, plan, sums
 
@@ -145,7 +143,7 @@ def collect(grad: Tensor, perm: Tensor, count: int) -> Tensor:
     grad = grad.contiguous()
     total = grad.new_empty(count, *grad.shape[1:])
     size = total.shape[1:].numel()
-    with _current(grad.device):
+    with current(grad.device):
         collect_kernel[(count, triton.cdiv(size, COLLECT_BLOCK))](
             grad, perm, total, len(grad), size, BLOCK=COLLECT_BLOCK,
             BATCH=triton.next_power_of_2(max(1, len(grad))))
@@ -210,18 +208,6 @@ def _allocate(like: Tensor, batch: int, r: int) -> tuple[Tensor, Tensor]:
     """Memory of plans and sums."""
     return (like.new_empty(batch, r, r, dtype=torch.float32),
             like.new_empty(batch, 2, r, dtype=torch.float32))
-
-
-def tile_of(r: int) -> int:
-    """Positions of a tile; products need at least 16."""
-    return max(16, triton.next_power_of_2(r))
-
-
-def _current(device: torch.device) -> contextlib.AbstractContextManager:
-    """Triton launches on the current device."""
-    if device.type == 'cuda':
-        return torch.cuda.device(device)
-    return contextlib.nullcontext()
 
 
 def _channels_last(x: Tensor) -> bool:
