@@ -44,6 +44,7 @@ def test_it_trains(typed, monkeypatch):
 
 
 @pytest.mark.process
+@pytest.mark.slow  # the same main() in a process of its own
 def test_it_trains_through_tools_train(typed):
     process(sys.executable, ROOT / 'tools' / 'train.py', *options(typed),
             cwd=typed, PYTHONPATH='.')
