@@ -8,7 +8,11 @@ from mmpretrain.registry import DATASETS, MODELS
 import alignmix_mm  # noqa: F401
 from alignmix_mm.mixing import MixBatch, alignmix_plan
 from alignmix_mm.models.effect import alignment_effect
-from alignmix_mm.models.report import LATER, EffectReport
+from alignmix_mm.models.report import (
+    LATER,
+    EffectReport,
+    starts_as_identity,
+)
 from alignmix_mm.models.trace import without_trace
 
 GAP = dict(type='GlobalAveragePooling')
@@ -241,3 +245,21 @@ def test_real_blocks_start_as_the_identity(digits):
     assert model.measure_effect(digits) < 1e-5
     torch.nn.init.ones_(model.backbone.layer4[1].bn2.weight)
     assert model.measure_effect(digits) > .01
+
+
+@pytest.mark.parametrize('mix_at, expected', [
+    ('layer4.0', True), ('layer3', True), ('layer4.1', False),
+    ('layer4', False), (None, False)])
+def test_pooling_is_not_taken_for_blocks_that_start_as_the_identity(
+        mix_at, expected, mm_log):
+    """Nothing but pooling follows layer4: there is nothing to wait for."""
+    model = build(mix_at, {**R18, 'zero_init_residual': True})
+    model.init_weights()
+    assert starts_as_identity(model.backbone, mix_at) == expected
+    model.train()
+    text, = report(model, 2, mm_log)
+    if mix_at in ('layer4.1', 'layer4', None):
+        assert 'averages over positions' in text
+        assert 'start as the identity' not in text
+    if mix_at == 'layer4.0':
+        assert 'start as the identity' in text

@@ -251,3 +251,20 @@ def test_nested_embeddings_are_mixed():
     (mixed, ) = MapMixer()((tokens, ), plan, lambda feats: feats)
     for result, token in zip(mixed, tokens):
         torch.testing.assert_close(result, plan.labels(token))
+
+
+def test_large_tensors_of_an_embedding_are_aligned_in_blocks():
+    """Mean and deviation, both moved by the plan of the mean."""
+    mean, std = torch.randn(4, 3, 18, 20), torch.rand(4, 3, 18, 20)
+    pairs = MapMixer(eps=.5).complete(
+        alignmix_plan('embed', LAM, PERM)).embedding
+    mixed, deviation = pairs.mix_parts((mean, std))
+    torch.testing.assert_close(mixed, pairs.mix_map(mean), atol=1e-5, rtol=0)
+    R = pairs.measure(mean).R  # of 90 blocks of 2x2
+    assert R.shape == (4, 90, 90)
+    blocks = torch.nn.functional.pixel_unshuffle(std, 2).flatten(2)
+    moved = torch.einsum('bij,bcj->bci', R, blocks[PERM])
+    lam = LAM.view(4, 1, 1)
+    expected = (lam * blocks + (1 - lam) * moved).view(4, 12, 9, 10)
+    torch.testing.assert_close(
+        deviation, torch.nn.functional.pixel_shuffle(expected, 2))
