@@ -2,10 +2,11 @@
 """Train CIFAR-100's configs side by side for a few epochs, with seeds.
 
 Methods share data, order, schedule and, where networks are the same, initial
-weights. Images stay on the device: what is compared is the mixing, not the
-loader. The schedule is short (linear warm-up, then cosine), so the figures
-tell how methods compare under it, not what the paper's 2,000 epochs give. The
-test images are looked at once, with the last weights.
+weights: --same-network gives AlignMix's encoder to all. Images stay on the
+device: what is compared is the mixing, not the loader. The schedule is short
+(linear warm-up, then cosine), so the figures tell how methods compare under
+it, not what the paper's 2,000 epochs give. The test images are looked at once,
+with the last weights: accuracy, accuracy after FGSM of 8/255, and ECE.
 """
 import argparse
 import functools
@@ -20,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from measure import write
 from mmengine.config import Config
 from mmengine.logging import MessageHub
@@ -27,6 +29,8 @@ from torch import Tensor
 from train import batches, read_classes
 from training import CONFIGS, SHAPES, build, make_wrapper
 
+from alignmix_mm.evaluation.functional import (
+    expected_calibration_error, projected_gradient_ascent)
 from alignmix_mm.mixing.draws import STEP_KEY
 
 METHODS = {
@@ -34,9 +38,13 @@ METHODS = {
     'mixup': 'baselines/input_{}.py',
     'cutmix': 'baselines/cutmix_{}.py',
     'manifold': 'baselines/manifold_{}.py',
+    'saliencymix': 'baselines/saliencymix_{}.py',
+    'puzzlemix': 'baselines/puzzlemix_{}.py',
     'alignmix': 'alignmix_{}.py',
 }
 WARMUP = .05  # of all steps
+FGSM = 8  # of 255
+FIGURES = ('accuracy', 'accuracy_fgsm', 'ece')  # percent
 
 
 def rate(step: int, steps: int, peak: float) -> float:
@@ -46,6 +54,18 @@ def rate(step: int, steps: int, peak: float) -> float:
         return peak * (step + 1) / warmup
     return peak / 2 * (1 + math.cos(
         math.pi * (step - warmup) / (steps - warmup)))
+
+
+def load_config(method: str, args: argparse.Namespace) -> Config:
+    """Config of a method, on AlignMix's network if that is asked for."""
+    cfg = Config.fromfile(CONFIGS / METHODS[method].format(args.config))
+    if not args.same_network:
+        return cfg
+    own = cfg.model.get('train_cfg')
+    cfg = Config.fromfile(CONFIGS / METHODS['alignmix'].format(args.config))
+    cfg.model.train_cfg = own
+    cfg.model.head.loss.use_soft = own is not None  # labels of mixed images
+    return cfg
 
 
 def run(method: str, seed: int, args: argparse.Namespace, data: Path,
@@ -61,14 +81,14 @@ def run(method: str, seed: int, args: argparse.Namespace, data: Path,
             while the others run too. Defaults to None.
 
     Returns:
-        dict: Method, seed, accuracy in percent, loss, seconds of a step.
+        dict: Method, seed, ``FIGURES``, loss, seconds of a step.
     """
     torch.set_num_threads(1)
     with np.load(data) as pack:
         arrays = {name: torch.from_numpy(pack[name]) for name in pack.files}
     images = arrays['train_images'].to(args.device)
-    cfg = Config.fromfile(CONFIGS / METHODS[method].format(args.config))
-    model = build(cfg, args.device, seed)
+    model = build(load_config(method, args), args.device, seed)
+    model.to(memory_format=torch.channels_last)  # half of the time in bfloat16
     torch.backends.cudnn.benchmark = args.device.type == 'cuda'
     MessageHub.get_current_instance().runtime_info.pop(STEP_KEY, None)
     wrapper = make_wrapper(model, args.lr, args.amp, args.device)
@@ -86,21 +106,36 @@ def run(method: str, seed: int, args: argparse.Namespace, data: Path,
     seconds = time.perf_counter() - start
     return dict(
         method=method, seed=seed, loss=loss, seconds_per_step=seconds /
-        args.steps, accuracy=accuracy(model, arrays, args.device))
+        args.steps, **evaluate(model, arrays, args.device))
 
 
 @torch.no_grad()
-def accuracy(model: torch.nn.Module, arrays: dict[str, Tensor],
-             device: torch.device) -> float:
-    """Top-1 accuracy on the test images, percent."""
+def evaluate(model: torch.nn.Module, arrays: dict[str, Tensor],
+             device: torch.device) -> dict[str, float]:
+    """``FIGURES`` of the test images."""
     model.eval()
-    hits = []
-    for images, labels in zip(arrays['test_images'].split(500),
-                              arrays['test_labels'].split(500)):
-        inputs = model.data_preprocessor(dict(inputs=images.to(device)))
-        logits = model(inputs['inputs'], mode='tensor')
-        hits.append(logits.argmax(1) == labels.to(device))
-    return 100 * torch.cat(hits).double().mean().item()
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+
+    def logits_of(images: Tensor) -> Tensor:
+        inputs = model.data_preprocessor(dict(inputs=images))['inputs']
+        return model(inputs, mode='tensor')
+
+    clean, attacked = [], []
+    for images, labels in zip(arrays['test_images'].to(device).split(500),
+                              arrays['test_labels'].to(device).split(500)):
+        images = images.float()
+        clean.append(logits_of(images))
+        attacked.append(logits_of(projected_gradient_ascent(
+            logits_of, images, labels, eps=FGSM, step=FGSM, num_steps=1)))
+    labels = arrays['test_labels']
+    clean, attacked = (torch.cat(parts).cpu().double()
+                       for parts in (clean, attacked))
+    hits = [(logits.argmax(1) == labels).double().mean().item()
+            for logits in (clean, attacked)]
+    ece = expected_calibration_error(F.softmax(clean, 1), labels)
+    return {name: 100 * value
+            for name, value in zip(FIGURES, (*hits, ece))}
 
 
 def pack(folder: Path, per_class: int | None, out: Path) -> None:
@@ -115,14 +150,24 @@ def pack(folder: Path, per_class: int | None, out: Path) -> None:
 
 
 def summarize(runs: list[dict]) -> dict:
-    """Mean, standard deviation and single runs by method, percent."""
+    """Mean, standard deviation and single runs, percent.
+
+    Args:
+        runs (list[dict]): What :func:`run` returned.
+
+    Returns:
+        dict: By method and figure.
+    """
     table = {}
     for run in sorted(runs, key=lambda run: run['seed']):
-        table.setdefault(run['method'], []).append(run['accuracy'])
-    return {method: dict(
+        for figure in FIGURES:
+            table.setdefault(run['method'], {}).setdefault(
+                figure, []).append(run[figure])
+    return {method: {figure: dict(
         mean=statistics.mean(values), runs=values,
         sd=statistics.stdev(values) if len(values) > 1 else None)
-        for method, values in table.items()}
+        for figure, values in figures.items()}
+        for method, figures in table.items()}
 
 
 def affordable(trials: list[dict], args: argparse.Namespace,
@@ -156,6 +201,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--config', choices=SHAPES, default='r18_cifar100')
     parser.add_argument('--methods', nargs='+', choices=METHODS,
                         default=['baseline', 'mixup', 'alignmix'])
+    parser.add_argument('--same-network', action='store_true',
+                        help="AlignMix's encoder for all methods")
     parser.add_argument('--seeds', type=int, default=3)
     parser.add_argument('--epochs', type=int, default=30)
     parser.add_argument('--seconds', type=float, help='train for about so '
@@ -196,12 +243,15 @@ def main() -> None:
             path = write(name, dict(
                 config=args.config, ran_on=args.device.type, amp=args.amp,
                 lr=args.lr, batch=args.batch, epochs=args.epochs,
+                same_network=args.same_network,
                 seconds=time.perf_counter() - start, finished=len(runs),
                 planned=args.seeds * len(args.methods),
                 methods=summarize(runs), runs=runs), args.device)
-    for method, row in summarize(runs).items():
-        spread = '' if row['sd'] is None else f' +- {row["sd"]:.2f}'
-        print(f'{method:<10}{row["mean"]:7.2f} %{spread}')
+    for method, figures in summarize(runs).items():
+        print(f'{method:<12}', *(
+            f'{name} {row["mean"]:.2f}' + (
+                '' if row['sd'] is None else f' +- {row["sd"]:.2f}')
+            for name, row in figures.items()), sep='  ')
     print(path)
 
 
