@@ -16,7 +16,7 @@ OUTER_FILES = $(shell grep -rlE 'mark\.(process|browser)' tests --include='test_
 .PHONY: demo test test-ci test-slow test-all test-matrix mutants docs lint benchmark gpu clean
 
 demo: $(READY)
-	$(BIN)/python tools/demo.py
+	$(BIN)/python tools/demo.py $(DEMO_FLAGS)
 
 # what shows that the package is right, in a few minutes
 test: $(READY)

