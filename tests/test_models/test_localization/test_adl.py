@@ -1,9 +1,12 @@
 """ADL: its draw, and layers that are attached to published networks."""
 import copy
 import pickle
+from pathlib import Path
 
 import pytest
 import torch
+from commands import python
+from conftest import ROOT
 from erasing_loops import dropout_by_loops
 from mmengine.model import revert_sync_batchnorm
 from mmpretrain.registry import MODELS
@@ -234,3 +237,48 @@ def test_what_is_no_map_is_named():
     with pytest.raises(ValueError, match=r"'layers.3'.* got \(2, 17, 192\)"):
         model.extract_feat(torch.randn(2, 3, 32, 32))
     model.eval().extract_feat(torch.randn(2, 3, 32, 32))
+
+
+DDP = """
+import torch
+import torch.distributed as dist
+from mmengine.model import MMDistributedDataParallel
+from mmengine.optim import OptimWrapper
+from mmpretrain.structures import DataSample
+from test_adl import with_adl
+
+dist.init_process_group('gloo')
+rank = dist.get_rank()
+model = MMDistributedDataParallel(with_adl().train())
+optim = OptimWrapper(torch.optim.SGD(model.parameters(), .05))
+torch.manual_seed(rank)  # MMEngine: diff_rank_seed
+state = torch.get_rng_state()
+draws = [bool(torch.rand(()) >= .5) for _ in range(20)]
+torch.set_rng_state(state)
+for n in range(4):
+    images = torch.linspace(-1, 1, 4 * 3 * 32 * 32).view(4, 3, 32, 32)
+    model.train_step(dict(inputs=images.roll(rank, 0), data_samples=[
+        DataSample().set_gt_label(i) for i in range(4)]), optim)
+assert torch.rand(()) == (torch.manual_seed(rank), torch.rand(9))[1][8]
+own = torch.cat([p.detach().flatten() for p in model.parameters()])
+first = own.clone()
+dist.broadcast(first, 0)
+assert torch.equal(own, first) and own.isfinite().all()
+others = [None, None]
+dist.all_gather_object(others, draws)
+assert others[0] != others[1]
+print('weights agree')
+dist.destroy_process_group()
+"""
+
+
+@pytest.mark.process
+def test_each_of_two_processes_draws_for_its_own_part(tmp_path):
+    """Two draws in each of four steps, and the same weights."""
+    script = tmp_path / 'ddp.py'
+    script.write_text(DDP)
+    folder = ROOT / 'tests'
+    output = python(
+        '-m', 'torch.distributed.run', '--nproc_per_node=2', '--standalone',
+        script, PYTHONPATH=f'{ROOT}:{folder}:{Path(__file__).parent}')
+    assert output.count('weights agree') == 2
