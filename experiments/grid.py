@@ -29,7 +29,7 @@ class Task(NamedTuple):
     overrides: dict
 
 
-# The paper's CIFAR network at a sixteenth of its channels' products, behind a
+# The paper's CIFAR network at a sixteenth of its channels' products, after a
 # stem of stride 2: A is 4x4 as in the paper, a step takes a tenth of a second.
 NARROW = {
     'model.backbone.base_channels': 16,

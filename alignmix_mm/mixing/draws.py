@@ -30,7 +30,7 @@ def draws_of_step(seed: int = 0) -> Draws:
     ``MessageHub``. Outside of a run, calls are counted there.
 
     Args:
-        seed (int): Seed of what all ranks share. It is no part of torch's
+        seed (int): Seed of what all ranks share. It is independent of torch's
             seed, which may differ between the ranks. Defaults to 0.
 
     Returns:

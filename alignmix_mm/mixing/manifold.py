@@ -17,7 +17,7 @@ class ManifoldMix(MixMethod):
     r"""Mix images, or feature maps inside of the network, as they are.
 
     `Manifold Mixup <https://arxiv.org/abs/1806.05236>`_ (Verma et al.,
-    2019). In every step one of the places is drawn, each as likely.
+    2019). In every step one of the places is drawn, uniformly.
 
     Args:
         alpha (float): :math:`\lambda \sim Beta(\alpha, \alpha)`, one for the

@@ -19,7 +19,7 @@ class AlignMixAEClassifier(AlignMixClassifier):
     Batches of mode ``'clean'`` train encoder and decoder to reconstruct the
     images, :math:`\|x - D(f(F(x)))\|^2`; the classifier has no part in them.
     All other modes train the classifier as in AlignMix; the decoder has no
-    part in those. So in no step all parameters get a gradient, and
+    part in those. So no step gives every parameter a gradient, and
     distributed training needs ``find_unused_parameters=True`` in the config.
 
     Nothing that was decoded reaches the classifier, and evaluation does not

@@ -20,7 +20,7 @@ class ResidualDecoder(BaseModule):
 
     Args:
         in_channels (int): Dimensions of the embedding.
-        widths (Sequence[int]): Channels of the first map, and behind every
+        widths (Sequence[int]): Channels of the first map, and after every
             block. Defaults to ``(512, 256, 128, 64)``.
         start_size (int): Rows and columns of the first map. Defaults to 4.
         out_channels (int): Channels of an image. Defaults to 3.
@@ -85,7 +85,7 @@ class _UpBlock(BaseModule):
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(init_cfg=[
             dict(type='Kaiming', layer='Conv2d', mode='fan_in'),
-            # it has nothing to be non-linear behind it
+            # no nonlinearity follows
             dict(type='Xavier', distribution='uniform',
                  override=dict(name='shortcut')),
         ])

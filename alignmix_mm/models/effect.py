@@ -30,7 +30,7 @@ class MeasuresAlignment:
         return self._measure(alignment_effect, batch)
 
     def measure_bypass(self, batch: MixBatch) -> Tensor:
-        """How much of the embeddings goes past the place where maps are mixed.
+        """How much of the embeddings bypasses the place where maps are mixed.
 
         Args:
             batch (MixBatch): Images with a plan that mixes features.

@@ -59,7 +59,7 @@ class LinearEmbedding(Embedding):
 
     The flattened map is divided by the square root of the number of
     positions. Its norm is then that of the features of one position, as
-    behind pooling, and learning rates that suit a pooled network do not
+    after pooling, and learning rates that suit a pooled network do not
     diverge here. What functions the layer can express does not change.
 
     Args:
@@ -144,7 +144,7 @@ class ConvEmbedding(Embedding):
             tuple[Tensor]: The tensor E, ``(N, out_channels, h, w)``.
 
         Raises:
-            ValueError: If it is no map of ``in_channels`` channels that can
+            ValueError: If it is not a map of ``in_channels`` channels that can
                 be divided into windows.
         """
         x = _last(feats)

@@ -57,7 +57,7 @@ class GaussianEmbedding(Embedding):
             None: those of the encoders.
 
     Raises:
-        TypeError: If ``embed`` is no :class:`Embedding` of one part.
+        TypeError: If ``embed`` is not an :class:`Embedding` of one part.
     """
 
     def __init__(self,

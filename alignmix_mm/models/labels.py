@@ -23,7 +23,7 @@ def guard_labels(preprocessor: nn.Module, head: nn.Module | None) -> None:
         head (nn.Module, optional): The classifier.
 
     Raises:
-        ValueError: If head and preprocessor have other numbers of classes.
+        ValueError: If head and preprocessor disagree on the number of classes.
     """
     if head is None:
         return

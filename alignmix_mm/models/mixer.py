@@ -90,7 +90,7 @@ def mix_tokens(x: Tensor,
         Tensor: Mixed tokens, ``(B', N, C)``.
 
     Raises:
-        ValueError: If the patches are no square and ``grid`` is None.
+        ValueError: If the patches do not form a square and ``grid`` is None.
     """
     if not mixture.aligns:
         return mixture(x)

@@ -5,7 +5,7 @@ from torch import nn
 
 
 def find_module(path: str, network: nn.Module, option: str) -> nn.Module:
-    """Look up a module, and say what there is if there is no such one.
+    """Look up a module; the error of a wrong name lists similar ones.
 
     Args:
         path (str): Dotted path inside the network.
@@ -30,5 +30,5 @@ def find_module(path: str, network: nn.Module, option: str) -> nn.Module:
     near += [name for name in difflib.get_close_matches(
         wanted, modules, n=6) if name not in near]
     raise ValueError(
-        f'{option}={path!r} is no module of {type(network).__name__}. Similar '
+        f'{option}={path!r} is not a module of {type(network).__name__}. Similar '
         f'names are {near}.')

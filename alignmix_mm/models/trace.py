@@ -9,7 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 @contextmanager
 def without_trace(model: nn.Module) -> Iterator[None]:
-    """Let forward passes change nothing, and draw nothing.
+    """Run forward passes without side effects.
 
     Modules are in evaluation mode, but normalise as in training: with the
     statistics of the batch, of this process alone, which are not recorded.

@@ -1,8 +1,7 @@
 """Sinkhorn that converges on real features: annealing and over-relaxation.
 
 At ``eps = 0.1`` the squared distances of real features are thousands of
-``eps`` and plain Sinkhorn, an auction with tiny steps, needs thousands of
-iterations. Here every pair starts at a temperature at which its problem is
+``eps``, and plain Sinkhorn needs thousands of iterations. Here every pair starts at a temperature at which its problem is
 easy and cools geometrically to ``eps``, so that each stage starts close to
 its solution; there over-relaxed sweeps (Thibault et al., "Overrelaxed
 Sinkhorn-Knopp", 2017) converge with the square root of the sweeps and are

@@ -103,7 +103,7 @@ def align_and_mix(A: Tensor,
 
     Raises:
         ValueError: If the shapes or the options do not fit.
-        TypeError: If the maps are no floating point tensors.
+        TypeError: If the maps are not floating point tensors.
     """
     check_options(solver, eps, backend=backend, **options)
     _check_pairs(A, A2, perm)

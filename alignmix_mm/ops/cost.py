@@ -22,7 +22,7 @@ def pairwise_cost(a: Tensor, b: Tensor) -> Tensor:
     ``B * r * s * c`` elements exists. Both maps are first moved by the mean
     of ``b``: distances do not change, but a common offset (any ReLU network
     has one) no longer costs digits. Features beyond ``1e17``, whose squared
-    distances float32 does not hold, are taken as ``1e17``.
+    distances float32 does not hold, are clamped to it.
 
     Args:
         a (Tensor): Features of the first maps, ``(B, c, r)``, any floating

@@ -122,7 +122,7 @@ def assignment(cost: Tensor,
     Raises:
         ValueError: If an argument is out of range, or the backend asked for
             does not support the problem.
-        TypeError: If ``cost`` is no floating point tensor.
+        TypeError: If ``cost`` is not a floating point tensor.
 
     Example:
         >>> cost = torch.tensor([[[0., 1.], [1., 0.]]])

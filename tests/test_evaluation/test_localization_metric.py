@@ -110,7 +110,7 @@ def test_ranks_of_class_0(scores, rank, tmp_path):
     record, = json.loads((tmp_path / 'localization.json').read_text())[
         'images']
     assert record['rank'] == rank
-    tied = sample_of(1)  # of class 1, behind class 0 if they are equal
+    tied = sample_of(1)  # of class 1, after class 0 if they are equal
     tied.pred_score = torch.tensor([.4, .4, .2])
     assert evaluate(Localization(), [tied])['localization/top1_cls'] == 0
 

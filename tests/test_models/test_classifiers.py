@@ -79,7 +79,7 @@ def test_a_neck_that_knows_no_plan_is_mixed_all_the_same(mode):
                          torch.tensor([1, 2, 0]))
     x = torch.randn(3, 3, 32, 32) * 100
     mixed, = model.extract_feat(MixBatch(x, plan))
-    # behind pooling, mixing maps is mixing embeddings
+    # after pooling, mixing maps is mixing embeddings
     torch.testing.assert_close(
         mixed, plan.labels(model.extract_feat(x)[0]), atol=1e-4, rtol=1e-4)
     assert (mixed - model.extract_feat(x)[0]).abs().max() > 1e-2

@@ -45,7 +45,7 @@ def digits():
 @pytest.mark.parametrize('mix_at, low, high', [
     # the mean of an aligned map is the mean of the map: rounding is left
     (None, 0, 1e-5), ('layer4', 0, 1e-5),
-    # a block behind the mix sees positions
+    # a block after the mix sees positions
     ('layer4.0', .01, .5), ('layer3', .01, .5)])
 def test_pooling_sees_no_alignment_and_a_block_does(
         mix_at, low, high, digits):

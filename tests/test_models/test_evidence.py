@@ -303,7 +303,7 @@ def test_an_average_of_weights():
 
 
 def test_mixed_precision_is_close_to_full():
-    """bfloat16 has 8 bits; behind 18 layers of BatchNorm all is noise."""
+    """bfloat16 has 8 bits; after 18 layers of BatchNorm all is noise."""
     model = build(backbone=dict(type='TwoConvolutions', channels=32))
     x, seen = images(), []
     hand = copy.deepcopy(model)

@@ -91,7 +91,7 @@ def test_evaluation_and_state_dict_are_those_of_the_plain_classifier():
     ('layer4.7', r"\['layer4.1', 'layer4.0'"), ('layr3', "'layer3'"),
     ('backbone.layer4', "'layer4'"), ('', 'Similar'), (3, 'Similar')])
 def test_a_wrong_path_fails_at_build_and_names_the_nearest(name, near):
-    with pytest.raises(ValueError, match=f'is no module of ResNet.*{near}'):
+    with pytest.raises(ValueError, match=f'is not a module of ResNet.*{near}'):
         build(R18, [name])
 
 

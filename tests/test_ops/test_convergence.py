@@ -40,7 +40,7 @@ def test_many_equal_features_do_not_overflow(solve, r, scale):
 
 @pytest.mark.parametrize('r, pairs', [(49, 8), (64, 8), (196, 2)])
 def test_dead_positions_do_not_break_the_annealing(solve, r, pairs):
-    """Half of A and a third of A' are zero, as behind a ReLU or padding."""
+    """Half of A and a third of A' are zero, as after a ReLU or padding."""
     a, b = torch.randn(2, pairs, 64, r) * 100
     a[..., :r // 2] = 0
     b[..., :r // 3] = 0

@@ -63,7 +63,7 @@ def boxes_of_levels(
         threshold, ``(T, )``.
 
     Raises:
-        ValueError: If the map is none or thresholds are not fractions.
+        ValueError: If the map is malformed or thresholds are not fractions.
     """
     scores = np.asarray(scores)
     if scores.ndim != 2 or not (scores.min() >= 0 and scores.max() <= 1):
@@ -117,7 +117,7 @@ def resize_boxes(boxes: ArrayLike, old_size: tuple[int, int],
         np.ndarray: ``(m, 4)``, int64.
 
     Raises:
-        ValueError: If a box is none.
+        ValueError: If a box is malformed.
     """
     boxes = _check_boxes(boxes)
     # multiplied first: the quotient of the sizes is not exact

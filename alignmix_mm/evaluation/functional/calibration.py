@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 from ._arrays import to_numpy
 
 # What rounding to half precision can do to a probability, and to the sum of
-# many. Beyond, they are none.
+# many. Larger errors are rejected.
 ROUNDING, ROUNDING_OF_SUM = 1e-3, 0.05
 
 

@@ -205,7 +205,7 @@ def _window(before: Tensor, radius: int, dim: int) -> Tensor:
 def _scale(x: Tensor) -> Tensor:
     """Scale so that each image's maximum becomes 255, cut to integers."""
     peak = x.amax((-2, -1), keepdim=True).clamp(min=1)
-    # exact: a quotient that is no integer is 1/1530 or more from the next
+    # exact: a quotient that is not an integer is 1/1530 or more from the next
     return (255 * x / peak).int()
 
 

@@ -40,7 +40,7 @@ def style_distances(statistics: Tensor, labels: Tensor,
         of the statistics.
 
     Raises:
-        ValueError: If a class has no sample, or a label is no class.
+        ValueError: If a class has no sample, or a label is not a class.
     """
     means = class_means([(statistics, labels)], num_classes)
     # not by products, which leave no zeros on the diagonal
@@ -62,7 +62,7 @@ def class_means(batches: Iterable[tuple[Tensor, Tensor]],
         Tensor: ``(K, F)``, float64.
 
     Raises:
-        ValueError: If a class has no sample, or a label is no class.
+        ValueError: If a class has no sample, or a label is not a class.
     """
     sums, counts = 0., 0
     for vectors, labels in batches:
@@ -78,7 +78,7 @@ def class_means(batches: Iterable[tuple[Tensor, Tensor]],
     empty = torch.as_tensor(counts == 0).nonzero().flatten().tolist()
     if empty:
         raise ValueError(f'Expected samples of all {num_classes} classes, '
-                         f'but there is none of {empty[:10]}.')
+                         f'but there are none of {empty[:10]}.')
     return sums / counts[:, None]
 
 

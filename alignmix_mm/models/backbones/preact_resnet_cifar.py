@@ -67,7 +67,7 @@ class PreActResNet_CIFAR(BaseModule):
     <https://arxiv.org/abs/1603.05027>`_ with a 3x3 stem and no max pooling,
     as mixup papers use it on CIFAR and TinyImageNet. The defaults are the
     variant of AlignMix's authors. Their ``A`` is the raw sum of the last
-    block: there is no BN-ReLU behind it.
+    block: no BN-ReLU follows.
 
     Args:
         depth (int): 18, 34 or 50. Defaults to 18.
@@ -91,7 +91,7 @@ class PreActResNet_CIFAR(BaseModule):
             Kaiming for convolutions and constant 1 for norms.
 
     Raises:
-        ValueError: If an option is none of those listed.
+        ValueError: If an option is not one of those listed.
     """
 
     # depth: (blocks of each stage, bottleneck)

@@ -14,7 +14,7 @@ class VGGACoL(VGG):
     The backbone of Zhang et al. (2018), as Choe et al. (2020) have it: maximum
     pooling of 3x3, the last one with stride 1, and average pooling of 3x3
     with stride 1 (padding counts as zeros) at the end. Images of 224 pixels
-    give maps of 14x14. ``ACoLHead`` belongs behind it.
+    give maps of 14x14. Use ``ACoLHead`` after it.
 
     Weights of a VGG are loaded from MMPretrain's checkpoints and from
     torchvision's, see :class:`VGGGAP`.

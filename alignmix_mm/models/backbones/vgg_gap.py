@@ -15,7 +15,7 @@ class VGGGAP(VGG):
 
     What Zhou et al., *Learning deep features for discriminative
     localization* (2016), make of VGG-16: images of 224 pixels give maps of
-    14x14. Global average pooling and a linear head belong behind it. The
+    14x14. Global average pooling and a linear head belong after it. The
     defaults are those of Choe et al. (2020); the network that Zhou et al.
     published has ``groups=2, dropout=0.5``.
 
@@ -29,7 +29,7 @@ class VGGGAP(VGG):
         out_channels (int): Channels of the map. Defaults to 1024.
         groups (int): Groups of the new convolution. Defaults to 1.
         dropout (float): Share of channels that are dropped in training.
-            Dropping a whole channel is dropout behind the pooling. Defaults
+            Dropping a whole channel is dropout after the pooling. Defaults
             to 0.
         **kwargs: Further arguments of ``VGG``.
     """

@@ -118,7 +118,7 @@ class WideResNet_CIFAR(BaseModule):
 
         Returns:
             tuple[Tensor]: Feature maps ``(N, C, H', W')``; for the defaults
-            and 32x32 images one map ``(N, 512, 8, 8)``, behind BN and ReLU.
+            and 32x32 images one map ``(N, 512, 8, 8)``, after BN and ReLU.
         """
         x = self.stem(x)
         outs = []

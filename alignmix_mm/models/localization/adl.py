@@ -65,11 +65,11 @@ class ADL(nn.Module):
 
 
 class AttachedADL(ADL):
-    """An ADL behind a module of a backbone.
+    """An ADL after a module of a backbone.
 
     It is a forward hook of that module, so the backbone stays as it is and
     its parameters keep their names. As a child of the classifier it follows
-    the classifier's ``train()`` and ``eval()``, also behind frozen stages.
+    the classifier's ``train()`` and ``eval()``, also after frozen stages.
     Before each pass it looks whether another module has taken the place,
     which conversion to ``SyncBatchNorm`` does after the model is built.
 
@@ -123,7 +123,7 @@ def attach_adl(backbone: nn.Module, at: str | Sequence[str],
 
     Choe et al. (2020) have it at ``('layer3.0', 'layer4.0', 'layer4.2')`` of
     a ResNet-50 and at ``('features.9', 'features.12', 'features.16')`` of
-    ``VGGGAP``: behind the third pooling, conv4_3 and conv5_3.
+    ``VGGGAP``: after the third pooling, conv4_3 and conv5_3.
 
     Args:
         backbone (nn.Module): The backbone.

@@ -58,7 +58,7 @@ class ActivationMaps:
             ``cam_label``.
 
         Raises:
-            ValueError: If images have no label, or the logits are no means
+            ValueError: If images have no label, or the logits are not means
                 of maps.
         """
         maps = model.extract_feat(inputs, stage='backbone')

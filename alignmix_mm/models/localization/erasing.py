@@ -27,7 +27,7 @@ def attention_dropout(features: Tensor, drop: bool,
         Tensor: ``(B, C, h, w)``, in the dtype of ``features``.
 
     Raises:
-        ValueError: If ``features`` are no maps.
+        ValueError: If ``features`` are not maps.
     """
     _check_maps(features)
     attention = features.mean(1, keepdim=True)
@@ -86,7 +86,7 @@ def erase_attended(features: Tensor, attention: Tensor,
         raise ValueError(
             f'Expected attention {(batch, *size)} for features '
             f'{tuple(features.shape)}, but got {tuple(attention.shape)}.')
-    kept = ~(attention >= threshold)  # NaN, which is no attention, is kept
+    kept = ~(attention >= threshold)  # NaN is kept
     return features * kept.view(batch, 1, *size).to(features.dtype)
 
 

@@ -34,7 +34,7 @@ def test_vgg16_has_maps_of_14_and_its_parameters():
     with torch.no_grad():
         out, = net(torch.randn(1, 3, 224, 224))
     assert out.shape == (1, 1024, 14, 14)
-    assert out.min() == 0  # behind a ReLU
+    assert out.min() == 0  # after a ReLU
     assert num_parameters(net) + 1025 * 200 == 19639304
     groups = VGGGAP(groups=2, dropout=.5)
     assert num_parameters(net) - num_parameters(groups) == 4719616 - 2360320

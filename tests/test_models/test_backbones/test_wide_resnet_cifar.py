@@ -32,7 +32,7 @@ def test_published_parameter_counts():
 def test_shapes(options, size, expected):
     outs = build(widen_factor=2, **options)(torch.randn(2, 3, size, size))
     assert [tuple(out.shape[1:]) for out in outs] == expected
-    assert outs[-1].min() == 0  # behind the last ReLU
+    assert outs[-1].min() == 0  # after the last ReLU
 
 
 def test_layers_by_hand():
