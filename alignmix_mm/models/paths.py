@@ -30,5 +30,5 @@ def find_module(path: str, network: nn.Module, option: str) -> nn.Module:
     near += [name for name in difflib.get_close_matches(
         wanted, modules, n=6) if name not in near]
     raise ValueError(
-        f'{option}={path!r} is not a module of {type(network).__name__}. Similar '
-        f'names are {near}.')
+        f'{option}={path!r} is not a module of {type(network).__name__}. '
+        f'Similar names are {near}.')

@@ -1,11 +1,12 @@
 """Sinkhorn that converges on real features: annealing and over-relaxation.
 
 At ``eps = 0.1`` the squared distances of real features are thousands of
-``eps``, and plain Sinkhorn needs thousands of iterations. Here every pair starts at a temperature at which its problem is
-easy and cools geometrically to ``eps``, so that each stage starts close to
-its solution; there over-relaxed sweeps (Thibault et al., "Overrelaxed
-Sinkhorn-Knopp", 2017) converge with the square root of the sweeps and are
-safe. A projection (Altschuler et al., 2017) makes both marginals exact.
+``eps``, and plain Sinkhorn needs thousands of iterations. Here every pair
+starts at a temperature at which its problem is easy and cools geometrically
+to ``eps``, so that each stage starts close to its solution; there over-relaxed
+sweeps (Thibault et al., "Overrelaxed Sinkhorn-Knopp", 2017) converge with the
+square root of the sweeps and are safe. A projection (Altschuler et al., 2017)
+makes both marginals exact.
 
 The schedule belongs to the pair, not to the batch: a plan does not depend on
 its neighbours, and nothing has to be read back from the device.

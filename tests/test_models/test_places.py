@@ -181,7 +181,7 @@ def test_a_method_can_name_its_place():
     torch.testing.assert_close(
         model.extract_feat(MixBatch(x, elsewhere)),
         expected.extract_feat(MixBatch(x, plan)))
-    with pytest.raises(ValueError, match="mix_at='layer9' is no module"):
+    with pytest.raises(ValueError, match="mix_at='layer9' is not a module"):
         build(PREACT, None, train_cfg=dict(augments=[
             dict(type='AlignMix', at='layer9')]))
 
