@@ -219,7 +219,7 @@ def test_it_trains_with_mixing(augment):
 
 
 @pytest.mark.parametrize('options, message', [
-    (dict(at='layer4.7'), r"adl.at='layer4.7' is no module.*'layer4.1'"),
+    (dict(at='layer4.7'), r"adl.at='layer4.7' is not a module.*'layer4.1'"),
     (dict(at=('layer4.1', 'layre3.0')), r"'layre3.0'.*'layer3.0'"),
     (dict(at=()), r'adl.at.* got \(\)'),
     (dict(at=('layer3.0', 'layer3.0')), 'each once'),
