@@ -3,6 +3,7 @@
 The pass computes shapes and nothing else: no values, no random numbers, no
 statistics. Autograd keeps the graph of its operations.
 """
+import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
 from graphlib import TopologicalSorter
@@ -120,7 +121,10 @@ def follow(network: nn.Module, run: Callable[[Tensor], Any],
             calls.setdefault(names[module], []).append(output)
 
     hook = register_module_forward_hook(record)
+    loud, level = logging.getLogger(FakeTensorMode.__module__), logging.NOTSET
     try:
+        # what fails is raised; torch would print its own trace before that
+        level, loud.level = loud.level, logging.CRITICAL
         with (without_trace(whole), torch.enable_grad(),
               FakeTensorMode(allow_non_fake_inputs=True)):
             images = torch.empty((BATCH, *shape), device=device,
@@ -129,6 +133,7 @@ def follow(network: nn.Module, run: Callable[[Tensor], Any],
                     if end.grad_fn is not None]
     finally:
         hook.remove()
+        loud.level = level
     outputs, rejected = {}, {}
     for name, returned in calls.items():
         tensor = _only_tensor(returned[0])

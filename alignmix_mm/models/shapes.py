@@ -2,6 +2,7 @@
 import math
 from collections.abc import Sequence
 
+from mmpretrain.models.heads import LinearClsHead
 from torch import Tensor, nn
 
 from ..ops._dispatch import MAX_POSITIONS
@@ -82,10 +83,16 @@ def check_width(embedding: Features, head: nn.Module) -> None:
             check.
 
     Raises:
-        ValueError: If they are of another size.
+        ValueError: If they are of another size, or a map.
     """
     fc = getattr(head, 'fc', None)
     e = embedding if isinstance(embedding, Tensor) else embedding[-1]
+    if isinstance(head, LinearClsHead) and isinstance(e, Tensor) and (
+            e.ndim == 4):
+        raise ValueError(
+            f'Expected embeddings (N, d) for {type(head).__name__}, but got '
+            f'{tuple(e.shape)}, a map. Set `neck` to '
+            "dict(type='GlobalAveragePooling').")
     if (isinstance(fc, nn.Linear) and isinstance(e, Tensor)
             and e.ndim == 2 and e.shape[1] != fc.in_features):
         raise ValueError(
