@@ -1,4 +1,5 @@
 """What class a part of a config names, in whichever way it does."""
+from contextlib import suppress
 from typing import Any
 
 from mmengine.registry import Registry
@@ -26,10 +27,12 @@ def class_of(part: Any, registry: Registry) -> Any:
     if not isinstance(kind, str):
         return kind if callable(kind) and hasattr(kind, '__name__') else (
             type(kind))
-    try:
-        return registry.get(kind)
-    except RuntimeError:  # MMEngine's for names that nobody knows
-        return None
+    # MMEngine builds 'mmpretrain.CheckpointHook', which is its own
+    for name in dict.fromkeys((kind, kind.removeprefix(f'{registry.scope}.'))):
+        with suppress(RuntimeError):  # MMEngine's if nobody knows it
+            if (found := registry.get(name)) is not None:
+                return found
+    return None
 
 
 def name_of(part: Any, registry: Registry) -> str:

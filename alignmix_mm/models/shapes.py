@@ -24,7 +24,7 @@ def only_map(feats: Features) -> Tensor:
     """
     maps = (feats, ) if isinstance(feats, Tensor) else tuple(feats)
     remedy = ('Mix inside the backbone, e.g. '
-              "`model.mix_at='layer4.0'`, or let AlignMix draw "
+              "`model.mix_at='auto'`, or let AlignMix draw "
               "modes=('input', 'embed') only.")
     if len(maps) != 1:
         raise ValueError(

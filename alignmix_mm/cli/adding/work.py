@@ -147,15 +147,17 @@ def train_steps(path: Path) -> None:
             data_samples=[DataSample().set_gt_label(n % 2) for n in range(4)])
         losses = model(**model.data_preprocessor(data, True), mode='loss')
         loss, _ = model.parse_losses(losses)
-        gradients = torch.autograd.grad(
-            loss, list(model.backbone.parameters()), allow_unused=True)
+        gradients = torch.autograd.grad(loss, [  # some may be frozen
+            parameter for parameter in model.parameters()
+            if parameter.requires_grad], allow_unused=True)
         finite = [bool(gradient.isfinite().all()) for gradient in gradients
                   if gradient is not None]
         if not (torch.isfinite(loss) and finite and all(finite)):
             raise RuntimeError(
                 f'Expected a finite loss and finite gradients in mode {name}, '
-                f'but the loss is {float(loss.detach()):g}, and {finite.count(False)} '
-                f'of {len(finite)} gradients are not finite.')
+                f'but the loss is {float(loss.detach()):g}, and '
+                f'{finite.count(False)} of {len(finite)} gradients are not '
+                'finite.')
 
 
 @contextmanager

@@ -84,7 +84,8 @@ def make_safe(cfg: Config, resume: str | None = None,
             None, which starts anew.
         on_nan (str): See :class:`FiniteLossHook`. Defaults to ``'stop'``.
     """
-    hooks = cfg.default_hooks = ConfigDict(cfg.get('default_hooks') or {})
+    cfg.default_hooks = cfg.get('default_hooks') or {}
+    hooks = cfg.default_hooks
     hooks.setdefault('checkpoint', dict(type='CheckpointHook', interval=1))
     # None, or a hook of one's own, is what the user wants
     if isinstance(hooks.checkpoint, dict) and (
