@@ -20,8 +20,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--mix-at', metavar='PLACE', help='module of the backbone to mix '
         'after; default: the last one\nafter which alignment matters, by its '
-        "name; 'auto': the same, found anew in each\nrun, for the size of "
-        'its images')
+        "name; 'auto': the same, found\nanew in each run, for the size of its "
+        'images')
     parser.add_argument(
         '--embed', type=int, metavar='DIM', help="mix before the paper's f, "
         'a linear layer of DIM outputs in the\nplace of the neck, instead of '

@@ -8,7 +8,7 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from .flow import Flow, Output, describe, follow
-from .shapes import check_width
+from .shapes import check_width, present
 
 # what may follow the place, of all operations: it is near the end
 _SHARE = .75
@@ -92,7 +92,7 @@ def find_places(model: nn.Module, shape: Sequence[int],
 
     def run(images: Tensor) -> Any:
         feats = model.backbone.forward(images)
-        maps = (feats, ) if isinstance(feats, Tensor) else tuple(feats)
+        maps = present(feats)
         if len(maps) == 1 and isinstance(maps[0], Tensor):
             returned.append(describe(maps[0]))
         if model.with_neck:

@@ -10,6 +10,20 @@ from ..ops._dispatch import MAX_POSITIONS
 Features = Tensor | tuple[Tensor, ...]
 
 
+def present(feats: Features) -> tuple[Tensor, ...]:
+    """The parts of what a backbone returned.
+
+    Args:
+        feats (Tensor | tuple[Tensor | None]): Output of the backbone.
+
+    Returns:
+        tuple[Tensor]: Without None, which Inception returns for a branch that
+        it does not have.
+    """
+    parts = (feats, ) if isinstance(feats, Tensor) else feats
+    return tuple(part for part in parts if part is not None)
+
+
 def only_map(feats: Features) -> Tensor:
     """Return the one map that a backbone returned, ``(N, C, H, W)``.
 
@@ -22,7 +36,7 @@ def only_map(feats: Features) -> Tensor:
     Raises:
         ValueError: If it is not one map.
     """
-    maps = (feats, ) if isinstance(feats, Tensor) else tuple(feats)
+    maps = present(feats)
     remedy = ('Mix inside the backbone, e.g. '
               "`model.mix_at='auto'`, or let AlignMix draw "
               "modes=('input', 'embed') only.")
@@ -83,16 +97,16 @@ def check_width(embedding: Features, head: nn.Module) -> None:
             check.
 
     Raises:
-        ValueError: If they are of another size, or a map.
+        ValueError: If they are of another size, or have positions.
     """
     fc = getattr(head, 'fc', None)
     e = embedding if isinstance(embedding, Tensor) else embedding[-1]
     if isinstance(head, LinearClsHead) and isinstance(e, Tensor) and (
-            e.ndim == 4):
+            e.ndim > 2):
         raise ValueError(
             f'Expected embeddings (N, d) for {type(head).__name__}, but got '
-            f'{tuple(e.shape)}, a map. Set `neck` to '
-            "dict(type='GlobalAveragePooling').")
+            f'{tuple(e.shape)}. Set `neck` to one that pools positions, '
+            "dict(type='GlobalAveragePooling') for maps (N, C, H, W).")
     if (isinstance(fc, nn.Linear) and isinstance(e, Tensor)
             and e.ndim == 2 and e.shape[1] != fc.in_features):
         raise ValueError(

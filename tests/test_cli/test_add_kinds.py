@@ -36,7 +36,6 @@ model['train_cfg'] = None
 model['init_cfg'] = None
 custom_imports = None
 data_preprocessor = None
-train_dataloader = None
 '''
 # a network without a neck, and neither size nor number of classes is said
 BARE = '''
@@ -94,6 +93,22 @@ def test_the_papers_f_of_every_kind(kind, write):
     assert type(build(cfg, train_cfg=None).neck).__name__ == 'AlignMixNeck'
 
 
+def test_what_is_none_is_replaced(write):
+    """MMEngine merges no dict into None."""
+    cfg = Config.fromfile(write(NONE + '''
+train_dataloader = None
+model['neck'] = None
+model['head']['num_classes'] = None
+'''))
+    neck = dict(type='AlignMixNeck', embed=dict(type='LinearEmbedding'))
+    new = add_method(cfg, num_classes=5, neck=neck)
+    assert new.model.neck == neck
+    assert new.train_dataloader == dict(drop_last=True)
+    assert new.data_preprocessor == dict(num_classes=5)
+    assert new.model.train_cfg == dict(augments=[
+        dict(type='AlignMix', alpha=2.)])
+
+
 def test_no_neck(write):
     base = write(BARE)
     out = base.with_name('new.py')
@@ -129,7 +144,7 @@ def test_pure_python_configs_are_imported_where_that_can_be(write):
      "{'a': dict(type='LinearClsHead', num_classes=2)})",
      'got MultiTaskHead, whose labels MMPretrain never mixes'),
     ("model['head']['in_channels'] = 65", 'Set `head.in_channels` to 64'),
-    ("model['neck'] = None", "a map. Set `neck` to dict.type='GlobalAverage"),
+    ("model['neck'] = None", r'got \(2, 64, \d, \d\). Set `neck`'),
     ("model['type'] = 'Nobody'", "model.type='ImageClassifier', but got 'Nob"),
     ("model['backbone']['type'] = 'Nobody'", 'does not build: KeyError'),
     ("model['backbone']['depth'] = 19", 'does not build: AssertionError|Key'),
@@ -146,7 +161,8 @@ def test_what_cannot_be_done_is_a_sentence(change, message, write):
 def test_places_are_suggested_and_listed(write):
     base = write(SHORT)
     out = base.with_name('new.py')
-    assert "'layer4.1.conv2'" in add(base, out, '--mix-at', 'conv2', code=1)
+    text = add(base, out, '--mix-at', 'conv2', code=1)
+    assert "'layer4.1.conv2'" in text and 'All features pass ' in text
     text = add(base, out, '--mix-at', 'layer4.1.conv1', code=1)
     assert 'some features go past it. All features pass ' in text
     assert 'layer4.0, ' in text

@@ -196,3 +196,34 @@ def test_channels_may_be_last():
     places = find_places(model, (3, 28, 28))
     assert places.last.name == 'outs.0' and places.last.channels_last
     assert not places.candidates[0].channels_last
+
+
+class TwoBranches(nn.Module):
+    """Returns None for the one that it does not have, as Inception does."""
+
+    def __init__(self):
+        super().__init__()
+        self.blocks = nn.Sequential(nn.Conv2d(3, 8, 3, 4),
+                                    nn.Conv2d(8, 64, 3, padding=1))
+
+    def forward(self, x):
+        return None, self.blocks(x)
+
+
+class Pooled(nn.Module):
+    """Pools what is there."""
+
+    def forward(self, feats):
+        return tuple(feats[:-1]) + (feats[-1].mean((2, 3)), )
+
+
+@pytest.mark.parametrize('mix_at', [None, 'auto'])
+@pytest.mark.parametrize('mode', ['feat', 'embed'])
+def test_a_branch_that_is_none_is_no_map(mode, mix_at):
+    model = build(R18, mix_at, Pooled())
+    model.backbone = TwoBranches()
+    model.places = type(model.places)(mix_at, model.backbone)
+    assert find_place(model, images()) == 'blocks.0'
+    embedding = model.extract_feat(MixBatch(
+        images(), alignmix_plan(mode, LAM, PERM)))
+    assert embedding[-1].shape == (3, 64)

@@ -57,10 +57,8 @@ class Probe(NamedTuple):
             return self.places.last
         found = {place.name: place for place in self.places.candidates}
         if name not in found:
-            find_module(name, self.model.backbone, '--mix-at')
-            why = self.places.rejected.get(name, 'it did not run')
             raise ValueError(
-                f'--mix-at {name}: {why}. All features pass '
+                f'{self._why_not(name)} All features pass '
                 f'{", ".join(self._names()) or "none of the modules"}.')
         return found[name]
 
@@ -76,6 +74,14 @@ class Probe(NamedTuple):
         if hasattr(self.model.backbone, 'num_extra_tokens'):
             return None
         return _extra_tokens(place.shape)
+
+    def _why_not(self, name: str) -> str:
+        try:
+            find_module(name, self.model.backbone, '--mix-at')
+        except ValueError as error:
+            return str(error)
+        why = self.places.rejected.get(name, 'it did not run')
+        return f'--mix-at {name}: {why}.'
 
     def _names(self) -> list[str]:
         return [place.name for place in self.places.candidates
