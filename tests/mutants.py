@@ -58,6 +58,7 @@ STYLEMIX = 'test_mixing/test_stylemix.py'
 SALMIX = 'test_mixing/test_saliencymix.py'
 NETWORKS = 'test_mixing/test_style_networks.py'
 ROOM = 'alignmix_mm/mixing'
+AUTO = 'test_models/test_auto.py'
 ERASE = 'test_models/test_localization/test_erasing.py'
 ADL = 'test_models/test_localization/test_adl.py'
 ACOL = 'test_models/test_localization/test_acol.py'
@@ -614,6 +615,41 @@ MUTANTS = (
     Mutant('protocol: ranks draw alike', f'{ROOM}/draws.py',
            '(torch.initial_seed(), get_rank(), *step)',
            '(torch.initial_seed(), *step)', 'test_mixing/test_draws.py'),
+    Mutant("mix_at='auto': what goes past is not seen",
+           'alignmix_mm/models/flow.py', 'if len(ahead) == 1:',
+           'if len(ahead) >= 1:', AUTO),
+    Mutant("mix_at='auto': kernels of one position combine",
+           'alignmix_mm/models/flow.py',
+           'math.prod(node._saved_weight.shape[2:]) > 1',
+           'math.prod(node._saved_weight.shape[2:]) >= 1', AUTO),
+    Mutant("mix_at='auto': what was averaged has positions",
+           'alignmix_mm/models/flow.py',
+           'if combines or not _reduces(node, positions):', 'if True:',
+           'test_cli/test_add_kinds.py'),
+    Mutant("mix_at='auto': layers within the last block",
+           'alignmix_mm/models/auto.py',
+           "min(reversed(alike), key=lambda place: place.name.count('.'))",
+           'alike[-1]', AUTO),
+    Mutant("mix_at='auto': places at the beginning",
+           'alignmix_mm/models/auto.py',
+           'if place.combining and place.share <= _SHARE]',
+           'if place.combining]', AUTO),
+    Mutant("mix_at='auto': looked for in each step",
+           'alignmix_mm/models/places.py', 'if not self._auto:', 'if True:',
+           AUTO),
+    Mutant('config: scoped names of MMEngine are not known',
+           'alignmix_mm/engine/kinds.py',
+           "kind.removeprefix(f'{registry.scope}.')", 'kind',
+           'test_cli/test_cli_config.py'),
+    Mutant('config: no hooks at all ends the run',
+           'alignmix_mm/cli/common/config.py',
+           "cfg.get('default_hooks') or {}", "cfg.get('default_hooks', {})",
+           'test_cli/test_cli_config.py'),
+    Mutant('add: merges into None', 'alignmix_mm/cli/adding/method.py',
+           'if key in owner else value', 'if owner.get(key) else value',
+           'test_cli/test_add_kinds.py'),
+    Mutant('add: wrappers are not suggested', 'alignmix_mm/models/paths.py',
+           '[*within, *near]', 'near', 'test_cli/test_add_kinds.py'),
 )
 
 def put(mutant: Mutant, copy: Path) -> None:

@@ -26,9 +26,9 @@ def build(backbone, mix_at, neck=None, type='AlignMixClassifier', **options):
     if type == 'AlignMixClassifier':
         options['mix_at'] = mix_at
     return MODELS.build(dict(
-        type=type, backbone=copy.deepcopy(backbone), neck=neck, head=head,
+        type=type, backbone=copy.deepcopy(backbone), neck=neck,
         data_preprocessor=dict(num_classes=10),
-        **{'train_cfg': dict(augments=augments), **options}))
+        **{'train_cfg': dict(augments=augments), 'head': head, **options}))
 
 
 def images(size=32):

@@ -2,8 +2,8 @@
 
 `alignmix add CONFIG --out NEW.py`; CONFIG is a file or
 `mmpretrain::resnet/resnet50_8xb32_in1k.py`. The classifier is built and looked
-at: where a map can be mixed, and where alignment changes what follows. Before
-it is done, one step of each mode is trained with the new config.
+at: which modules all features pass, and where alignment changes what follows.
+Before it is done, one step of each mode is trained with the new config.
 """
 import argparse
 from collections.abc import Sequence
@@ -19,7 +19,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--out', type=Path, required=True, metavar='NEW.py')
     parser.add_argument(
         '--mix-at', metavar='PLACE', help='module of the backbone to mix '
-        'behind; default: the last one\nbehind which alignment matters')
+        'after; default: the last one\nafter which alignment matters, by its '
+        "name; 'auto': the same, found\nanew in each run, for the size of its "
+        'images')
     parser.add_argument(
         '--embed', type=int, metavar='DIM', help="mix before the paper's f, "
         'a linear layer of DIM outputs in the\nplace of the neck, instead of '

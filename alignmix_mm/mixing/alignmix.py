@@ -99,7 +99,8 @@ class AlignMix(MixMethod):
             alike. Defaults to 0.
         at (str | Sequence[str | None], optional): Where ``'feat'`` and
             ``'feat_swap'`` mix: after the module of the backbone with this
-            dotted path, e.g. ``'layer3'``, or before the neck (None). One of
+            dotted path, e.g. ``'layer3'``, at the last place at which
+            alignment matters (``'auto'``), or before the neck (None). One of
             several places is drawn in every step. Defaults to None: as the
             model says (``mix_at``), which is before the neck.
         transport (Mapping, optional): Options of

@@ -8,6 +8,7 @@ from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
 from ..mixing import MixBatch, MixPlan, PendingPlan
+from .auto import find_place
 from .effect import MeasuresAlignment
 from .evidence import Completion
 from .labels import guard_labels
@@ -55,9 +56,10 @@ class AlignMixClassifier(MeasuresAlignment, ImageClassifier):
         init_cfg (dict, optional): Initialization config. Defaults to None.
         mix_at (str | Sequence[str | None], optional): Where features are
             mixed, if the method does not say so: after the module of the
-            backbone with this dotted path, e.g. ``'layer4.0'``, before the
-            last block of a ResNet-18. It has to return a map
-            ``(B, C, H, W)`` or tokens ``(B, N, C)``. One of several places
+            backbone with this dotted path. It has to return a map
+            ``(B, C, H, W)`` or tokens ``(B, N, C)``. ``'auto'`` is the last
+            place at which alignment matters: the neck if it sees positions,
+            else before the last block of the backbone. One of several places
             is drawn in every step, each as likely. Defaults to None, which
             is before the neck.
         mixer (dict, optional): Options of :class:`MapMixer`, e.g.
@@ -205,7 +207,8 @@ class AlignMixClassifier(MeasuresAlignment, ImageClassifier):
                 f'The plan of {plan.tag!r} needs the gradient of the loss: '
                 'call `loss()` with labels.')
         check_decoder(not plan.classifies, self)
-        return self.mixer.complete(plan)
+        return self.places.complete(self.mixer.complete(plan), lambda:
+                                    find_place(self, batch.images))
 
     def _losses(self, inputs: Tensor | MixBatch, embedding: Features,
                 data_samples: list[DataSample]) -> dict[str, Tensor]:

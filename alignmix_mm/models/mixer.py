@@ -101,8 +101,11 @@ def mix_tokens(x: Tensor,
         [mixture(extra), mixed.flatten(2).transpose(1, 2)], dim=1)
 
 
-def _mix_nested(embedding: Features, mixture: Mixture) -> Features:
+def _mix_nested(embedding: Features | None,
+                mixture: Mixture) -> Features | None:
     """Mix every tensor; DeiT returns a tuple of its two tokens in a tuple."""
+    if embedding is None:  # Inception's branch that is not there
+        return None
     if isinstance(embedding, Tensor):
         return mixture(embedding)
     return tuple(_mix_nested(e, mixture) for e in embedding)

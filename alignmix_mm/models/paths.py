@@ -27,8 +27,10 @@ def find_module(path: str, network: nn.Module, option: str) -> nn.Module:
     parent = wanted.rpartition('.')[0]
     siblings = [name for name in modules if name.rpartition('.')[0] == parent]
     near = difflib.get_close_matches(wanted, siblings, n=6, cutoff=0)
-    near += [name for name in difflib.get_close_matches(
-        wanted, modules, n=6) if name not in near]
+    near += difflib.get_close_matches(wanted, modules, n=6)
+    # wrappers: 'blocks.5' of TIMMBackbone is 'timm_model.blocks.5'
+    within = [name for name in modules if name.endswith(f'.{wanted}')]
+    near = list(dict.fromkeys([*within, *near]))[:8]
     raise ValueError(
         f'{option}={path!r} is not a module of {type(network).__name__}. '
         f'Similar names are {near}.')

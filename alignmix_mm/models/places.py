@@ -8,13 +8,16 @@ from torch import Tensor, nn
 from ..mixing import MixPlan
 from .place import MixPlace
 
+AUTO = 'auto'
+
 
 class MixPlaces:
     """The places of a classifier, and which of them a plan chooses.
 
     Args:
         names (str | Sequence[str | None], optional): Dotted paths of modules
-            inside the backbone, for plans that name none; None is the neck.
+            inside the backbone, for plans that name none; None is the neck,
+            ``'auto'`` is found in the first pass.
         backbone (nn.Module): The backbone.
         others (Iterable[str | None]): Places that plans will name. Defaults
             to none.
@@ -37,9 +40,30 @@ class MixPlaces:
                 'module inside the backbone or a list of such, but got an '
                 'empty list.')
         self._options = options
+        self.channels_last = options.get('channels_last', False)
         self._places: dict[str, MixPlace] = {}
-        for name in {*self.names, *others} - {None}:
+        self._auto: tuple[str | None, ...] = ()
+        for name in {*self.names, *others} - {None, AUTO}:
             self._place(name, backbone)
+
+    def complete(self, plan: MixPlan,
+                 find: Callable[[], str | None]) -> MixPlan:
+        """Replace ``'auto'`` in a plan by the place that it stands for.
+
+        Args:
+            plan (MixPlan): The plan.
+            find (Callable): Finds the place. It is asked once.
+
+        Returns:
+            MixPlan: The plan.
+        """
+        names = self.names if plan.at is None else plan.at
+        if plan.features is None or AUTO not in names:
+            return plan
+        if not self._auto:
+            self._auto = (find(), )
+        return replace(plan, at=[self._auto[0] if name == AUTO else name
+                                 for name in names])
 
     def choose(self, plan: MixPlan | None) -> str | None:
         """The place where a plan mixes features.

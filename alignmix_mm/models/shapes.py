@@ -2,11 +2,26 @@
 import math
 from collections.abc import Sequence
 
+from mmpretrain.models.heads import LinearClsHead
 from torch import Tensor, nn
 
 from ..ops._dispatch import MAX_POSITIONS
 
 Features = Tensor | tuple[Tensor, ...]
+
+
+def present(feats: Features) -> tuple[Tensor, ...]:
+    """The parts of what a backbone returned.
+
+    Args:
+        feats (Tensor | tuple[Tensor | None]): Output of the backbone.
+
+    Returns:
+        tuple[Tensor]: Without None, which Inception returns for a branch that
+        it does not have.
+    """
+    parts = (feats, ) if isinstance(feats, Tensor) else feats
+    return tuple(part for part in parts if part is not None)
 
 
 def only_map(feats: Features) -> Tensor:
@@ -21,9 +36,9 @@ def only_map(feats: Features) -> Tensor:
     Raises:
         ValueError: If it is not one map.
     """
-    maps = (feats, ) if isinstance(feats, Tensor) else tuple(feats)
+    maps = present(feats)
     remedy = ('Mix inside the backbone, e.g. '
-              "`model.mix_at='layer4.0'`, or let AlignMix draw "
+              "`model.mix_at='auto'`, or let AlignMix draw "
               "modes=('input', 'embed') only.")
     if len(maps) != 1:
         raise ValueError(
@@ -82,10 +97,16 @@ def check_width(embedding: Features, head: nn.Module) -> None:
             check.
 
     Raises:
-        ValueError: If they are of another size.
+        ValueError: If they are of another size, or have positions.
     """
     fc = getattr(head, 'fc', None)
     e = embedding if isinstance(embedding, Tensor) else embedding[-1]
+    if isinstance(head, LinearClsHead) and isinstance(e, Tensor) and (
+            e.ndim > 2):
+        raise ValueError(
+            f'Expected embeddings (N, d) for {type(head).__name__}, but got '
+            f'{tuple(e.shape)}. Set `neck` to one that pools positions, '
+            "dict(type='GlobalAveragePooling') for maps (N, C, H, W).")
     if (isinstance(fc, nn.Linear) and isinstance(e, Tensor)
             and e.ndim == 2 and e.shape[1] != fc.in_features):
         raise ValueError(

@@ -14,11 +14,11 @@ CONFIGS = {  # and where mixing is known to matter
     'deit/deit-tiny_4xb256_in1k': 'layers.10',
     'vgg/vgg11_8xb32_in1k': 'features.12',
     'mobilenet_v2/mobilenet-v2_8xb32_in1k': 'layer6',
-    'convnext/convnext-tiny_32xb128_in1k': 'downsample_layers.3',
-    'swin_transformer/swin-tiny_16xb64_in1k': 'stages.2',
+    'convnext/convnext-tiny_32xb128_in1k': 'stages.3.1',
+    'swin_transformer/swin-tiny_16xb64_in1k': 'stages.3.blocks.0',
     # blocks at the top; branches starting at zero; class tokens added late
     'mobilenet_v3/mobilenet-v3-small_8xb128_in1k': 'layer10',
-    'convnext_v2/convnext-v2-atto_32xb32_in1k': 'downsample_layers.3',
+    'convnext_v2/convnext-v2-atto_32xb32_in1k': 'stages.3.0',
     'xcit/xcit-nano-12-p16_8xb128_in1k': 'ca_layers.0',
 }
 SMALL = '''
@@ -164,10 +164,14 @@ def test_nothing_is_left_that_does_not_train(small, tmp_path):
     assert not (tmp_path / 'new.py').exists()
 
 
-def test_effects_are_those_of_alignment(small):
-    """In front of the pooling there is none, to rounding."""
+def test_what_is_known_of_a_classifier(small):
+    """In front of the pooling, nothing combines positions any more."""
     seen = probe(load(str(small)))
-    effects = {place.name: place.effect for place in seen.places}
-    assert effects['layer4'] < 1e-5 < 1e-3 < effects['layer4.0']
-    assert seen.size == 32 and seen.output == (64, 4, 4)
-    assert seen.num_classes == 5 and seen.neck == 'GlobalAveragePooling'
+    combining = {place.name: place.combining
+                 for place in seen.places.candidates}
+    assert combining['layer4'] == combining[None] == 0
+    assert combining['layer3.1'] > combining['layer4.0'] > 0
+    assert seen.place(None) == seen.place('auto') == seen.place('layer4.0')
+    assert (seen.size, seen.channels) == (32, 3)
+    assert seen.places.output == (64, 4, 4) and seen.places.num_classes == 5
+    assert seen.neck == 'GlobalAveragePooling'

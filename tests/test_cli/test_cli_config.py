@@ -5,11 +5,13 @@ import time
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.hooks import CheckpointHook
 from mmengine.registry import VISBACKENDS
 from mmengine.runner import Runner
 from mmengine.visualization import MLflowVisBackend
 from small_run import small_config, write_images
 
+from alignmix_mm import FiniteLossHook, MixLogHook, ResumableCheckpointHook
 from alignmix_mm.cli.common import add_visualizers, make_safe
 from alignmix_mm.cli.common.config import read_config
 from alignmix_mm.engine.hooks.backends import MLflowImageVisBackend
@@ -44,6 +46,12 @@ def test_hooks_are_added_once(tmp_path):
     (dict(type='CheckpointHook', interval=7, max_keep_ckpts=2),
      dict(type='alignmix_mm.ResumableCheckpointHook', interval=7,
           max_keep_ckpts=2)),
+    (dict(type=CheckpointHook, by_epoch=False), dict(
+        type='alignmix_mm.ResumableCheckpointHook', by_epoch=False)),
+    *((dict(type=f'{scope}.CheckpointHook'), dict(
+        type='alignmix_mm.ResumableCheckpointHook'))
+      for scope in ('mmengine', 'mmpretrain', 'mmengine.hooks')),
+    (dict(type=ResumableCheckpointHook), dict(type=ResumableCheckpointHook)),
     (dict(type='MyCheckpointHook'), dict(type='MyCheckpointHook'))])
 def test_checkpoints_of_mmengine_are_made_resumable(tmp_path, given, expected):
     hooks = {} if given is None else dict(
@@ -51,6 +59,24 @@ def test_checkpoints_of_mmengine_are_made_resumable(tmp_path, given, expected):
     cfg = config(tmp_path, **hooks)
     make_safe(cfg)
     assert cfg.default_hooks.checkpoint == expected
+
+
+@pytest.mark.parametrize('given, expected', [
+    (None, dict(type='alignmix_mm.ResumableCheckpointHook', interval=1)),
+    (dict(checkpoint=None), None)])
+def test_none_is_what_the_user_wants(given, expected, tmp_path):
+    """In MMEngine, a default hook that is None is left out."""
+    cfg = config(tmp_path, default_hooks=given)
+    make_safe(cfg)
+    assert cfg.default_hooks.checkpoint == expected
+
+
+def test_hooks_are_known_by_any_name(tmp_path):
+    mine = [dict(type=FiniteLossHook), MixLogHook(),
+            dict(type='alignmix_mm.engine.hooks.ReproducibleHook')]
+    cfg = config(tmp_path, custom_hooks=mine)
+    make_safe(cfg)
+    assert len(cfg.custom_hooks) == 3
 
 
 def test_configs_are_found_by_path_or_name(tmp_path):

@@ -142,7 +142,7 @@ def test_the_log_says_it_once_for_each_place(mm_log):
     assert at_layer.startswith('AlignMix at layer3: alignment changes the ')
     assert 'averages over positions' not in at_layer
     assert 'AlignMix at the neck' in at_neck and 'by 0.0 %' in at_neck
-    assert "mix_at='layer3'" in at_neck and 'LinearEmbedding' in at_neck
+    assert "mix_at='auto'" in at_neck and 'LinearEmbedding' in at_neck
 
 
 def test_the_log_is_silent_where_there_is_nothing_to_say(mm_log):

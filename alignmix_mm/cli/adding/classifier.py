@@ -3,10 +3,13 @@ import copy
 
 import torch
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
+from mmengine.model import PretrainedInit
+from mmengine.registry import WEIGHT_INITIALIZERS, init_default_scope
 from mmpretrain.models import ImageClassifier
-from mmpretrain.registry import MODELS
+from mmpretrain.registry import MODELS, TRANSFORMS
+from torch import nn
 
+from ...engine.kinds import class_of, name_of
 from ...models import AlignMixClassifier
 
 
@@ -37,13 +40,13 @@ def build(cfg: Config, **changes: object) -> ImageClassifier:
     Raises:
         ValueError: If it is no plain ``ImageClassifier``.
     """
-    init_default_scope(cfg.get('default_scope', 'mmpretrain'))
+    init_default_scope(cfg.get('default_scope') or 'mmpretrain')
     model = cfg.get('model') or {}
-    kind = MODELS.get(model.get('type', ''))
+    kind = class_of(model, MODELS)
     if not (isinstance(kind, type) and issubclass(kind, ImageClassifier)):
         raise ValueError(
             'Expected the config of a classifier, model.type='
-            f"'ImageClassifier', but got {model.get('type')!r}.")
+            f"'ImageClassifier', but got {name_of(model, MODELS)!r}.")
     if issubclass(kind, AlignMixClassifier) and not changes:
         raise ValueError(
             f'Expected a config without AlignMix, but its model is a '
@@ -51,10 +54,7 @@ def build(cfg: Config, **changes: object) -> ImageClassifier:
     model = copy.deepcopy(model)
     model.update(changes)
     model['pretrained'] = None
-    for part in (model, model.backbone):
-        given = part.get('init_cfg')
-        if isinstance(given, dict) and given.get('type') == 'Pretrained':
-            part['init_cfg'] = None  # weights are not looked at
+    _forget_weights(model)
     model['data_preprocessor'] = copy.deepcopy(
         model.get('data_preprocessor') or cfg.get('data_preprocessor'))
     with torch.random.fork_rng(devices=[]):
@@ -64,6 +64,37 @@ def build(cfg: Config, **changes: object) -> ImageClassifier:
     return built.eval()
 
 
+def _forget_weights(model: dict) -> None:
+    """Weights are not looked at, so nothing is downloaded for them."""
+    backbone = model['backbone']
+    for part in (model, backbone):
+        given = part.get('init_cfg') or []
+        listed = given if isinstance(given, list) else [given]
+        if any(_is_file(each) for each in listed):
+            part['init_cfg'] = [each for each in listed if not _is_file(each)]
+    # of TIMMBackbone
+    for key, empty in dict(pretrained=False, checkpoint_path='').items():
+        if backbone.get(key):
+            backbone[key] = empty
+
+
+def _is_file(init_cfg: dict) -> bool:
+    return class_of(init_cfg, WEIGHT_INITIALIZERS) is PretrainedInit
+
+
+def num_channels(backbone: nn.Module) -> int:
+    """Channels of the images that a backbone takes.
+
+    Args:
+        backbone (nn.Module): The backbone.
+
+    Returns:
+        int: Those of its first convolution, 3 if it has none.
+    """
+    return next((module.in_channels for module in backbone.modules()
+                 if isinstance(module, nn.Conv2d)), 3)
+
+
 def image_size(cfg: Config) -> int:
     """Size of the images that the config trains with.
 
@@ -71,14 +102,17 @@ def image_size(cfg: Config) -> int:
         cfg (Config): The config.
 
     Returns:
-        int: Rows and columns, by its crops, else by its backbone, else 224.
+        int: Rows and columns, by its last crop or resize, else by its
+        backbone, else 224.
     """
     dataset = (cfg.get('train_dataloader') or {}).get('dataset') or {}
     while 'dataset' in dataset:  # RepeatDataset and its like
         dataset = dataset['dataset']
     for transform in reversed(dataset.get('pipeline') or []):
+        name = name_of(transform, TRANSFORMS)
         size = transform.get('crop_size') or (
-            transform.get('scale') if 'Crop' in str(transform.type) else None)
+            transform.get('scale') if 'Crop' in name or 'Resize' in name
+            else None)
         if size:
             return size if isinstance(size, int) else max(size)
     size = cfg.model.backbone.get('img_size') or 224

@@ -1,51 +1,129 @@
 """Looking at a classifier, writing its new config, and trying it."""
 import argparse
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.config import Config
 from mmengine.logging import MMLogger
+from mmpretrain.registry import BATCH_AUGMENTS
 from mmpretrain.structures import DataSample
 from rich.console import Console
 
+from ...engine.kinds import name_of
 from ...mixing import AlignMix
+from ...models.auto import Candidate
 from ...models.methods import methods_of
-from .classifier import build, image_size, load
+from .classifier import build, image_size, load, num_channels
 from .delta import write
-from .probe import Place, Probe, probe
+from .method import method_delta
+from .probe import Probe, probe
+
+PIXELS = 4  # rows and columns of the paper's A
+Settings = tuple[dict[str, Any], dict[str, str]]  # of the model, and why
 
 
-def choose(args: argparse.Namespace, seen: Probe) -> Place | None:
-    """The place of the options, or the best one.
+def inside(seen: Probe, mix_at: str | None) -> Settings:
+    """Mix inside of the backbone, or before a neck that sees positions.
 
     Args:
-        args (Namespace): Parsed options.
         seen (Probe): What is known of the classifier.
+        mix_at (str, optional): The place; None is the last one.
 
     Returns:
-        Place, optional: None for the neck.
+        tuple[dict, dict]: Settings of the model, and comments.
+
+    Raises:
+        ValueError: If there is no such place.
     """
-    if args.embed:
-        if len(seen.output) != 3:
-            sys.exit('--embed needs a backbone that returns a map, but this '
-                     f'one returns {seen.output} for an image. Leave it out: '
-                     'maps are mixed inside the backbone then.')
-        return None
-    if args.mix_at in seen.skipped:
-        sys.exit(f'--mix-at {args.mix_at}: {seen.skipped[args.mix_at]}')
-    if args.mix_at:
-        return next(p for p in seen.places if p.name == args.mix_at)
-    if seen.best is None:
-        found = [f'{p.name}: alignment changes the embedding by {p.effect:.1e}'
-                 for p in seen.places]
-        found += [f'{name}: {why}' for name, why in seen.skipped.items()]
-        sys.exit('\n  '.join([
-            'Expected a block behind which alignment changes the embedding '
-            'among the last ones, but got', *(found or ['none at all']),
-            'Name another place with --mix-at, or add a layer that sees '
-            'positions with --embed 512.']))
-    return seen.best
+    place = seen.place(mix_at)
+    if place.name is None:
+        return {}, {'model.type': 'Maps are mixed before the neck: what '
+                    'follows sees positions, so alignment matters there.'}
+    settings: dict[str, Any] = dict(mix_at=mix_at or place.name)
+    comments = {'model.mix_at': _explain(seen, place, mix_at)}
+    tokens = seen.extra_tokens(place)
+    if tokens is not None:
+        settings['num_extra_tokens'] = tokens
+        comments['model.num_extra_tokens'] = 'Class tokens.'
+    if place.channels_last:
+        settings['channels_last'] = True
+    return settings, comments
+
+
+def embedded(seen: Probe, dimensions: int) -> Settings:
+    """Mix before the paper's f.
+
+    Args:
+        seen (Probe): What is known of the classifier.
+        dimensions (int): Dimensions of the embedding.
+
+    Returns:
+        tuple[dict, dict]: Settings of the model, and comments.
+
+    Raises:
+        ValueError: If the backbone returns no map.
+    """
+    output = seen.places.output
+    if output is None or len(output) != 3:
+        raise ValueError(
+            '--embed needs a backbone that returns a map, but this one '
+            f'returns {output or "several tensors"} for an image. Leave it '
+            'out: maps are mixed inside the backbone then.')
+    channels, rows, columns = output
+    side = min(PIXELS, rows, columns)
+    pooled = f', pooled to {side}x{side} as in the paper' if (
+        side < max(rows, columns)) else ''
+    neck = dict(type='AlignMixNeck', align_size=side, embed=dict(
+        type='LinearEmbedding', in_channels=channels * side * side,
+        out_channels=dimensions))
+    return dict(neck=neck, head=dict(in_channels=dimensions)), {
+        'model.neck': f'At the end of the backbone {_describe(output)}'
+        f'{pooled}. f is a linear layer in the place of '
+        f'{seen.neck or "no neck"}: it sees positions.'}
+
+
+def _explain(seen: Probe, place: Candidate, mix_at: str | None) -> str:
+    text = f'After this block, {_describe(place.shape)}. '
+    if mix_at == 'auto':
+        text = f'Here it is {place.name}: {_describe(place.shape)}. '
+    if not place.combining:
+        return text + ('What follows averages over positions, so alignment '
+                       'changes nothing there.')
+    text += ('What follows sees positions, so alignment matters there, and '
+             'no parameter is added.')
+    last = seen.places.candidates[-1]
+    if not last.combining:
+        text += (f' At {last.name or "the neck"}, the last place, it changes '
+                 'nothing: positions are averaged.')
+    return text
+
+
+def _describe(shape: tuple[int, ...]) -> str:
+    if len(shape) == 3:
+        return f'there are maps of {shape[0]}x{shape[1]}x{shape[2]}'
+    return f'there are {shape[0]} tokens of {shape[1]}'
+
+
+def _comments(cfg: Config) -> dict[str, str]:
+    comments = {
+        'model.head': 'Labels are mixed, so they are soft.',
+        'data_preprocessor': 'One-hot labels are made with it.',
+        'train_dataloader':
+        'A last batch of one or two images has no partners.'}
+    given = cfg.model.get('train_cfg')
+    if given:
+        augments = given.get('augments') or []
+        augments = [augments] if isinstance(augments, dict) else augments
+        names = ' and '.join(name_of(augment, BATCH_AUGMENTS)
+                             for augment in augments)
+        comments['model.train_cfg'] = (
+            f'Instead of {names or "what it has"}: the input mode mixes '
+            'images.')
+    return comments
 
 
 def train_steps(path: Path) -> None:
@@ -59,24 +137,39 @@ def train_steps(path: Path) -> None:
     """
     cfg = Config.fromfile(path)
     model = build(cfg, train_cfg=cfg.model.train_cfg)
-    size, augment = image_size(cfg), methods_of(model.data_preprocessor)[0]
+    size, channels = image_size(cfg), num_channels(model.backbone)
+    augment = methods_of(model.data_preprocessor)[0]
     model.train()
     for name in AlignMix().modes:
         augment.modes, augment.probs = (name, ), [1.]
         data = dict(
-            inputs=torch.randint(0, 256, (4, 3, size, size)).byte(),
+            inputs=torch.randint(0, 256, (4, channels, size, size)).byte(),
             data_samples=[DataSample().set_gt_label(n % 2) for n in range(4)])
         losses = model(**model.data_preprocessor(data, True), mode='loss')
         loss, _ = model.parse_losses(losses)
-        gradients = torch.autograd.grad(
-            loss, list(model.backbone.parameters()), allow_unused=True)
+        gradients = torch.autograd.grad(loss, [  # some may be frozen
+            parameter for parameter in model.parameters()
+            if parameter.requires_grad], allow_unused=True)
         finite = [bool(gradient.isfinite().all()) for gradient in gradients
                   if gradient is not None]
         if not (torch.isfinite(loss) and finite and all(finite)):
             raise RuntimeError(
                 f'Expected a finite loss and finite gradients in mode {name}, '
-                f'but the loss is {float(loss):g}, and {finite.count(False)} '
-                f'of {len(finite)} gradients are not finite.')
+                f'but the loss is {float(loss.detach()):g}, and '
+                f'{finite.count(False)} of {len(finite)} gradients are not '
+                'finite.')
+
+
+@contextmanager
+def _said(what: str) -> Iterator[None]:
+    """End with a sentence: configs of others fail in any way."""
+    try:
+        yield
+    except ValueError as error:  # says what was expected
+        sys.exit(str(error))
+    except Exception as error:
+        reason = next(iter(str(error).strip().splitlines()), '')
+        sys.exit(f'{what}: {type(error).__name__}: {reason}')
 
 
 def run(args: argparse.Namespace) -> None:
@@ -87,24 +180,27 @@ def run(args: argparse.Namespace) -> None:
     """
     MMLogger.get_current_instance().setLevel('ERROR')  # of weights, by line
     console = Console()
-    with console.status('Looking at the classifier'):
+    with _said(f'{args.config} does not build'), console.status(
+            'Looking at the classifier'):
         cfg = load(args.config)
-        try:
-            seen = probe(cfg, args.mix_at)
-        except ValueError as error:
-            sys.exit(str(error))
-        place = choose(args, seen)
+        seen = probe(cfg)
+        settings, comments = (embedded(seen, args.embed) if args.embed else
+                              inside(seen, args.mix_at))
+        delta = method_delta(cfg, num_classes=seen.places.num_classes,
+                             **settings)
+        text = write(args.config, cfg, delta, {**_comments(cfg), **comments},
+                     args.out)
     before = args.out.read_text() if args.out.exists() else None
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(write(args.config, cfg, seen, place, args.embed,
-                              args.out))
-    try:
-        with console.status('Training one step of each mode'):
-            train_steps(args.out)
-    except Exception:  # nothing is left behind that does not train
-        if before is None:
-            args.out.unlink()
-        else:
-            args.out.write_text(before)
-        raise
+    args.out.write_text(text)
+    with _said(f'{args.config} does not train a step with AlignMix'):
+        try:
+            with console.status('Training one step of each mode'):
+                train_steps(args.out)
+        except Exception:  # nothing is left behind that does not train
+            if before is None:
+                args.out.unlink()
+            else:
+                args.out.write_text(before)
+            raise
     print(f'{args.out}: one step of each mode was trained.')

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config, ConfigDict
+from mmengine.hooks import CheckpointHook
 from mmengine.hub import get_config
-from mmpretrain.registry import DATASETS
+from mmpretrain.registry import DATASETS, HOOKS
 
 from ...engine.checkpoints import find_latest
 from ...engine.compat import trust_checkpoints
+from ...engine.kinds import class_of
 from ...shipped import PREFIX, config_path
 from .launcher import prepare_launcher
 
@@ -82,9 +84,12 @@ def make_safe(cfg: Config, resume: str | None = None,
             None, which starts anew.
         on_nan (str): See :class:`FiniteLossHook`. Defaults to ``'stop'``.
     """
-    hooks = cfg.setdefault('default_hooks', ConfigDict())
+    cfg.default_hooks = cfg.get('default_hooks') or {}
+    hooks = cfg.default_hooks
     hooks.setdefault('checkpoint', dict(type='CheckpointHook', interval=1))
-    if hooks.checkpoint.type == 'CheckpointHook':
+    # None, or a hook of one's own, is what the user wants
+    if isinstance(hooks.checkpoint, dict) and (
+            class_of(hooks.checkpoint, HOOKS) is CheckpointHook):
         hooks.checkpoint.type = 'alignmix_mm.ResumableCheckpointHook'
     add_hooks(cfg, ReproducibleHook={}, FiniteLossHook=dict(action=on_nan),
               MixLogHook={})
@@ -109,10 +114,11 @@ def add_hooks(cfg: Config, **added: dict) -> None:
         **added (dict): Options of the hooks, by their names.
     """
     given = cfg.get('custom_hooks') or []
-    types = {str(hook['type']).split('.')[-1] for hook in given}
+    classes = {class_of(hook, HOOKS) for hook in given}
     cfg.custom_hooks = [*given, *(
         dict(type=f'alignmix_mm.{name}', **options)
-        for name, options in added.items() if name not in types)]
+        for name, options in added.items()
+        if HOOKS.get(f'alignmix_mm.{name}') not in classes)]
 
 
 def _complete_loader(cfg: Config, name: str, args: argparse.Namespace) -> None:
@@ -141,7 +147,7 @@ def _check_data(cfg: Config, name: str) -> None:
     root = dataset.get('data_root')
     if not root or '://' in root or Path(root).exists():
         return
-    cls = DATASETS.get(dataset.type)
+    cls = class_of(dataset, DATASETS)
     downloads = cls is not None and 'download' in inspect.signature(
         cls).parameters and dataset.get('download', True)
     if not downloads:

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmengine.config import Config, ConfigDict
+from mmengine.registry import VISBACKENDS
 
+from ...engine.kinds import class_of
 from ..options import VISUALIZERS
 from .config import add_hooks
 
@@ -37,8 +39,8 @@ def add_visualizers(cfg: Config, names: Sequence[str]) -> None:
     visualizer = cfg.get('visualizer') or dict(type='UniversalVisualizer')
     backends = list(visualizer.get('vis_backends') or [
         dict(type='LocalVisBackend')])
-    types = {backend['type'] for backend in backends}
+    classes = {class_of(backend, VISBACKENDS) for backend in backends}
     backends += [known[name] for name in names
-                 if known[name]['type'] not in types]
+                 if class_of(known[name], VISBACKENDS) not in classes]
     cfg.visualizer = ConfigDict(visualizer, vis_backends=backends)
     add_hooks(cfg, MixVisualizationHook={})

@@ -9,10 +9,12 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 from mmengine.dataset import BaseDataset
-from mmpretrain.registry import DATASETS
+from mmpretrain.models import ImageClassifier
+from mmpretrain.registry import DATASETS, MODELS
 
+from ...engine.kinds import class_of
 from ...mixing import AlignMix, MixBatch, alignmix_plan
-from ...models import AlignMixClassifier
+from ...models import AlignMixClassifier, CAMClassifier
 from ...models.methods import methods_of
 from ...ops import assignment, pairwise_cost
 from ...visualization import plot_alignment, plot_transport, save
@@ -61,8 +63,9 @@ def draw_pairs(args: argparse.Namespace) -> None:
         args (Namespace): Parsed options.
     """
     cfg = load_config(args, ['test_dataloader'])
-    if cfg.model.type in ('ImageClassifier', 'CAMClassifier'):
-        cfg.model.type = 'AlignMixClassifier'  # has the same parameters
+    if class_of(cfg.model, MODELS) in (ImageClassifier, CAMClassifier):
+        # has the same parameters
+        cfg.model.type = 'alignmix_mm.AlignMixClassifier'
     model = load_model(cfg, args.checkpoint)
     if not isinstance(model, AlignMixClassifier):
         sys.exit(f'{args.config}: expected a classifier that aligns maps, but '

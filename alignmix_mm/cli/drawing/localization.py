@@ -9,9 +9,11 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset, pseudo_collate
 from mmengine.evaluator import BaseMetric
-from mmpretrain.registry import DATASETS, METRICS
+from mmpretrain.models import ImageClassifier
+from mmpretrain.registry import DATASETS, METRICS, MODELS, TRANSFORMS
 from mmpretrain.structures import DataSample
 
+from ...engine.kinds import class_of, name_of
 from ...evaluation.functional import box_iou, boxes_from_map, score_map
 from ...evaluation.metrics import Localization
 from ...evaluation.metrics.geometry import boxes_in_input
@@ -32,10 +34,11 @@ def build_dataset(cfg: Config, images: Path | None) -> BaseDataset:
     options = cfg.test_dataloader.dataset
     if images is None:
         return DATASETS.build(options)
-    if not any('Load' in str(step.type) for step in options.pipeline):
+    steps = [name_of(step, TRANSFORMS) for step in options.pipeline]
+    if not any('Load' in step for step in steps):
         sys.exit('--images needs a config whose test pipeline reads image '
                  'files, with LoadImageFromFile and a Resize; that of this '
-                 f'config is {[step.type for step in options.pipeline]}.')
+                 f'config is {steps}.')
     dataset = DATASETS.build(dict(
         type='CustomDataset', data_root=str(images), with_label=False,
         pipeline=options.pipeline, lazy_init=True))
@@ -57,7 +60,7 @@ def build_model(cfg: Config, checkpoint: str, cam: str) -> torch.nn.Module:
     Returns:
         Module: In evaluation mode.
     """
-    if cfg.model.type == 'ImageClassifier':
+    if class_of(cfg.model, MODELS) is ImageClassifier:
         cfg.model.type = 'alignmix_mm.CAMClassifier'
     cfg.model.cam = cam
     return load_model(cfg, checkpoint)
@@ -76,7 +79,7 @@ def metric_of(cfg: Config) -> BaseMetric:
     if isinstance(evaluators, dict):
         evaluators = [evaluators]
     for options in evaluators:
-        if METRICS.get(options['type']) is Localization:
+        if class_of(options, METRICS) is Localization:
             return METRICS.build(options)
     return Localization()
 

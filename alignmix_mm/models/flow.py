@@ -1,0 +1,244 @@
+"""What follows the modules of a network, by the graph of one pass.
+
+The pass computes shapes and nothing else: no values, no random numbers, no
+statistics. Autograd keeps the graph of its operations.
+"""
+import logging
+import math
+from collections.abc import Callable, Iterator, Sequence
+from graphlib import TopologicalSorter
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.autograd.graph import Node
+from torch.nn.modules.module import register_module_forward_hook
+
+from .trace import without_trace
+
+BATCH = 2
+# Operations of autograd that combine positions of a map or of tokens. What a
+# checkpointed part does is hidden: it is taken for a block, which it is.
+_COMBINE = ('Bmm', 'Baddbmm', 'ScaledDotProduct', 'Softmax', 'MaxPool',
+            'Im2Col', 'Roll', 'GridSampler', 'Upsample', 'Fft', 'Index',
+            'Gather', 'CheckpointFunction')
+_MAXIMUM = ('Amax', 'MaxBackward', 'AdaptiveMaxPool')
+# Means over positions, and the choice of one of them, such as a class token.
+_REDUCE = ('Mean', 'Sum', 'AvgPool', 'AdaptiveAvgPool', 'Select', 'Slice',
+           'Index')
+Edge = tuple[Node, int]
+
+
+class Output(NamedTuple):
+    """What a module returned in the pass.
+
+    Attributes:
+        edge (tuple[Node, int]): The operation that made it, and which of the
+            outputs of this operation it is.
+        shape (tuple[int, ...]): ``(B, C, H, W)`` or ``(B, N, C)``.
+    """
+
+    edge: Edge
+    shape: tuple[int, ...]
+
+
+class Flow:
+    """The operations from the images to the end, and where all passes.
+
+    Args:
+        ends (Sequence[Tensor]): What the network returned.
+        source (Tensor): The images.
+        outputs (dict[str, Output]): What its modules returned, in the order
+            of the pass.
+        rejected (dict[str, str]): Modules that ran and have none, and why.
+    """
+
+    def __init__(self, ends: Sequence[Tensor], source: Tensor,
+                 outputs: dict[str, Output],
+                 rejected: dict[str, str]) -> None:
+        self.ends = [tuple(end.shape) for end in ends]
+        self.outputs = outputs
+        self.rejected = rejected
+        # from the last operation to the first
+        self._nodes = _between(source, ends)
+        self._index = _bottlenecks(self._nodes, ends)
+
+    def share_after(self, output: Output) -> float | None:
+        """Share of the operations after an output, in [0, 1].
+
+        Args:
+            output (Output): Of a module.
+
+        Returns:
+            float, optional: None if something goes past it.
+        """
+        index = self._index.get(output.edge)
+        return None if index is None else index / len(self._nodes)
+
+    def combining(self, output: Output, positions: int) -> int:
+        """Count the operations after an output that combine its positions.
+
+        Args:
+            output (Output): Something that all passes.
+            positions (int): How many positions it has.
+
+        Returns:
+            int: The number. If it is 0, positions are at most averaged.
+        """
+        after = self._nodes[:self._index[output.edge]]
+        carrying, count = {output.edge[0]}, 0
+        for node in reversed(after):
+            if not any(child in carrying for child, _ in node.next_functions):
+                continue
+            combines = _combines(node, positions)
+            count += combines
+            if combines or not _reduces(node, positions):
+                carrying.add(node)
+        return count
+
+
+def follow(network: nn.Module, run: Callable[[Tensor], Any],
+           shape: Sequence[int], device: torch.device,
+           whole: nn.Module) -> Flow:
+    """Pass images without values through a network.
+
+    Args:
+        network (nn.Module): Whose modules are looked at.
+        run (Callable): Computes something with it and returns tensors.
+        shape (Sequence[int]): Of an image, ``(C, H, W)``.
+        device (torch.device): Where the network is.
+        whole (nn.Module): All that ``run`` uses, which is left as it is.
+
+    Returns:
+        Flow: Its operations.
+    """
+    names = {module: name for name, module in network.named_modules() if name}
+    calls: dict[str, list[Any]] = {}
+
+    def record(module: nn.Module, args: tuple, output: Any) -> None:
+        if module in names:
+            calls.setdefault(names[module], []).append(output)
+
+    hook = register_module_forward_hook(record)
+    loud, level = logging.getLogger(FakeTensorMode.__module__), logging.NOTSET
+    try:
+        # what fails is raised; torch would print its own trace before that
+        level, loud.level = loud.level, logging.CRITICAL
+        with (without_trace(whole), torch.enable_grad(),
+              FakeTensorMode(allow_non_fake_inputs=True)):
+            images = torch.empty((BATCH, *shape), device=device,
+                                 requires_grad=True) * 1
+            ends = [end for end in _tensors(run(images))
+                    if end.grad_fn is not None]
+    finally:
+        hook.remove()
+        loud.level = level
+    outputs, rejected = {}, {}
+    for name, returned in calls.items():
+        tensor = _only_tensor(returned[0])
+        if len(returned) > 1:
+            rejected[name] = f'it ran {len(returned)} times'
+        elif tensor is None or tensor.grad_fn is None:
+            rejected[name] = ('no map or tokens: it returned '
+                              f'{_show(returned[0])}')
+        else:
+            outputs[name] = describe(tensor)
+    return Flow(ends, images, outputs, rejected)
+
+
+def describe(tensor: Tensor) -> Output:
+    """Describe a tensor of the pass.
+
+    Args:
+        tensor (Tensor): It.
+
+    Returns:
+        Output: Where it comes from, and its shape.
+    """
+    return Output((tensor.grad_fn, tensor.output_nr), tuple(tensor.shape))
+
+
+def _between(source: Tensor, ends: Sequence[Tensor]) -> list[Node]:
+    """Operations that depend on the source, the last ones first."""
+    inputs, todo = {}, [end.grad_fn for end in ends]
+    while todo:
+        node = todo.pop()
+        if node not in inputs:
+            inputs[node] = [child for child, _ in node.next_functions
+                            if child is not None]
+            todo += inputs[node]
+    depend = {source.grad_fn: None}  # in the order of the pass
+    for node in TopologicalSorter(inputs).static_order():
+        if any(child in depend for child in inputs[node]):
+            depend[node] = None
+    return list(reversed(depend))
+
+
+def _bottlenecks(nodes: Sequence[Node],
+                 ends: Sequence[Tensor]) -> dict[Edge, int]:
+    """What everything passes, and how many operations follow it."""
+    depend = set(nodes)
+    ahead = {describe(end).edge for end in ends}
+    found = {}
+    for index, node in enumerate(nodes):
+        if len(ahead) == 1:
+            found[next(iter(ahead))] = index
+        ahead = {edge for edge in ahead if edge[0] is not node}
+        ahead |= {edge for edge in node.next_functions if edge[0] in depend}
+    return found
+
+
+def _combines(node: Node, positions: int) -> bool:
+    name = node.name()
+    if name.startswith(('Convolution', 'Mkldnn', 'Cudnn')) and hasattr(
+            node, '_saved_weight') and 'BatchNorm' not in name:
+        return math.prod(node._saved_weight.shape[2:]) > 1
+    if name.startswith('AvgPool'):
+        return (math.prod(node._saved_kernel_size) > 1
+                and not _reduces(node, positions))
+    if name.startswith(_MAXIMUM):
+        return _shrinks(node) >= positions
+    for start, saved in (('Addmm', 'mat1'), ('Mm', 'self')):
+        if name.startswith(start):
+            # a layer for each position has a row for each; one that
+            # combines them has them all in its inputs
+            rows, inputs = getattr(node, f'_saved_{saved}_sym_sizes')
+            return inputs % positions == 0 and rows != BATCH * positions
+    return name.startswith(_COMBINE) and not _reduces(node, positions)
+
+
+def _reduces(node: Node, positions: int) -> bool:
+    return node.name().startswith(_REDUCE) and _shrinks(node) >= positions
+
+
+def _shrinks(node: Node) -> float:
+    """How many times as large the first input is as the output."""
+    child, number = next(edge for edge in node.next_functions if edge[0])
+    return (math.prod(child._input_metadata[number].shape) /
+            math.prod(node._input_metadata[0].shape))
+
+
+def _only_tensor(output: Any) -> Tensor | None:
+    """What :class:`MixPlace` can mix of an output, None if nothing."""
+    tensors = list(_tensors(output))
+    first = output[0] if isinstance(output, (tuple, list)) and output else (
+        output)
+    if len(tensors) != 1 or tensors[0] is not first:
+        return None
+    return first if first.ndim in (3, 4) else None
+
+
+def _show(output: Any) -> str:
+    shapes = [str(tuple(tensor.shape)) for tensor in _tensors(output)]
+    return f'{type(output).__name__} {", ".join(shapes)}'
+
+
+def _tensors(output: Any) -> Iterator[Tensor]:
+    if isinstance(output, Tensor):
+        yield output
+    elif isinstance(output, dict):
+        yield from _tensors(list(output.values()))
+    elif isinstance(output, (tuple, list)):
+        for part in output:
+            yield from _tensors(part)
