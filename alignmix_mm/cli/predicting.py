@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from .common import tracked
 from .common.inputs import build_pipeline, file_pipeline
-from .common.trained import Trained, load_trained
+from .common.trained import load_trained
 
 #: Suffixes of what is taken from a folder.
 SUFFIXES = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif', '.tiff',
@@ -74,20 +74,21 @@ def predict(model: nn.Module, pipeline: Callable[[dict], Any],
 
 
 def best(scores: Tensor, classes: Sequence[str], top: int) -> list[dict]:
-    """The most likely classes.
+    """Find the most likely classes.
 
     Args:
         scores (Tensor): Probabilities ``(K, )``.
-        classes (Sequence[str]): Names of the classes; may be empty.
+        classes (Sequence[str]): Names of the classes; without K of them,
+            numbers are shown.
         top (int): How many.
 
     Returns:
         list[dict]: ``name``, ``label`` and ``probability``, best first.
     """
     values, labels = scores.topk(min(top, len(scores)))
-    names = dict(enumerate(classes))
-    return [dict(name=names.get(label, f'class {label}'), label=label,
-                 probability=value)
+    names = classes if len(classes) == len(scores) else [
+        f'class {label}' for label in range(len(scores))]
+    return [dict(name=names[label], label=label, probability=value)
             for value, label in zip(values.tolist(), labels.tolist())]
 
 
@@ -103,14 +104,6 @@ def block(result: dict) -> str:
     return '\n'.join([result['path'], *(
         f'  {100 * item["probability"]:5.1f} %  {item["name"]}'
         for item in result['predictions'])])
-
-
-def check_names(trained: Trained, scores: Tensor) -> None:
-    """Exit if there are more or fewer names than outputs."""
-    if trained.classes and len(trained.classes) != len(scores):
-        sys.exit(f'The network has {len(scores)} outputs, but the checkpoint '
-                 f'names {len(trained.classes)} classes: give the config that '
-                 'it was trained with, --config FILE.')
 
 
 def run(args: argparse.Namespace) -> int:
@@ -133,7 +126,6 @@ def run(args: argparse.Namespace) -> int:
             failures.append(dict(path=str(path), error=str(error)))
             print(error, file=sys.stderr)
             continue
-        check_names(trained, scores)
         results.append(dict(path=str(path), predictions=best(
             scores, trained.classes, args.top)))
         if not args.json:

@@ -1,23 +1,27 @@
 """Read the config that a checkpoint carries, without executing it.
 
 MMEngine writes configs as Python code and executes them to read them. What
-it writes are assignments of literals, so nothing has to be executed. A name in
-``type`` is imported by the registries, wherever it is from, so only
-registered classes are accepted.
+it writes are assignments of literals, so nothing has to be executed. But what
+is built of a config can execute code, too: a ``type`` is imported wherever it
+is from, and data sets unpickle files. So only registered classes are
+accepted, and no files that may hold code.
 """
 import ast
 import math
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import mmengine.registry
-import mmengine.runner  # noqa: F401  registers what is MMEngine's
+import mmengine.runner  # registers what is MMEngine's
 import mmpretrain.registry
 from mmengine.config import Config
 from mmengine.registry import Registry
 from mmengine.utils import get_object_from_string
 
 _NAMES = {'inf': math.inf, 'nan': math.nan}
+# what MMEngine or a data set unpickles, or fetches to do so
+_CAN_EXECUTE = re.compile(r'://|\.(pkl|pickle|ya?ml|pt|pth|bin|npy)$', re.I)
 # full paths of classes are looked up in these, nowhere else
 _PACKAGES = ('alignmix_mm', 'mmpretrain', 'mmcv', 'mmengine', 'torch',
              'torchvision')
@@ -44,30 +48,38 @@ def parse_config(text: str) -> Config:
         raise ValueError(f'This is no config of literals: {error}') from error
 
 
-def check_types(part: dict | list) -> None:
-    """Refuse a part of a config that names classes not registered here.
+def check_stored(part: dict | list) -> None:
+    """Refuse a part of a config if what is built of it could execute code.
 
     Args:
         part (dict | list): What will be built.
 
     Raises:
         ValueError: If a ``type`` in it is not registered by MMEngine, MMCV,
-            MMPretrain or this package.
+            MMPretrain or this package, or a file is on the network or of a
+            kind that can hold code.
     """
     by_name = registered_classes()
-    classes = {id(cls) for cls in by_name.values()}
-    for name in _types(part):
-        if '.' not in name:
-            known = name in by_name
-        elif name.split('.')[0] in _PACKAGES:
-            found = get_object_from_string(name)
-            # None: `mmpretrain.ResNet`, a name with its scope
-            known = (id(found) in classes if found is not None else
-                     name.split('.')[-1] in by_name)
-        else:
-            known = False
-        if not known:
-            raise ValueError(f'{name} is not registered here.')
+    for key, value in _entries(part):
+        if key == 'type' and not _is_registered(value, by_name):
+            raise ValueError(f'{value} is not registered here.')
+        if key == '_scope_' and value not in _PACKAGES:
+            raise ValueError(f'{value} is no scope of the stack.')
+        if key == 'trust_remote_code' or isinstance(
+                value, str) and _CAN_EXECUTE.search(value):
+            raise ValueError(f'{key}={value!r} can execute code.')
+
+
+def _is_registered(name: Any, by_name: dict[str, Any]) -> bool:
+    if not isinstance(name, str):
+        return False
+    if '.' not in name:
+        return name in by_name
+    root, *_, last = name.split('.')
+    found = get_object_from_string(name) if root in _PACKAGES else None
+    if found is None:  # `mmpretrain.ResNet` is a name with its scope
+        return root in _PACKAGES and last in by_name
+    return any(found is known for known in by_name.values())
 
 
 def registered_classes() -> dict[str, Any]:
@@ -87,14 +99,16 @@ def registered_classes() -> dict[str, Any]:
     return found
 
 
-def _types(value: Any) -> Iterator[str]:
+def _entries(value: Any, key: Any = None) -> Iterator[tuple[Any, Any]]:
+    """All entries that hold no others, with the keys that they are under."""
     if isinstance(value, dict):
-        if isinstance(value.get('type'), str):
-            yield value['type']
-        value = list(value.values())
-    if isinstance(value, (list, tuple)):
+        for name, item in value.items():
+            yield from _entries(item, name)
+    elif isinstance(value, (list, tuple, set)):
         for item in value:
-            yield from _types(item)
+            yield from _entries(item, key)
+    else:
+        yield key, value
 
 
 def _assignment(node: ast.stmt) -> tuple[str, Any]:

@@ -14,9 +14,11 @@ from mmpretrain.registry import DATASETS, MODELS
 from torch import Tensor, nn
 
 from ...engine.compat import trust_checkpoints
-from ...engine.stored_config import check_types, parse_config
+from ...engine.stored_config import check_stored, parse_config
 from ...engine.weights import load_weights, state_dict_of
 from .config import read_config
+
+_PARTS = ('backbone', 'neck', 'head')
 
 
 class Stored(NamedTuple):
@@ -100,7 +102,7 @@ def check_part(part: dict | list, stored: Stored) -> None:
         stored (Stored): The checkpoint that it is from.
     """
     try:
-        check_types(part)
+        check_stored(part)
     except ValueError as error:
         sys.exit(_refusal(stored, error))
 
@@ -150,7 +152,7 @@ def for_inference(config: Config) -> dict:
     model['data_preprocessor'] = (
         model.get('data_preprocessor')
         or copy.deepcopy(config.to_dict().get('data_preprocessor')))
-    for name in ('train_cfg', 'pretrained', 'cam', 'init_cfg'):
+    for name in ('train_cfg', 'cam'):
         if model.get(name) is not None:
             model[name] = None
     without_downloads(model)
@@ -163,12 +165,15 @@ def without_downloads(model: dict) -> None:
     Args:
         model (dict): Settings of a network, changed in place.
     """
-    backbone = model.get('backbone') or {}
-    if backbone.get('pretrained'):
-        backbone['pretrained'] = False if isinstance(
-            backbone['pretrained'], bool) else None
-    if backbone.get('checkpoint_path'):
-        backbone['checkpoint_path'] = ''
+    for part in (model, *(model.get(name) for name in _PARTS)):
+        if not isinstance(part, dict):
+            continue
+        if part.get('init_cfg') is not None:
+            part['init_cfg'] = None
+        if part.get('pretrained'):  # timm's is True, MMPretrain's a path
+            part['pretrained'] = False if part['pretrained'] is True else None
+        if part.get('checkpoint_path'):
+            part['checkpoint_path'] = ''
 
 
 def class_names(meta: dict, config: Config) -> list[str]:

@@ -15,9 +15,9 @@ from ..common.trained import (
 )
 
 # what a test needs of a stored config; hooks and loggers are left out
-_KEPT = ('default_scope', 'model', 'data_preprocessor', 'test_dataloader',
-         'test_evaluator', 'test_cfg', 'val_dataloader', 'val_evaluator',
-         'val_cfg', 'tta_model', 'tta_pipeline', 'randomness', 'env_cfg')
+_KEPT = ('model', 'data_preprocessor', 'test_dataloader', 'test_evaluator',
+         'test_cfg', 'val_dataloader', 'val_evaluator', 'val_cfg', 'tta_model',
+         'tta_pipeline', 'randomness', 'env_cfg')
 _PARTS = ('dataloader', 'evaluator', 'cfg')
 
 
@@ -97,10 +97,11 @@ def _stored_config(args: argparse.Namespace) -> Config:
     stored = read_checkpoint(args)
     full = config_of(stored)
     part = {name: full[name] for name in _KEPT if full.get(name) is not None}
-    cfg = Config(dict(part, default_hooks=dict(
+    cfg = Config(dict(part, default_scope='mmpretrain', default_hooks=dict(
         visualization=dict(type='VisualizationHook'))))
     if cfg.get('model'):
         cfg.model.train_cfg = None  # methods of mixing may need files
+        without_downloads(cfg.model)
     check_part(cfg.to_dict(), stored)
     # only looked at, for the size of its images
     cfg.train_dataloader = full.get('train_dataloader')
