@@ -18,12 +18,15 @@ from ..options import require_checkpoint
 from .launcher import prepare_launcher
 
 
-def load_config(args: argparse.Namespace, loaders: Sequence[str]) -> Config:
+def load_config(args: argparse.Namespace, loaders: Sequence[str],
+                cfg: Config | None = None) -> Config:
     """Read the config and apply the options that training and testing share.
 
     Args:
         args (Namespace): Parsed options.
         loaders (Sequence[str]): The data loaders that will be used.
+        cfg (Config, optional): The config. Defaults to None: the one that
+            ``args.config`` names.
 
     Returns:
         Config: The config, with loaders that work on this machine.
@@ -31,7 +34,8 @@ def load_config(args: argparse.Namespace, loaders: Sequence[str]) -> Config:
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     if args.trust_checkpoint:
         trust_checkpoints()
-    cfg = read_config(args.config)
+    if cfg is None:
+        cfg = read_config(args.config)
     if args.cfg_options is not None:
         cfg.merge_from_dict(args.cfg_options)
     if args.work_dir is not None:

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 from mmengine.config import Config
@@ -18,17 +19,28 @@ from ..options import require_checkpoint
 _NOISE = ('"FileClient" will be deprecated', '"HardDiskBackend" is the alias')
 
 
-def build_runner(cfg: Config) -> Runner:
+class ResultsRunner(Runner):
+    """A runner of tests, in the folder of a run whose config stays there."""
+
+    def dump_config(self) -> None:
+        """Write the config of the test beside its results."""
+        Path(self.log_dir).mkdir(parents=True, exist_ok=True)
+        self.cfg.dump(str(Path(self.log_dir) / 'config.py'))
+
+
+def build_runner(cfg: Config, kind: type[Runner] = Runner) -> Runner:
     """Build the runner that the config asks for.
 
     Args:
         cfg (Config): Complete config.
+        kind (type[Runner]): What to build where the config does not say.
+            Defaults to MMEngine's ``Runner``.
 
     Returns:
-        Runner: MMEngine's ``Runner``, or the one of ``runner_type``.
+        Runner: The runner, or the one of ``runner_type``.
     """
     runner = (RUNNERS.build(cfg) if 'runner_type' in cfg else
-              Runner.from_cfg(cfg))
+              kind.from_cfg(cfg))
     runner.logger.addFilter(_is_no_noise)
     return runner
 
