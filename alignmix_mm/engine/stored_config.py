@@ -42,10 +42,14 @@ def parse_config(text: str) -> Config:
     """
     try:
         statements = ast.parse(text).body
-        return Config(dict(_assignment(node) for node in statements))
+        found = Config(dict(_assignment(node) for node in statements))
     except (SyntaxError, RecursionError, MemoryError, TypeError,
             KeyError) as error:
         raise ValueError(f'This is no config of literals: {error}') from error
+    if '_base_' in found:
+        raise ValueError('It inherits from other files (_base_), which are '
+                         'not read.')
+    return found
 
 
 def check_stored(part: dict | list) -> None:
