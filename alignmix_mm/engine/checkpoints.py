@@ -159,9 +159,8 @@ def _read(path: Path, name: str, remedy: Callable[[Path], str],
         raise RefusedError(
             f'Refused to load {name}: it holds more than tensors and what '
             'MMEngine stores beside them, and loading that could execute '
-            'code. If you trust its author: --trust-checkpoint of `alignmix '
-            'train` and `alignmix test`, or re-save its `state_dict` alone. '
-            f'The reason: {error}') from error
+            'code. If you trust its author: --trust-checkpoint, or re-save '
+            f'its `state_dict` alone. The reason: {error}') from error
     except CheckpointError as error:
         raise CheckpointError(
             f'{name} is no complete checkpoint: {error} '
