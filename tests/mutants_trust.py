@@ -25,13 +25,14 @@ FAULTS = {
          'has_checksums or _asks_for_code(reason)', 'True'),
         ('code in an old format is damage',
          'has_checksums or _asks_for_code(reason)', 'has_checksums'),
+        ('files that are right are called damaged',
+         'return CheckpointError(reason)', 'return DamagedError(reason)'),
         ('advice of torch is shown', "ADVICE.sub('', ", '(lambda x: x)('),
     ),
     ('engine/checkpoints.py', READING): (
         ('a damaged download is to be resumed from another network',
          'return _read(path, url, _download_again, map_location, trust)',
          'return _read(path, url, _newest_beside, map_location, trust)'),
-        ('a file is its own remedy', ', besides=path', ''),
         ('downloads are never trusted',
          '_download_again, map_location, trust)',
          '_download_again, map_location, False)'),
@@ -44,6 +45,7 @@ FAULTS = {
          ''),
     ),
     ('engine/finding.py', FINDING): (
+        ('a file is its own remedy', 'path != besides and ', ''),
         ('names decide which file is the newest',
          'return named, ', "return path.name, "),
         ('times decide which file is the newest',

@@ -14,7 +14,13 @@ import torch
 from mmengine.logging import print_log
 
 from .finding import find_latest, is_complete, newest_complete
-from .reading import CheckpointError, MissingError, RefusedError, read
+from .reading import (
+    CheckpointError,
+    DamagedError,
+    MissingError,
+    RefusedError,
+    read,
+)
 
 __all__ = ['CheckpointError', 'PART', 'find_latest', 'is_complete',
            'load_checkpoint', 'load_trusted', 'load_url', 'newest_complete',
@@ -161,10 +167,13 @@ def _read(path: Path, name: str, remedy: Callable[[Path], str],
             'MMEngine stores beside them, and loading that could execute '
             'code. If you trust its author: --trust-checkpoint, or re-save '
             f'its `state_dict` alone. The reason: {error}') from error
-    except CheckpointError as error:
-        raise CheckpointError(
+    except DamagedError as error:
+        raise DamagedError(
             f'{name} is no complete checkpoint: {error} '
             f'({path.stat().st_size} bytes). {remedy(path)}') from error
+    except CheckpointError as error:
+        raise CheckpointError(f'{name} cannot be loaded here: {error}'
+                              ) from error
     return checkpoint if trust else _without_code(checkpoint, name)
 
 

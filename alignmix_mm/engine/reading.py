@@ -33,6 +33,10 @@ class MissingError(CheckpointError, FileNotFoundError):
     """A file that is not there."""
 
 
+class DamagedError(CheckpointError):
+    """A file that is damaged, or not a checkpoint."""
+
+
 class RefusedError(CheckpointError):
     """A file that asks for code to be executed."""
 
@@ -76,11 +80,12 @@ def read(path: Path, map_location: str | Callable | None = None, *,
 
     Raises:
         RefusedError: If it asks for code, and is not trusted.
-        CheckpointError: If it is damaged, or not a checkpoint.
+        DamagedError: If it is damaged, or not a checkpoint.
+        CheckpointError: If it is whole, and cannot be loaded here.
     """
     problem = find_problem(path)
     if problem is not None:
-        raise CheckpointError(problem)
+        raise DamagedError(problem)
     try:
         return load(path, map_location=map_location, weights_only=not trust)
     except torch.OutOfMemoryError:
@@ -144,8 +149,8 @@ def _explain(error: Exception, has_checksums: bool,
             has_checksums or _asks_for_code(reason)):
         return RefusedError(reason)
     if has_checksums and TORCHS_READER not in str(error):
-        return CheckpointError(f'it cannot be loaded ({reason})')
-    return CheckpointError(_damaged(reason))
+        return CheckpointError(reason)
+    return DamagedError(_damaged(reason))
 
 
 def _asks_for_code(reason: str) -> bool:

@@ -36,6 +36,11 @@ def test_what_is_in_the_files_decides(run):
     assert newest_complete(run) == run / 'epoch_2.pth'
 
 
+def test_a_file_is_not_its_own_remedy(run):
+    last = run / 'epoch_10.pth'
+    assert newest_complete(run, besides=last) == run / 'epoch_2.pth'
+
+
 def test_files_of_iterations_and_names_of_ones_own(tmp_path):
     for step in 3, 20:
         write(tmp_path / f'iter_{step}.pth', step)

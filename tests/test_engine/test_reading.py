@@ -195,5 +195,18 @@ def test_trusted_files_of_missing_packages(tmp_path):
     with zipfile.ZipFile(path, 'w') as target:
         for name, data in parts.items():
             target.writestr(name, data.replace(b'tarfile', b'notthere'))
-    message = message_of(path, trust=True)
-    assert "it cannot be loaded (ModuleNotFoundError: No module" in message
+    assert message_of(path, trust=True) == (
+        f"{path} cannot be loaded here: ModuleNotFoundError: No module named "
+        "'notthere'")
+
+
+def test_devices_that_are_missing(files):
+    """The file is right, and so would any other be wrong."""
+    def refuse(*_):
+        raise RuntimeError('There is no such device.\nUse another one.')
+
+    with pytest.raises(CheckpointError) as error:
+        checkpoints.load_checkpoint(str(files[0]), refuse)
+    assert str(error.value) == (
+        f'{files[0]} cannot be loaded here: RuntimeError: There is no such '
+        'device. Use another one.')
