@@ -1,6 +1,7 @@
 """Options that commands share."""
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -94,6 +95,17 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--local_rank', '--local-rank', type=int, default=0,
         help=argparse.SUPPRESS)
+
+
+def require_checkpoint(name: str) -> None:
+    """End the command at once if there is no file to load.
+
+    Args:
+        name (str): Path or URL. What it leads to is looked at when it is
+            loaded.
+    """
+    if '://' not in name and not os.path.lexists(name):
+        sys.exit(f'There is no checkpoint {name}.')
 
 
 def add_pair_options(parser: argparse.ArgumentParser) -> None:

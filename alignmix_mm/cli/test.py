@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..engine import compat
 from ..evaluation.protocols import ATTACKS
-from .options import add_common_options, make_parser
+from .options import add_common_options, make_parser, require_checkpoint
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -89,13 +89,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     """
     args = parse_args(argv)
     compat.enable()
-    if '://' not in args.checkpoint and not Path(args.checkpoint).is_file():
-        sys.exit(f'There is no checkpoint {args.checkpoint}.')
+    require_checkpoint(args.checkpoint)
     import mmengine
     from mmengine.dist import is_main_process
     from mmengine.evaluator import DumpResults
 
-    from .common import build_runner, leave, load_config
+    from .common import (
+        bad_checkpoints_end,
+        build_runner,
+        leave,
+        load_config,
+    )
     cfg = load_config(args, ['test_dataloader'])
     cfg.load_from = args.checkpoint
     if args.amp:
@@ -109,7 +113,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     runner = build_runner(cfg)
     if args.out and args.out_item != 'metrics':
         runner.test_evaluator.metrics.append(DumpResults(args.out))
-    metrics = runner.test()
+    with bad_checkpoints_end():
+        metrics = runner.test()
     if is_main_process():
         mmengine.dump(metrics, str(Path(runner.log_dir) / 'metrics.json'))
     if args.out and args.out_item == 'metrics':

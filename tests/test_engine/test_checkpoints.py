@@ -209,14 +209,79 @@ def server(tmp_path):
 
     httpd = http.server.ThreadingHTTPServer(
         ('127.0.0.1', 0), partial(Quiet, directory=str(tmp_path)))
-    threading.Thread(target=httpd.serve_forever, daemon=True).start()
+    threading.Thread(target=httpd.serve_forever, daemon=True,
+                     kwargs=dict(poll_interval=.01)).start()
     yield f'http://127.0.0.1:{httpd.server_port}'
     httpd.shutdown()
 
 
-def test_downloads_execute_nothing(tmp_path, server, monkeypatch):
+@pytest.fixture
+def downloads(tmp_path, monkeypatch):
+    """Where downloads go."""
     compat.enable()
     monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'cache'))
+    return tmp_path / 'cache' / 'hub' / 'checkpoints'
+
+
+@pytest.mark.parametrize('how', ['cut', 'empty', 'zeros', 'bit'])
+def test_damaged_downloads_are_refused(tmp_path, server, downloads, how):
+    path = damage(save(tmp_path / 'net.pth'), how)
+    with pytest.raises(checkpoints.CheckpointError) as error:
+        CheckpointLoader.load_checkpoint(f'{server}/net.pth', 'cpu')
+    message = str(error.value)
+    assert message.startswith(f'{server}/net.pth is no complete checkpoint')
+    copy, = downloads.iterdir()
+    assert f'Remove its copy, {copy}, to' in message
+    assert '--resume' not in message and '--trust' not in message
+    copy.unlink()  # and a good one is loaded
+    save(path)
+    assert CheckpointLoader.load_checkpoint(f'{server}/net.pth', 'cpu')
+
+
+def test_a_page_instead_of_a_download(tmp_path, server, downloads):
+    (tmp_path / 'net.pth').write_text('<html>Please log in</html>')
+    with pytest.raises(checkpoints.CheckpointError, match='a web page'):
+        CheckpointLoader.load_checkpoint(f'{server}/net.pth', 'cpu')
+
+
+def test_downloads_that_fail_are_named(server, downloads):
+    for url in f'{server}/none.pth', 'http://127.0.0.1:9/none.pth':
+        with pytest.raises(checkpoints.CheckpointError,
+                           match=f'{url} could not be downloaded to'):
+            CheckpointLoader.load_checkpoint(url, 'cpu')
+    assert not list(downloads.iterdir())
+
+
+def test_hashes_of_downloads_are_checked(tmp_path, server, downloads):
+    save(tmp_path / 'net-0123abcd.pth')
+    with pytest.raises(checkpoints.CheckpointError, match='invalid hash'):
+        checkpoints.load_url(f'{server}/net-0123abcd.pth', check_hash=True)
+    assert checkpoints.load_url(f'{server}/net-0123abcd.pth',
+                                file_name='other.pth')
+    assert os.listdir(downloads) == ['other.pth']
+
+
+@pytest.fixture
+def trusted():
+    compat.enable()
+    compat.trust_checkpoints()
+    yield
+    compat.enable.cache_clear()
+    compat.enable()
+
+
+def test_downloads_can_be_trusted(tmp_path, server, downloads, trusted):
+    target = tmp_path / 'executed'
+    save(tmp_path / 'evil.pth', extra=Evil(str(target)))
+    compat.enable()  # as hooks do, which are built later
+    CheckpointLoader.load_checkpoint(f'{server}/evil.pth', 'cpu')
+    assert target.exists()
+    damage(save(tmp_path / 'net.pth'), 'bit')  # trust is not blindness
+    with pytest.raises(checkpoints.CheckpointError, match='checksum'):
+        CheckpointLoader.load_checkpoint(f'{server}/net.pth', 'cpu')
+
+
+def test_downloads_execute_nothing(tmp_path, server, downloads):
     target = tmp_path / 'executed'
     save(tmp_path / 'evil.pth', extra=Evil(str(target)))
     url = f'{server}/evil.pth'

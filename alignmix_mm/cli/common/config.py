@@ -14,6 +14,7 @@ from mmpretrain.registry import DATASETS
 from ...engine.checkpoints import find_latest
 from ...engine.compat import trust_checkpoints
 from ...shipped import PREFIX, config_path
+from ..options import require_checkpoint
 from .launcher import prepare_launcher
 
 
@@ -88,11 +89,14 @@ def make_safe(cfg: Config, resume: str | None = None,
         hooks.checkpoint.type = 'alignmix_mm.ResumableCheckpointHook'
     add_hooks(cfg, ReproducibleHook={}, FiniteLossHook=dict(action=on_nan),
               MixLogHook={})
+    if resume is None and cfg.get('resume') and not cfg.get('load_from'):
+        resume = 'auto'  # MMEngine would look for the file without checks
     if resume is None:
         return
-    latest = find_latest(cfg.work_dir) if resume == 'auto' else resume
-    if resume != 'auto' and '://' not in resume and not Path(resume).is_file():
-        sys.exit(f'There is no checkpoint {resume}.')
+    if resume == 'auto':
+        latest = find_latest(cfg.work_dir)
+    else:
+        require_checkpoint(latest := resume)
     if latest is None:  # weights to start from stay what the config says
         print(f'There is no checkpoint in {cfg.work_dir} yet: training starts '
               'from the beginning.')

@@ -2,13 +2,17 @@
 import logging
 import os
 import sys
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from mmpretrain.apis import get_model
+
+from ...engine.checkpoints import CheckpointError
+from ..options import require_checkpoint
 
 # MMEngine warns of its own calls, which a user cannot do anything about.
 _NOISE = ('"FileClient" will be deprecated', '"HardDiskBackend" is the alias')
@@ -39,10 +43,23 @@ def load_model(cfg: Config, checkpoint: str) -> torch.nn.Module:
     Returns:
         Module: In evaluation mode, on the GPU if there is one.
     """
-    if not Path(checkpoint).is_file():
-        sys.exit(f'There is no checkpoint {checkpoint}.')
+    require_checkpoint(checkpoint)
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
-    return get_model(cfg, checkpoint, device=device).eval()
+    with bad_checkpoints_end():
+        return get_model(cfg, checkpoint, device=device).eval()
+
+
+@contextmanager
+def bad_checkpoints_end() -> Iterator[None]:
+    """End the command with what is wrong with a checkpoint, in a line.
+
+    Yields:
+        None: Once.
+    """
+    try:
+        yield
+    except CheckpointError as error:
+        sys.exit(str(error))
 
 
 def leave() -> None:
