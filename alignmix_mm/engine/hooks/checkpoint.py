@@ -1,7 +1,6 @@
 """Checkpoints of which one is always there."""
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
@@ -9,7 +8,7 @@ from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
 from .. import compat
-from ..checkpoints import PART
+from ..writing import remove_unfinished
 
 
 class _RemovesLater:
@@ -53,10 +52,8 @@ class ResumableCheckpointHook(CheckpointHook):
             runner (Runner): The runner.
         """
         super().before_train(runner)
-        folder = Path(self.out_dir)
-        if is_main_process() and folder.is_dir():
-            for part in folder.glob(f'*.pth{PART}'):
-                part.unlink()
+        if is_main_process():
+            remove_unfinished(self.out_dir, '*.pth')
 
     @contextmanager
     def _removing_last(self) -> Iterator[None]:
