@@ -5,11 +5,11 @@ import torch
 from mmengine.dist import get_rank, get_world_size
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmpretrain.registry import HOOKS
 
 from ...mixing import MixMethod
+from ..run_state import require_resumable, unwrap
 from ..seeding import (
     OwnNumbers,
     PlacedBatches,
@@ -40,6 +40,8 @@ class ReproducibleHook(Hook):
     On a GPU, add ``randomness=dict(deterministic=True)`` for the same bits;
     without, kernels sum in any order.
     """
+
+    priority = 'VERY_HIGH'
 
     def __init__(self) -> None:
         self._place: dict | None = None  # of the checkpoint
@@ -73,23 +75,6 @@ class ReproducibleHook(Hook):
             _start_again(loop)
         self._go_on(runner, batches if by_epoch else None)
 
-    def before_train_epoch(self, runner: Runner) -> None:
-        """Let each rank draw for itself.
-
-        Args:
-            runner (Runner): The runner.
-        """
-        if get_world_size() == 1:
-            return
-        model = runner.model
-        model = model.module if is_model_wrapper(model) else model
-        # every epoch, as hooks of users exchange augmentations
-        drawer = getattr(model.data_preprocessor, 'batch_augments', None)
-        augments = getattr(drawer, 'augments', [])
-        for number, augment in enumerate(augments):
-            if not isinstance(augment, (MixMethod, OwnNumbers, type(None))):
-                augments[number] = OwnNumbers(augment)
-
     def before_train_iter(self, runner: Runner, batch_idx: int,
                           data_batch: dict | None = None) -> None:
         """Seed what the model and batch augmentations draw.
@@ -102,6 +87,8 @@ class ReproducibleHook(Hook):
         # numpy chooses one of several batch augmentations: on all ranks alike
         seed_numbers(self._seed, runner.iter)
         torch.manual_seed(torch_seed(self._seed, get_rank(), runner.iter))
+        if get_world_size() > 1:
+            _draw_for_the_rank(runner)
 
     def after_train_iter(self, runner: Runner, batch_idx: int,
                          data_batch: dict | None = None,
@@ -141,8 +128,12 @@ class ReproducibleHook(Hook):
         Args:
             runner (Runner): The runner.
             checkpoint (dict): What was read.
+
+        Raises:
+            CheckpointError: If the run cannot go on from it.
         """
         if runner._resume:
+            require_resumable(runner, checkpoint)
             self._place = checkpoint.get(PLACE)
 
     def _where(self, runner: Runner) -> dict[str, int]:
@@ -165,6 +156,16 @@ class ReproducibleHook(Hook):
                       logger='current', level=logging.WARNING)
         elif batches is not None:
             batches.skip = self._done = place['done']
+
+
+def _draw_for_the_rank(runner: Runner) -> None:
+    """Let stock augmentations draw their own; hooks may exchange them."""
+    preprocessor = unwrap(runner.model).data_preprocessor
+    drawer = getattr(preprocessor, 'batch_augments', None)
+    augments = getattr(drawer, 'augments', [])
+    for number, augment in enumerate(augments):
+        if not isinstance(augment, (MixMethod, OwnNumbers, type(None))):
+            augments[number] = OwnNumbers(augment)
 
 
 def _passes(loop) -> int:
