@@ -3,16 +3,15 @@
 MMEngine <= 0.10.7 writes over the file that it replaces, and loads whatever a
 pickle says; :func:`compat.enable` puts these functions in their place.
 """
-import errno
 import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import urlparse
 
 import torch
 from mmengine.logging import print_log
 
+from .downloads import cached_file
 from .finding import find_latest, is_complete, newest_complete
 from .reading import (
     CheckpointError,
@@ -21,49 +20,11 @@ from .reading import (
     RefusedError,
     read,
 )
+from .writing import PART, remove_unfinished, write_whole
 
 __all__ = ['CheckpointError', 'PART', 'find_latest', 'is_complete',
            'load_checkpoint', 'load_trusted', 'load_url', 'newest_complete',
-           'write_whole']
-
-PART = '.part'  # suffix of a file that is being written
-
-
-def write_whole(data: bytes, filename: str | Path) -> None:
-    """Write a file so that it is there as a whole or not at all.
-
-    The bytes go to a file beside it, which then takes its name. A process
-    that is killed leaves the old file, and a ``*.part``.
-
-    Args:
-        data (bytes): What to write.
-        filename (str | Path): Where.
-
-    Raises:
-        OSError: If there is no space left, or no permission. The old file
-            stays.
-    """
-    path = Path(filename)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + PART)
-    try:
-        with open(part, 'wb') as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise OSError(
-                error.errno,
-                f'{os.strerror(error.errno)}: {path} of '
-                f'{len(data) / 2**20:.1f} MiB could not be written. Older '
-                'checkpoints are complete: make space, and go on with '
-                '--resume. default_hooks.checkpoint.max_keep_ckpts keeps '
-                'fewer of them.') from error
-        raise
-
+           'remove_unfinished', 'write_whole']
 
 def load_checkpoint(filename: str,
                     map_location: str | Callable | None = None,
@@ -131,7 +92,7 @@ def load_url(url: str,
         check_hash (bool): See ``torch.hub.load_state_dict_from_url``.
             Defaults to False.
         file_name (str, optional): Its name in that folder. Defaults to None,
-            the one of the URL.
+            see :func:`alignmix_mm.engine.downloads.cached_file`.
         trust (bool): See :func:`load_checkpoint`. Defaults to False.
 
     Returns:
@@ -141,8 +102,8 @@ def load_url(url: str,
         CheckpointError: If it cannot be downloaded, or as
             :func:`load_checkpoint`.
     """
-    path = Path(model_dir or Path(torch.hub.get_dir(), 'checkpoints'),
-                file_name or os.path.basename(urlparse(url).path))
+    folder = Path(model_dir or Path(torch.hub.get_dir(), 'checkpoints'))
+    path = folder / file_name if file_name else cached_file(url, folder)
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         named = torch.hub.HASH_REGEX.search(path.name) if check_hash else None
