@@ -19,7 +19,7 @@ _EXPORTS = _lazy.exports(
     engine__hooks=('FiniteLossHook', 'MixLogHook', 'MixSchedule',
                    'MixVisualizationHook', 'NumClassCheckHook',
                    'ProgressHook', 'ReproducibleHook',
-                   'ResumableCheckpointHook'),
+                   'ResumableCheckpointHook', 'WeightsCheckHook'),
     engine__loops=('AdversarialTestLoop', ),
     engine__schedulers=('PiecewiseLinearLR', ),
     evaluation__metrics=('CalibrationError', 'Localization', 'OODDetection'),

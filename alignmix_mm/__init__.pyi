@@ -17,6 +17,7 @@ from .engine.hooks import (
     ProgressHook,
     ReproducibleHook,
     ResumableCheckpointHook,
+    WeightsCheckHook,
 )
 from .engine.loops import (
     AdversarialTestLoop,
@@ -73,6 +74,7 @@ __all__ = [
     'PreActResNet_CIFAR', 'ProgressHook', 'PuzzleMix', 'ReproducibleHook',
     'ResidualDecoder', 'ResumableCheckpointHook', 'SaliencyMix',
     'SoftmaxBCELoss', 'StyleCutMix', 'StyleMix', 'TinyImageNet', 'VGGACoL',
-    'VGGGAP', 'WSOLMetadata', 'WideResNet_CIFAR', '__version__',
+    'VGGGAP', 'WSOLMetadata', 'WeightsCheckHook', 'WideResNet_CIFAR',
+    '__version__',
     'config_path'
 ]

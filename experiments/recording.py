@@ -12,6 +12,7 @@ from mmengine.runner import Runner
 from torch import Tensor
 
 from alignmix_mm import AlignMixClassifier, MixBatch
+from alignmix_mm.engine.writing import write_whole
 from alignmix_mm.mixing import Pairs, alignmix_plan
 from alignmix_mm.models.methods import methods_of
 
@@ -91,9 +92,7 @@ class Listener(Hook):
     def write(runner: Runner, name: str, values: dict) -> None:
         """Write a file of the run's folder, whole or not at all."""
         path = Path(runner.work_dir) / name
-        part = path.with_suffix('.part')
-        part.write_text(json.dumps(values, indent=1))
-        part.replace(path)
+        write_whole(json.dumps(values, indent=1).encode(), path)
 
 
 @HOOKS.register_module()

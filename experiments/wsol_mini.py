@@ -30,6 +30,7 @@ from torch import Tensor, nn
 from wsol_methods import METHODS, NETWORK, ROOT, make_config
 
 from alignmix_mm.cli.localizing import centre_map
+from alignmix_mm.engine.writing import write_whole
 from alignmix_mm.evaluation.functional import (
     LocalizedImage,
     localization_metrics,
@@ -172,9 +173,7 @@ def table(summary: dict) -> str:
 
 
 def _write(path: Path, record: dict) -> None:
-    part = path.with_suffix('.part')
-    part.write_text(json.dumps(record, indent=1) + '\n')
-    part.replace(path)
+    write_whole((json.dumps(record, indent=1) + '\n').encode(), path)
 
 
 def parse_args() -> argparse.Namespace:

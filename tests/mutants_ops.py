@@ -109,6 +109,14 @@ FAULTS = {
          'return (cost.float() / -eps).clamp_(-SCORE_LIMIT, SCORE_LIMIT)',
          'return cost.float() / -eps'),
     ),
+    ('_reference.py', 'test_ops/test_bad_pairs.py'): (
+        ('a pair that is NaN prevents the early stop',
+         'change.where(settles, 0).sum() / settles.sum()', 'change.mean()'),
+        ('a pair that is bad counts as one that has settled',
+         '/ settles.sum()', '/ len(settles)'),
+        ('an infinite cost does not make a pair bad',
+         '(scores.abs() < SCORE_LIMIT)', '(~scores.isnan())'),
+    ),
     ('cost.py', 'test_ops/test_cost.py test_ops/test_parity.py '
      'test_ops/test_ops_properties.py'): (
         ('squares of features overflow',

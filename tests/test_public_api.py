@@ -36,7 +36,8 @@ def test_exports():
         'PreActResNet_CIFAR', 'ProgressHook', 'PuzzleMix', 'ReproducibleHook',
         'ResidualDecoder', 'ResumableCheckpointHook', 'SaliencyMix',
         'SoftmaxBCELoss', 'StyleCutMix', 'StyleMix', 'TinyImageNet', 'VGGACoL',
-        'VGGGAP', 'WSOLMetadata', 'WideResNet_CIFAR', '__version__',
+        'VGGGAP', 'WSOLMetadata', 'WeightsCheckHook', 'WideResNet_CIFAR',
+        '__version__',
         'config_path']
     assert set(functional.__all__) >= {
         'bin_statistics', 'expected_calibration_error',
@@ -62,7 +63,8 @@ def test_exports():
     (MODELS, 'PreActResNet_CIFAR'), (MODELS, 'VGGGAP'),
     (MODELS, 'WideResNet_CIFAR'), (MODELS, 'ConvEmbedding'),
     (MODELS, 'GaussianEmbedding'), (HOOKS, 'ReproducibleHook'),
-    (HOOKS, 'ResumableCheckpointHook'), (HOOKS, 'FiniteLossHook'),
+    (HOOKS, 'ResumableCheckpointHook'), (HOOKS, 'WeightsCheckHook'),
+    (HOOKS, 'FiniteLossHook'),
     (HOOKS, 'NumClassCheckHook'),
     (HOOKS, 'MixLogHook'), (HOOKS, 'MixSchedule'), (HOOKS, 'ProgressHook'),
     (HOOKS, 'MixVisualizationHook'),

@@ -11,6 +11,9 @@ COMMANDS = {
     'train': ('cli.train', 'train a model from a config'),
     'test': ('cli.test', 'evaluate a checkpoint: accuracy, calibration, '
              'attacks, OOD, boxes'),
+    'predict': ('cli.predict', 'predict the classes of images'),
+    'export': ('cli.export', 'write a trained network as ONNX'),
+    'publish': ('cli.publish', 'write the weights of a checkpoint for others'),
     'add': ('cli.add', 'write the config that adds AlignMix to another one'),
     'report': ('cli.report', 'compare runs in one HTML page'),
     'visualize alignment': (

@@ -1,11 +1,13 @@
 """Options that commands share."""
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..engine import compat
+from .errors import brief_errors
 
 #: Package that a choice of ``--vis`` needs.
 VISUALIZERS = {'tensorboard': 'tensorboard', 'wandb': 'wandb',
@@ -29,7 +31,8 @@ def make_parser(command: str, description: str) -> argparse.ArgumentParser:
 
 def parse_then_run(parse_args: Callable[[Sequence[str] | None],
                                         argparse.Namespace],
-                   work: str) -> Callable[[Sequence[str] | None], None]:
+                   work: str
+                   ) -> Callable[[Sequence[str] | None], int | None]:
     """Make the ``main()`` of a command that parses before it imports.
 
     Args:
@@ -38,12 +41,14 @@ def parse_then_run(parse_args: Callable[[Sequence[str] | None],
             what the command does.
 
     Returns:
-        Callable: Takes arguments, or None.
+        Callable: Takes arguments, or None, and returns an exit status. A
+        command with the option ``--debug`` shows no traceback without it.
     """
-    def main(argv: Sequence[str] | None = None) -> None:
+    def main(argv: Sequence[str] | None = None) -> int | None:
         args = parse_args(argv)
         compat.enable()
-        importlib.import_module(f'{__package__}.{work}').run(args)
+        with brief_errors(getattr(args, 'debug', True)):
+            return importlib.import_module(f'{__package__}.{work}').run(args)
 
     return main
 
@@ -80,11 +85,7 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
         metavar='KEY=VALUE',
         help='override settings of the config, e.g. train_cfg.max_epochs=2; '
         'lists as key="[a,b]" or key=a,b, without white space')
-    parser.add_argument(
-        '--trust-checkpoint',
-        action='store_true',
-        help='load checkpoints that hold more than tensors and plain data, '
-        'which executes what they say: only files of people you trust')
+    add_trust_option(parser)
     parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
@@ -94,6 +95,63 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--local_rank', '--local-rank', type=int, default=0,
         help=argparse.SUPPRESS)
+
+
+def require_checkpoint(name: str) -> None:
+    """End the command at once if there is no file to load.
+
+    Args:
+        name (str): Path or URL. What it leads to is looked at when it is
+            loaded.
+    """
+    if '://' not in name and not os.path.lexists(name):
+        sys.exit(f'There is no checkpoint {name}.')
+
+
+def add_trust_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option that lets a checkpoint execute code.
+
+    Args:
+        parser (ArgumentParser): The parser to extend.
+    """
+    parser.add_argument(
+        '--trust-checkpoint',
+        action='store_true',
+        help='load checkpoints that hold more than tensors and plain data, '
+        'which executes what they say: only files of people you trust')
+
+
+def add_weights_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of commands that use a trained network.
+
+    Args:
+        parser (ArgumentParser): The parser to extend.
+    """
+    add_trust_option(parser)
+    add_partial_option(parser)
+    add_debug_option(parser)
+
+
+def add_partial_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option that accepts weights of another network.
+
+    Args:
+        parser (ArgumentParser): The parser to extend.
+    """
+    parser.add_argument(
+        '--allow-partial', action='store_true',
+        help='use weights of which some do not fit the network, and list '
+        'what stays at random')
+
+
+def add_debug_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option that shows where an error is from.
+
+    Args:
+        parser (ArgumentParser): The parser to extend.
+    """
+    parser.add_argument(
+        '--debug', action='store_true', help='show the traceback of errors')
 
 
 def add_pair_options(parser: argparse.ArgumentParser) -> None:

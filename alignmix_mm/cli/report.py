@@ -47,8 +47,9 @@ def main(argv: Sequence[str] | None = None) -> None:
                  'pip install "alignmix_mm[report]"')
     try:
         page = render(read_runs(args.runs), args.images, datetime.now())
-    except ValueError as error:
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        # names of files need not be Unicode
+        args.out.write_text(page, encoding='utf-8', errors='replace')
+    except (ValueError, OSError) as error:
         sys.exit(str(error))
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(page, encoding='utf-8')
     print(args.out)

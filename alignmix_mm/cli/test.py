@@ -1,32 +1,38 @@
-"""`alignmix test CONFIG CKPT`: evaluate a checkpoint."""
+"""`alignmix test [CONFIG] CKPT`: evaluate a checkpoint."""
 from __future__ import annotations
 
 import argparse
-import copy
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from ..engine import compat
-from ..evaluation.protocols import ATTACKS
-from .options import add_common_options, make_parser
+from ..evaluation.protocols import ATTACKS, METRICS, NOISE
+from .options import (
+    add_common_options,
+    add_debug_option,
+    add_partial_option,
+    make_parser,
+    parse_then_run,
+)
 
-if TYPE_CHECKING:
-    from mmengine.config import Config
+_METRICS, _PREDICTIONS = ('.json', '.yaml', '.yml'), ('.pkl', '.pickle')
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line; the options are those of MMPretrain."""
-    parser = make_parser('test', 'Evaluate a checkpoint')
-    parser.add_argument('config', help='config file')
+    parser = make_parser('test', 'Evaluate a checkpoint. Results are written '
+                         'to a new folder in that of the checkpoint.')
+    parser.add_argument('config', nargs='?', help='config file; default: the '
+                        'config in the checkpoint')
     parser.add_argument('checkpoint', help='checkpoint file')
     add_common_options(parser)
-    parser.add_argument('--out', help='file to write results to (.json, .pkl)')
+    add_partial_option(parser)
+    _add_metrics(parser)
+    parser.add_argument('--out', help='file to write results to: .json gets '
+                        'all metrics, .pkl predictions')
     parser.add_argument(
         '--out-item',
         choices=['metrics', 'pred'],
-        help='what --out holds; default: predictions')
+        help='what --out holds, where its suffix is not to decide')
     parser.add_argument(
         '--show-dir', help='folder for images with their predictions')
     parser.add_argument(
@@ -39,79 +45,48 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         '--tta',
         action='store_true',
         help='augment at test time: the config\'s `tta_model`, else flip')
-    parser.add_argument(
-        '--attack', nargs='+', choices=list(ATTACKS), metavar='ATTACK',
-        help='test on adversarial images: fgsm (8/255), pgd (4/255) or both')
-    args = parser.parse_args(argv)
-    if args.attack and (args.amp or args.tta or (
-            args.out and args.out_item != 'metrics')):
-        parser.error('--attack works in full precision, on single images and '
-                     'gives metrics: leave out --amp and --tta, and write '
-                     '--out-item metrics with --out.')
-    if args.out_item and not args.out:
-        parser.error('--out-item says what --out holds: give --out FILE too')
+    add_debug_option(parser)
+    args = parser.parse_intermixed_args(argv)
+    _check(parser, args)
     return args
 
 
-def show_predictions(cfg: Config, args: argparse.Namespace) -> None:
-    """Switch the visualization hook on."""
-    if 'visualization' not in cfg.get('default_hooks', {}):
-        sys.exit("--show and --show-dir need default_hooks.visualization="
-                 "dict(type='VisualizationHook') in the config.")
-    cfg.default_hooks.visualization.update(
-        enable=True,
-        show=args.show,
-        out_dir=args.show_dir,
-        interval=args.interval,
-        wait_time=args.wait_time)
+def _add_metrics(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '--metrics', nargs='+', choices=[*METRICS, 'ood'], metavar='METRIC',
+        help=f'what to measure, of {", ".join(METRICS)}, ood;\ndefault: what '
+        'the config says')
+    parser.add_argument(
+        '--attack', nargs='+', choices=list(ATTACKS), metavar='ATTACK',
+        help='test on adversarial images: fgsm (8/255), pgd (4/255) or both')
+    parser.add_argument(
+        '--ood', nargs='+', metavar='SET',
+        help='images of other classes, for the metric ood: folders, '
+        f'{" or ".join(NOISE)};\ndefault: {" and ".join(NOISE)} noise')
 
 
-def augment_at_test_time(cfg: Config) -> None:
-    """Average the predictions over augmentations, by default over a flip."""
-    dataset = cfg.test_dataloader.dataset
-    if 'tta_pipeline' not in cfg:
-        flips = [dict(type='RandomFlip', prob=prob) for prob in (1., 0.)]
-        *first, last = copy.deepcopy(dataset.pipeline)
-        cfg.tta_pipeline = [
-            *first, dict(type='TestTimeAug', transforms=[flips, [last]])
-        ]
-    average = dict(type='mmpretrain.AverageClsScoreTTA')
-    cfg.model = dict(**cfg.get('tta_model', average), module=cfg.model)
-    dataset.pipeline = cfg.tta_pipeline
+def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """Complete the options, or say which of them exclude each other."""
+    if args.ood:
+        args.metrics = list(dict.fromkeys([*(args.metrics or ()), 'ood']))
+    if args.out_item and not args.out:
+        parser.error('--out-item says what --out holds: give --out FILE too')
+    if args.out:
+        suffix = Path(args.out).suffix
+        if suffix not in _METRICS + _PREDICTIONS:
+            parser.error('--out has to end in .json (metrics) or .pkl '
+                         f'(predictions), but is {args.out}')
+        args.out_item = args.out_item or (
+            'metrics' if suffix in _METRICS else 'pred')
+        if args.out_item == 'pred' and suffix in _METRICS:
+            parser.error(f'--out-item pred needs --out FILE.pkl, not {suffix}')
+    if args.attack and (args.amp or args.tta or args.out_item == 'pred'
+                        and not args.metrics):
+        parser.error('--attack works in full precision, on single images and '
+                     'gives metrics: leave out --amp and --tta, and write '
+                     '--out FILE.json or --out-item metrics.')
+    if args.tta and 'ood' in (args.metrics or ()):
+        parser.error('--tta and the metric ood exclude each other')
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Evaluate.
-
-    Args:
-        argv (Sequence[str], optional): Arguments. Defaults to None, which is
-            the command line.
-    """
-    args = parse_args(argv)
-    compat.enable()
-    if '://' not in args.checkpoint and not Path(args.checkpoint).is_file():
-        sys.exit(f'There is no checkpoint {args.checkpoint}.')
-    import mmengine
-    from mmengine.dist import is_main_process
-    from mmengine.evaluator import DumpResults
-
-    from .common import build_runner, leave, load_config
-    cfg = load_config(args, ['test_dataloader'])
-    cfg.load_from = args.checkpoint
-    if args.amp:
-        cfg.test_cfg.fp16 = True
-    if args.show or args.show_dir:
-        show_predictions(cfg, args)
-    if args.tta:
-        augment_at_test_time(cfg)
-    if args.attack:
-        cfg.test_cfg = dict(type='AdversarialTestLoop', attacks=args.attack)
-    runner = build_runner(cfg)
-    if args.out and args.out_item != 'metrics':
-        runner.test_evaluator.metrics.append(DumpResults(args.out))
-    metrics = runner.test()
-    if is_main_process():
-        mmengine.dump(metrics, str(Path(runner.log_dir) / 'metrics.json'))
-    if args.out and args.out_item == 'metrics':
-        mmengine.dump(metrics, args.out)
-    leave()
+main = parse_then_run(parse_args, 'testing.work')

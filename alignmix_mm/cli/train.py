@@ -57,6 +57,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     compat.enable()
     from .common import (
         add_visualizers,
+        bad_checkpoints_end,
         build_runner,
         leave,
         load_config,
@@ -80,5 +81,6 @@ def main(argv: Sequence[str] | None = None) -> None:
                      'base_batch_size=N) in the config: the batch size that '
                      'its learning rate is meant for.')
         cfg.auto_scale_lr.enable = True
-    build_runner(cfg).train()
+    with bad_checkpoints_end():
+        build_runner(cfg).train()
     leave()

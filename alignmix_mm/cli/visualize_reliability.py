@@ -49,10 +49,11 @@ def read(path: Path) -> BinStatistics:
     """
     from ..evaluation.functional import BinStatistics
     try:
-        return BinStatistics.from_dict(json.loads(path.read_text()))
-    except (OSError, ValueError, KeyError) as error:
+        return BinStatistics.from_dict(json.loads(
+            path.read_text(encoding='utf-8-sig')))
+    except (OSError, ValueError, RecursionError) as error:
         raise SystemExit(f'{path} is not a table of CalibrationError '
-                         f'(reliability.json): {error!r}') from error
+                         f'(reliability.json): {error}') from error
 
 
 def main(argv: Sequence[str] | None = None) -> None:

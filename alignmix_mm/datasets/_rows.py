@@ -34,6 +34,28 @@ class Row(NamedTuple):
             f'{self.path}, line {self.line}, {self.text!r}: {problem}.')
 
 
+def read_lines(path: Path) -> list[tuple[int, str]]:
+    """Read a text file, whichever system it was written on.
+
+    Args:
+        path (Path): The file, in UTF-8, with or without a byte-order mark.
+
+    Returns:
+        list[tuple[int, str]]: Number, from 1, and text of each line that is
+        not empty.
+
+    Raises:
+        ValueError: If it is not in UTF-8.
+    """
+    try:
+        text = path.read_text(encoding='utf-8-sig')
+    except UnicodeDecodeError as error:
+        raise ValueError(f'{path} is not a text file in UTF-8: {error}. Save '
+                         'it in this encoding.') from error
+    return [(number, line) for number, line in enumerate(text.split('\n'), 1)
+            if line.strip()]
+
+
 def read_rows(path: Path,
               fields: Sequence[str],
               separator: str | None = None) -> Iterator[Row]:
@@ -56,9 +78,7 @@ def read_rows(path: Path,
         raise FileNotFoundError(
             f'There is no file {path}, lines of '
             f'`{(separator or " ").join(fields)}`.')
-    for number, text in enumerate(path.read_text().splitlines(), 1):
-        if not text.strip():
-            continue
+    for number, text in read_lines(path):
         # from the right: a path may hold the separator
         key, *values = text.strip().rsplit(separator, len(fields) - 1)
         row = Row(path, number, text, key, [])

@@ -8,7 +8,7 @@ from mmpretrain.datasets import CUB, BaseDataset
 from mmpretrain.registry import DATASETS
 from PIL import Image
 
-from ._rows import Row, read_rows
+from ._rows import Row, read_lines, read_rows
 
 _ORIENTATION = 0x0112  # EXIF tag; 5 to 8 turn the image by 90 degrees
 
@@ -67,10 +67,24 @@ class CUBWithBoxes(_WithBoxes, CUB):
         names = Path(data_root, 'classes.txt')
         if names.is_file():
             kwargs.setdefault('classes', [
-                line.split(maxsplit=1)[1]
-                for line in names.read_text().splitlines() if line.strip()])
+                line.strip().split(maxsplit=1)[-1]
+                for _, line in read_lines(names)])
         super().__init__(data_root, split, **kwargs)
         self._metainfo['split'] = split
+
+    def _load_data_from_txt(self, filepath: str) -> dict[int, str]:
+        """Read lines of a number and a text, by the number from 0.
+
+        MMPretrain's way of it fails on a byte-order mark and on empty lines.
+        """
+        path, pairs = Path(filepath), {}
+        for number, line in read_lines(path):
+            key, *values = line.strip().split(maxsplit=1)
+            if not (key.isdecimal() and values):
+                raise Row(path, number, line, key, []).error(
+                    'expected a number and what it stands for')
+            pairs[int(key) - 1] = values[0]
+        return pairs
 
     def load_data_list(self) -> list[dict]:
         """Load images, labels and boxes.

@@ -22,7 +22,9 @@ class NoiseImages(BaseDataset):
         distribution (str): ``'uniform'``, U(0, 1), or ``'gaussian'``,
             N(0.5, std) clipped to [0, 1].
         num_images (int): How many. Defaults to 10000.
-        image_size (int): Rows and columns. Defaults to 32.
+        image_size (int | tuple[int, int]): Rows and columns. Defaults to
+            32.
+        channels (int): Number of channels. Defaults to 3.
         std (float): Standard deviation of ``'gaussian'`` before clipping.
             Defaults to 0.5, the paper's; ODIN's code has 1.
         seed (int): Defaults to 0.
@@ -36,7 +38,8 @@ class NoiseImages(BaseDataset):
     def __init__(self,
                  distribution: str,
                  num_images: int = 10000,
-                 image_size: int = 32,
+                 image_size: int | tuple[int, int] = 32,
+                 channels: int = 3,
                  std: float = 0.5,
                  seed: int = 0,
                  metainfo: dict | None = None,
@@ -46,7 +49,9 @@ class NoiseImages(BaseDataset):
                              f"'gaussian', but got {distribution!r}.")
         self.distribution = distribution
         self.num_images = num_images
-        self.shape = (image_size, image_size, 3)
+        rows, columns = ((image_size, image_size) if isinstance(
+            image_size, int) else image_size)
+        self.shape = (rows, columns, channels)
         self.std = std
         self.seed = seed
         super().__init__(ann_file='', metainfo=metainfo, **kwargs)
@@ -83,7 +88,8 @@ class OODTestSets(Dataset):
     believe the labels.
 
     A set whose folder does not exist is left out, and the log says from where
-    to get it.
+    to get it. ``NoiseImages`` that do not say their number, size or channels
+    have those of the known images.
 
     Args:
         known (dict): Data set of the known classes.
@@ -98,7 +104,7 @@ class OODTestSets(Dataset):
     def __init__(self, known: dict, unknown: dict[str, dict]) -> None:
         self.sets = {'': DATASETS.build(known)}
         for name, options in unknown.items():
-            dataset = self._build(name, dict(options))
+            dataset = self._build(name, self._like_known(options))
             if dataset is not None:
                 self.sets[name] = dataset
         if len(self.sets) == 1:
@@ -122,6 +128,17 @@ class OODTestSets(Dataset):
         if name:
             data['data_samples'].set_gt_label(0)
         return data
+
+    def _like_known(self, options: dict) -> dict:
+        kind = options['type']
+        kind = DATASETS.get(kind) if isinstance(kind, str) else kind
+        if kind is not NoiseImages:
+            return dict(options)
+        known = self.sets['']
+        channels, *size = known[0]['inputs'].shape
+        return {**dict(num_images=len(known), image_size=tuple(size),
+                       channels=channels, pipeline=[dict(type='PackInputs')]),
+                **options}
 
     @staticmethod
     def _build(name: str, options: dict) -> BaseDataset | None:

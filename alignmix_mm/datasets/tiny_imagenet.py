@@ -4,6 +4,8 @@ from pathlib import Path
 from mmpretrain.datasets import BaseDataset
 from mmpretrain.registry import DATASETS
 
+from ._rows import read_lines
+
 
 @DATASETS.register_module()
 class TinyImageNet(BaseDataset):
@@ -41,7 +43,7 @@ class TinyImageNet(BaseDataset):
                              f'got {split!r}.')
         self.split = split
         wnids = self._read(Path(data_root, 'wnids.txt'))
-        classes = sorted(line.strip() for line in wnids)
+        classes = sorted(line.strip() for _, line in wnids)
         super().__init__(
             ann_file='', data_root=data_root,
             metainfo={'classes': classes, **(metainfo or {})}, **kwargs)
@@ -70,8 +72,8 @@ class TinyImageNet(BaseDataset):
     def _load_val(self, root: Path, labels: dict[str, int]) -> list[dict]:
         path = root / 'val_annotations.txt'
         images = []
-        for number, line in enumerate(self._read(path), 1):
-            name, wnid = line.split()[:2]
+        for number, line in self._read(path):
+            name, wnid = (*line.split(), '', '')[:2]
             if wnid not in labels:
                 raise ValueError(f'{path}, line {number}, {line!r}: there is '
                                  f'no class {wnid} in wnids.txt.')
@@ -80,9 +82,9 @@ class TinyImageNet(BaseDataset):
         return images
 
     @staticmethod
-    def _read(path: Path) -> list[str]:
+    def _read(path: Path) -> list[tuple[int, str]]:
         if not path.is_file():
             raise FileNotFoundError(
                 f'There is no file {path}. TinyImageNet is the folder '
                 'tiny-imagenet-200 as it is unpacked.')
-        return [line for line in path.read_text().splitlines() if line.strip()]
+        return read_lines(path)

@@ -162,11 +162,12 @@ def _load_files_safely(checkpoint: ModuleType) -> None:
 
 
 def trust_checkpoints() -> None:
-    """Let files on this machine be unpickled, whatever they execute."""
-    from mmengine.runner.checkpoint import CheckpointLoader
+    """Let files and downloads be unpickled, whatever they execute."""
+    from mmengine.runner import checkpoint
 
-    from .checkpoints import load_trusted
-    CheckpointLoader.register_scheme('', load_trusted, force=True)
+    from .checkpoints import load_trusted, load_url
+    checkpoint.CheckpointLoader.register_scheme('', load_trusted, force=True)
+    checkpoint.load_url = functools.partial(load_url, trust=True)
 
 
 # ---------------------------------------------------------------------------

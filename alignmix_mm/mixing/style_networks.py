@@ -2,6 +2,7 @@
 
 And what is read from files for it.
 """
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -216,6 +217,7 @@ def _read(path: Path, network: nn.Sequential) -> dict[str, Tensor]:
     """Read the parameters of a network, without those of later layers."""
     kind = type(network).__name__
     try:
+        _check_sums(path)
         state = torch.load(path, map_location='cpu', weights_only=True)
     except Exception as error:  # what is no checkpoint fails in many ways
         raise ValueError(f'{path} holds no weights ({error}). {_WHERE}'
@@ -233,6 +235,14 @@ def _read(path: Path, network: nn.Sequential) -> dict[str, Tensor]:
         raise ValueError(f'{path} does not hold the weights of the {kind}: '
                          f'{wrong[:4]} differ. {_WHERE}')
     return {name: state[name] for name in expected}
+
+
+def _check_sums(path: Path) -> None:
+    """Raise if a file was damaged, which torch does not look at."""
+    if zipfile.is_zipfile(path):  # older formats have no checksums
+        with zipfile.ZipFile(path) as archive:
+            if (broken := archive.testzip()) is not None:
+                raise ValueError(f'the checksum of {broken} is wrong')
 
 
 def _is_later(name: object, size: int) -> bool:

@@ -41,8 +41,10 @@ def log_sinkhorn(cost: Tensor,
         num_iters (int): Iterations. Defaults to 100.
         tol (float, optional): Stop once the L1 change of :math:`\epsilon f`,
             averaged over the batch, is below it. The remaining iterations
-            then change nothing; nothing waits for the device. Defaults to
-            None.
+            then change nothing; nothing waits for the device. Pairs with a
+            cost that is NaN, infinite or beyond the range of
+            :func:`scale_cost` do not count; if there are no others, all
+            iterations run. Defaults to None.
         end (str): Which marginal is exact. ``'col'`` stops after the columns
             as the authors' code does, ``'row'`` updates the rows once more,
             so that every aligned feature is a convex combination. Defaults
@@ -56,6 +58,8 @@ def log_sinkhorn(cost: Tensor,
     scores = scale_cost(cost, eps)
     r, s = cost.shape[1:]
     log_col = math.log(r / s)
+    # the potentials of a pair beyond the range may never settle
+    settles = (scores.abs() < SCORE_LIMIT).all(dim=2).all(dim=1)
     f = cost.new_zeros(cost.shape[0], r, 1)
     g = cost.new_zeros(cost.shape[0], 1, s)
     running = torch.ones((), dtype=torch.bool, device=cost.device)
@@ -68,10 +72,11 @@ def log_sinkhorn(cost: Tensor,
         if tol is None:
             f, g = new_f, new_g
             continue
-        change = eps * (new_f - f).abs().sum(dim=(1, 2)).mean()
+        change = eps * (new_f - f).abs().sum(dim=(1, 2))
         f = torch.where(running, new_f, f)
         g = torch.where(running, new_g, g)
-        running = running & ~(change < tol)
+        mean = change.where(settles, 0).sum() / settles.sum()
+        running = running & ~(mean < tol)  # NaN: there is nothing to wait for
     # the last half step as a softmax: exact, however large the potentials
     plan = (torch.softmax(scores + g, dim=2) if end == 'row' else
             torch.softmax(scores + f, dim=1) * (r / s))

@@ -100,7 +100,8 @@ def assignment(cost: Tensor,
             40 to 140, growing with ``r``, and 100.
         tol (float, optional): Only for ``solver='log'``: stop once the L1
             change of the row potential (unit of ``cost``), averaged over the
-            batch, is below it; the authors' code has 0.1. Defaults to None.
+            pairs of the batch whose costs are finite, is below it; the
+            authors' code has 0.1. Defaults to None.
         end (str): Only for ``solver='log'``: ``'row'`` or ``'col'``, the
             marginal that is exact; the authors' code has ``'col'``. Defaults
             to ``'row'``.

@@ -7,6 +7,8 @@ from matplotlib.colors import hsv_to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import ConnectionPatch
 
+from ._drawing import plain_texts, show_image
+
 
 def plot_mixed_batch(anchors: np.ndarray,
                      partners: np.ndarray,
@@ -17,9 +19,10 @@ def plot_mixed_batch(anchors: np.ndarray,
     """Show pairs of images and what became of them.
 
     Args:
-        anchors (np.ndarray): Images, ``(N, H, W, 3)``, uint8.
-        partners (np.ndarray): Their partners, ``(N, H, W, 3)``, uint8.
-        mixed (np.ndarray): The mixed images, ``(N, H, W, 3)``, uint8.
+        anchors (np.ndarray): Images, ``(N, H, W, 3)``, uint8; gray ones
+            have one channel.
+        partners (np.ndarray): Their partners, likewise.
+        mixed (np.ndarray): The mixed images, likewise.
         lam (np.ndarray): Weight of the anchor, ``(N, )``.
         titles (list[str], optional): Label of each pair. Defaults to None.
         title (str): Title of the figure. Defaults to ``''``.
@@ -34,7 +37,7 @@ def plot_mixed_batch(anchors: np.ndarray,
     for row, (name, images) in enumerate(rows):
         for n in range(count):
             axis = axes[row, n]
-            axis.imshow(images[n], interpolation='nearest')
+            show_image(axis, images[n], interpolation='nearest')
             axis.set(xticks=[], yticks=[])
             if n == 0:
                 axis.set_ylabel(name)
@@ -44,7 +47,7 @@ def plot_mixed_batch(anchors: np.ndarray,
             axes[0, n].set_title(titles[n], fontsize='small')
     if title:
         figure.suptitle(title)
-    return figure
+    return plain_texts(figure)
 
 
 def plot_alignment(anchor: np.ndarray,
@@ -60,8 +63,9 @@ def plot_alignment(anchor: np.ndarray,
     needed, i.e. its pixels in the geometry of the anchor.
 
     Args:
-        anchor (np.ndarray): Image, ``(H, W, 3)``, uint8.
-        partner (np.ndarray): Image, ``(H, W, 3)``, uint8.
+        anchor (np.ndarray): Image, ``(H, W, 3)``, uint8; a gray one has one
+            channel.
+        partner (np.ndarray): Image, likewise.
         plan (np.ndarray): Assignment, ``(h * w, h * w)``.
         grid (tuple[int, int]): Rows and columns of the feature map, (h, w).
         title (str): Title of the figure. Defaults to ``''``.
@@ -78,7 +82,7 @@ def plot_alignment(anchor: np.ndarray,
               (right, moved, 'partner, cells moved to their matches'))
     height, width = anchor.shape[:2]
     for axis, image, name in panels:
-        axis.imshow(image, interpolation='nearest')
+        show_image(axis, image, interpolation='nearest')
         axis.set_xticks(np.arange(1, cols) * width / cols - .5, [])
         axis.set_yticks(np.arange(1, rows) * height / rows - .5, [])
         axis.grid(color='white', alpha=.35, linewidth=.7)
@@ -97,7 +101,7 @@ def plot_alignment(anchor: np.ndarray,
                 connectionstyle='arc3,rad=-.12', linewidth=1.1, alpha=.85))
     if title:
         figure.suptitle(title)
-    return figure
+    return plain_texts(figure)
 
 
 def move_cells(image: np.ndarray, match: np.ndarray,

@@ -2,6 +2,8 @@
 import numpy as np
 from matplotlib.figure import Figure
 
+from ._drawing import plain_texts, show_image
+
 
 def plot_interpolation(rows: dict[str, np.ndarray],
                        lam: np.ndarray,
@@ -10,7 +12,7 @@ def plot_interpolation(rows: dict[str, np.ndarray],
 
     Args:
         rows (dict[str, np.ndarray]): Decoded mixtures of each way, ``(L, H,
-            W, 3)`` uint8, by its name.
+            W, 3)`` uint8, by its name; gray ones have one channel.
         lam (np.ndarray): Weight of the anchor in each column, ``(L, )``.
         ends (tuple[np.ndarray, np.ndarray]): Anchor and partner themselves,
             ``(H, W, 3)`` uint8.
@@ -33,10 +35,10 @@ def plot_interpolation(rows: dict[str, np.ndarray],
     axes = figure.subplots(len(rows), columns, squeeze=False)
     for row, (name, images) in zip(axes, rows.items()):
         for axis, image in zip(row, [partner, *images, anchor]):
-            axis.imshow(image, interpolation='nearest')
+            show_image(axis, image, interpolation='nearest')
             axis.set(xticks=[], yticks=[])
         row[0].set_ylabel(name)
     titles = ['partner', *(f'λ = {value:.2g}' for value in lam), 'anchor']
     for axis, title in zip(axes[0], titles):
         axis.set_title(title, fontsize='small')
-    return figure
+    return plain_texts(figure)

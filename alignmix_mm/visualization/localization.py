@@ -8,6 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from ._drawing import plain_texts, show_image
+
 PREDICTED, TRUE = 'red', 'lime'
 
 
@@ -15,7 +17,7 @@ class LocalizedPicture(NamedTuple):
     """An image and what was found in it.
 
     Attributes:
-        image (np.ndarray): ``(H, W, 3)`` uint8, RGB.
+        image (np.ndarray): ``(H, W, 3)`` uint8, RGB; or one channel, gray.
         scores (np.ndarray): Its score map, ``(H, W)``, in [0, 1].
         box (np.ndarray): Predicted box x0 y0 x1 y1 in pixels, ``(4, )``.
         gt_boxes (np.ndarray): True boxes, ``(m, 4)``; m may be 0.
@@ -55,7 +57,7 @@ def plot_localization(pictures: Sequence[LocalizedPicture],
     for n, picture in enumerate(pictures):
         left, right = axes[n // columns, 2 * (n % columns):][:2]
         for axis in left, right:
-            axis.imshow(picture.image)
+            show_image(axis, picture.image)
             _draw(axis, picture.box, PREDICTED)
             for box in picture.gt_boxes:
                 _draw(axis, box, TRUE)
@@ -68,7 +70,7 @@ def plot_localization(pictures: Sequence[LocalizedPicture],
                for label, color in shown]
     figure.legend(handles=handles, loc='outside upper right', ncols=2,
                   fontsize='small', frameon=False)
-    return figure
+    return plain_texts(figure)
 
 
 def _draw(axes: Axes, box: np.ndarray, color: str) -> None:

@@ -4,6 +4,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..evaluation.functional import BinStatistics
+from ._drawing import plain_texts
 
 
 def plot_reliability(tables: dict[str, BinStatistics]) -> Figure:
@@ -38,14 +39,15 @@ def plot_reliability(tables: dict[str, BinStatistics]) -> Figure:
         for label, table in tables.items():
             filled = table.count > 0
             upper.plot(table.conf[filled], table.acc[filled], 'o-',
-                       markersize=4, label=f'{label}: {_errors(table)}')
+                       markersize=4, label=f'{_shown(label)}: '
+                       f'{_errors(table)}')
     for table in tables.values():
         lower.stairs(table.count / table.count.sum(), table.edges,
                      fill=len(tables) == 1)
     upper.set(xlim=(0, 1), ylim=(0, 1), ylabel='accuracy')
     figure.legend(loc='outside upper center', fontsize='small')
     lower.set(xlabel='confidence', ylabel='samples', ylim=(0, None))
-    return figure
+    return plain_texts(figure)
 
 
 def _draw_bars(axes: Axes, table: BinStatistics) -> None:
@@ -58,6 +60,11 @@ def _draw_bars(axes: Axes, table: BinStatistics) -> None:
     axes.bar(left, conf - acc, width, acc, align='edge', color='C3',
              alpha=.3, edgecolor='C3', hatch='//', linewidth=.6,
              label='gap to mean confidence')
+
+
+def _shown(label: str) -> str:
+    """A label that Matplotlib does not leave out of the legend."""
+    return f' {label}' if label.startswith('_') else label
 
 
 def _errors(table: BinStatistics) -> str:

@@ -7,6 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from ._drawing import plain_texts, show_image
+
 TITLES = ('image', 'partner', 'its saliency', 'mixed')
 
 
@@ -14,7 +16,7 @@ class SaliencyPicture(NamedTuple):
     """An image, its partner, and their mixture.
 
     Attributes:
-        image (np.ndarray): ``(H, W, 3)`` uint8, RGB.
+        image (np.ndarray): ``(H, W, 3)`` uint8, RGB; or one channel, gray.
         partner (np.ndarray): Likewise.
         saliency (np.ndarray): Of the partner, ``(H, W)``, in [0, 1].
         box (np.ndarray): What is pasted, ``(y1, x1, y2, x2)`` in pixels, the
@@ -49,10 +51,12 @@ def plot_saliency(pictures: Sequence[SaliencyPicture]) -> Figure:
                     layout='constrained')
     for row, picture in zip(
             figure.subplots(len(pictures), 4, squeeze=False), pictures):
-        for axes, shown in zip(row, (picture.image, picture.partner,
-                                     picture.saliency, picture.mixed)):
+        for axes in row:
             axes.set_axis_off()
-            axes.imshow(shown, cmap='magma', vmin=0)
+        for axes, shown in zip(row[[0, 1, 3]], (
+                picture.image, picture.partner, picture.mixed)):
+            show_image(axes, shown)
+        row[2].imshow(picture.saliency, cmap='magma', vmin=0)
         for axes in row[1:]:
             _draw(axes, picture.box)
         place = np.unravel_index(picture.saliency.argmax(),
@@ -62,7 +66,7 @@ def plot_saliency(pictures: Sequence[SaliencyPicture]) -> Figure:
                          loc='right')
         for axes, title in zip(row, TITLES):
             axes.set_title(title, fontsize='small', loc='left')
-    return figure
+    return plain_texts(figure)
 
 
 def _draw(axes: Axes, box: np.ndarray) -> None:

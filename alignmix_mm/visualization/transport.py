@@ -3,6 +3,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ._drawing import plain_texts
+
 ANCHOR, PARTNER, MIXED = 'C0', 'C3', 'C2'
 
 
@@ -59,7 +61,7 @@ def plot_transport(a: np.ndarray, b: np.ndarray, cost: np.ndarray,
         axes.set(xticks=[], yticks=[])
         axes.set_aspect('equal')
         axes.legend(fontsize='x-small', loc='best')
-    return figure
+    return plain_texts(figure)
 
 
 def _scatter(axes: Axes, points: np.ndarray, color: str, label: str,

@@ -9,6 +9,7 @@ import torch
 from commands import free_port, process
 from conftest import ROOT
 from small_run import small_config, write_images
+from tiny_run import tiny_config
 
 pytestmark = [pytest.mark.process, pytest.mark.skipif(
     torch.cuda.is_available(), reason='tests the way without a GPU')]
@@ -17,7 +18,7 @@ pytestmark = [pytest.mark.process, pytest.mark.skipif(
 def run(*command, folder='', **variables):
     """Run a script; programs in ``folder`` come first."""
     path = f'{folder}:{Path(sys.executable).parent}:{os.environ["PATH"]}'
-    return process(*command, PYTHONPATH=f'{ROOT}/tests', PATH=path,
+    return process(*command, PYTHONPATH=f'{ROOT}:{ROOT}/tests', PATH=path,
                    **variables)
 
 
@@ -111,6 +112,24 @@ def test_both_ranks_skip_what_is_nan_on_one(tmp_path):
     still = [n for n in range(1, 12)
              if first['digests'][n] == first['digests'][n - 1]]
     assert 2 <= len(still) <= 3
+
+
+def test_stock_augmentations_draw_for_each_rank(tmp_path):
+    """Mixup's lambda, the box of CutMix; which of the two is shared."""
+    cfg = tiny_config(tmp_path / 'run', epochs=4, **{
+        'train_dataloader.batch_size': 3, 'model.train_cfg.augments': [
+            dict(type='Mixup', alpha=1.), dict(type='CutMix', alpha=1.)]})
+    cfg.custom_hooks = [dict(type='StockDraws')]
+    cfg.dump(tmp_path / 'config.py')
+    launch(tmp_path / 'config.py', tmp_path / 'run')
+    whole = ranks(tmp_path / 'run')
+    names, labels = zip(*(zip(*drawn) for drawn in whole))
+    assert names[0] == names[1] and set(names[0]) == {'Mixup', 'CutMix'}
+    mixed = [(a, b) for a, b in zip(*labels) if a < 1 and b < 1]
+    assert len(mixed) > 4 and all(a != b for a, b in mixed)
+    launch(tmp_path / 'config.py', tmp_path / 'rest', '--resume',
+           str(tmp_path / 'run' / 'epoch_2.pth'))
+    assert ranks(tmp_path / 'rest') == [drawn[8:] for drawn in whole]
 
 
 SRUN = """#!/usr/bin/env bash

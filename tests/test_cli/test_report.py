@@ -8,6 +8,7 @@ from datetime import datetime
 import numpy as np
 import pytest
 from conftest import ROOT
+from mmengine.config import Config
 from run_folders import PIXEL, epoch_lines, make_run
 
 pytest.importorskip('jinja2')
@@ -156,10 +157,11 @@ def test_values_of_the_paper_stand_beside_ours(tmp_path):
     assert 'Its settings are not those' in page
     config = ROOT / 'configs' / 'alignmix_r18_cifar10.py'
     same = make_run(tmp_path / 's', {'a': lines}, config='')
-    (same / config.name).write_text(f'_base_ = {str(config)!r}\n')
+    settings = Config.fromfile(config)
+    settings.dump(same / config.name)
     assert changed_settings(read_run(same, 's')) is False
-    (same / config.name).write_text(
-        f'_base_ = {str(config)!r}\ntrain_cfg = dict(max_epochs=3)\n')
+    settings.train_cfg.max_epochs = 3
+    settings.dump(same / config.name)
     assert changed_settings(read_run(same, 's')) is True
 
 

@@ -108,6 +108,8 @@ def test_predictions_tta_and_pictures(trained, tmp_path):
     ('test', [CONFIG, 'none.pth'], 'none.pth'),
     ('test', [CONFIG, 'x.pth', '--out-item', 'pred'], '--out'),
     ('test', ['configs/alignmix_r18_cifar10.py', 'x.pth'], 'no checkpoint'),
+    ('test', [CONFIG, 'README.md'], 'README.md is no complete checkpoint'),
+    ('train', [CONFIG, '--resume', 'docs'], 'cannot be read: Is a directory'),
 ])
 def test_mistakes_are_named(command, args, message, tmp_path):
     if '--amp' in args and torch.cuda.is_available():

@@ -2,12 +2,7 @@
 import http.server
 import os
 import re
-import resource
-import signal
-import subprocess
-import sys
 import threading
-import time
 import zipfile
 from functools import partial
 
@@ -33,95 +28,16 @@ def save(path, **content):
     return path
 
 
-def test_what_was_written_is_there(tmp_path):
-    path = tmp_path / 'new' / 'file'
-    checkpoints.write_whole(b'first', path)
-    checkpoints.write_whole(b'second', str(path))
-    assert path.read_bytes() == b'second'
-    assert os.listdir(path.parent) == ['file']
-
-
 def test_mmengine_writes_that_way(tmp_path, monkeypatch):
     compat.enable()
     from mmengine.fileio import get_file_backend
     from mmengine.runner.checkpoint import save_checkpoint
     calls = []
-    monkeypatch.setattr(checkpoints.os, 'fsync', calls.append)
+    monkeypatch.setattr(os, 'fsync', calls.append)
     save_checkpoint(dict(w=torch.ones(2)), str(tmp_path / 'a.pth'))
     assert len(calls) == 1 and checkpoints.is_complete(tmp_path / 'a.pth')
     get_file_backend(str(tmp_path)).put(b'x', tmp_path / 'b')
     assert (tmp_path / 'b').read_bytes() == b'x'
-
-
-def test_the_old_file_stays_until_the_new_one_is_flushed(
-        tmp_path, monkeypatch):
-    path, seen = tmp_path / 'file', []
-    path.write_bytes(b'old')
-
-    def look(step, call):
-        def run(*args):
-            seen.append((step, path.read_bytes(), [
-                other.read_bytes() for other in tmp_path.glob('*.part')]))
-            return call(*args)
-        return run
-
-    monkeypatch.setattr(checkpoints.os, 'fsync', look('flush', os.fsync))
-    monkeypatch.setattr(checkpoints.Path, 'replace',
-                        look('rename', checkpoints.Path.replace))
-    checkpoints.write_whole(b'new', path)
-    assert seen == [(step, b'old', [b'new']) for step in ('flush', 'rename')]
-    assert path.read_bytes() == b'new' and os.listdir(tmp_path) == ['file']
-
-
-KILLED = '''
-import sys
-from pathlib import Path
-from alignmix_mm.engine.checkpoints import write_whole
-path = Path(sys.argv[1])
-print('ready', flush=True)
-for n in range(100000):
-    write_whole(bytes([n % 251]) * 30_000_000, path)
-'''
-
-
-@pytest.mark.process
-@pytest.mark.parametrize('delay', [.02, .05, .13, .3])
-def test_a_killed_process_leaves_a_whole_file(tmp_path, delay):
-    path = tmp_path / 'file'
-    path.write_bytes(b'old')
-    process = subprocess.Popen([sys.executable, '-c', KILLED, str(path)],
-                               stdout=subprocess.PIPE, text=True)
-    # forks of the stack print before
-    assert 'ready\n' in iter(process.stdout.readline, '')
-    time.sleep(delay)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    data = path.read_bytes()
-    assert data == b'old' or (
-        len(data) == 30_000_000 and len(set(data)) == 1)
-
-
-@pytest.fixture
-def small_files():
-    """The limit of the size of files stands for that of the disk."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    signal.signal(signal.SIGXFSZ, handler)
-
-
-def test_no_space_left(tmp_path, small_files):
-    path = tmp_path / 'epoch_2.pth'
-    path.write_bytes(b'old')
-    with pytest.raises(OSError) as error:
-        checkpoints.write_whole(b'x' * 3_000_000, path)
-    message = str(error.value)
-    assert str(path) in message and '2.9 MiB' in message
-    assert '--resume' in message and 'max_keep_ckpts' in message
-    assert path.read_bytes() == b'old'
-    assert os.listdir(tmp_path) == ['epoch_2.pth']
 
 
 def damage(path, how):
@@ -209,14 +125,79 @@ def server(tmp_path):
 
     httpd = http.server.ThreadingHTTPServer(
         ('127.0.0.1', 0), partial(Quiet, directory=str(tmp_path)))
-    threading.Thread(target=httpd.serve_forever, daemon=True).start()
+    threading.Thread(target=httpd.serve_forever, daemon=True,
+                     kwargs=dict(poll_interval=.01)).start()
     yield f'http://127.0.0.1:{httpd.server_port}'
     httpd.shutdown()
 
 
-def test_downloads_execute_nothing(tmp_path, server, monkeypatch):
+@pytest.fixture
+def downloads(tmp_path, monkeypatch):
+    """Where downloads go."""
     compat.enable()
     monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'cache'))
+    return tmp_path / 'cache' / 'hub' / 'checkpoints'
+
+
+@pytest.mark.parametrize('how', ['cut', 'empty', 'zeros', 'bit'])
+def test_damaged_downloads_are_refused(tmp_path, server, downloads, how):
+    path = damage(save(tmp_path / 'net.pth'), how)
+    with pytest.raises(checkpoints.CheckpointError) as error:
+        CheckpointLoader.load_checkpoint(f'{server}/net.pth', 'cpu')
+    message = str(error.value)
+    assert message.startswith(f'{server}/net.pth is no complete checkpoint')
+    copy, = downloads.iterdir()
+    assert f'Remove its copy, {copy}, to' in message
+    assert '--resume' not in message and '--trust' not in message
+    copy.unlink()  # and a good one is loaded
+    save(path)
+    assert CheckpointLoader.load_checkpoint(f'{server}/net.pth', 'cpu')
+
+
+def test_a_page_instead_of_a_download(tmp_path, server, downloads):
+    (tmp_path / 'net.pth').write_text('<html>Please log in</html>')
+    with pytest.raises(checkpoints.CheckpointError, match='a web page'):
+        CheckpointLoader.load_checkpoint(f'{server}/net.pth', 'cpu')
+
+
+def test_downloads_that_fail_are_named(server, downloads):
+    for url in f'{server}/none.pth', 'http://127.0.0.1:9/none.pth':
+        with pytest.raises(checkpoints.CheckpointError,
+                           match=f'{url} could not be downloaded to'):
+            CheckpointLoader.load_checkpoint(url, 'cpu')
+    assert not list(downloads.iterdir())
+
+
+def test_hashes_of_downloads_are_checked(tmp_path, server, downloads):
+    save(tmp_path / 'net-0123abcd.pth')
+    with pytest.raises(checkpoints.CheckpointError, match='invalid hash'):
+        checkpoints.load_url(f'{server}/net-0123abcd.pth', check_hash=True)
+    assert checkpoints.load_url(f'{server}/net-0123abcd.pth',
+                                file_name='other.pth')
+    assert os.listdir(downloads) == ['other.pth']
+
+
+@pytest.fixture
+def trusted():
+    compat.enable()
+    compat.trust_checkpoints()
+    yield
+    compat.enable.cache_clear()
+    compat.enable()
+
+
+def test_downloads_can_be_trusted(tmp_path, server, downloads, trusted):
+    target = tmp_path / 'executed'
+    save(tmp_path / 'evil.pth', extra=Evil(str(target)))
+    compat.enable()  # as hooks do, which are built later
+    CheckpointLoader.load_checkpoint(f'{server}/evil.pth', 'cpu')
+    assert target.exists()
+    damage(save(tmp_path / 'net.pth'), 'bit')  # trust is not blindness
+    with pytest.raises(checkpoints.CheckpointError, match='checksum'):
+        CheckpointLoader.load_checkpoint(f'{server}/net.pth', 'cpu')
+
+
+def test_downloads_execute_nothing(tmp_path, server, downloads):
     target = tmp_path / 'executed'
     save(tmp_path / 'evil.pth', extra=Evil(str(target)))
     url = f'{server}/evil.pth'

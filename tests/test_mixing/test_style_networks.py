@@ -115,6 +115,17 @@ def test_wrong_files_are_refused(files, tmp_path):
         refuse('no weights')
 
 
+def test_a_flipped_bit_is_noticed(files, tmp_path):
+    """torch does not look at the checksums of its files."""
+    data = bytearray(files[1].read_bytes())
+    data[len(data) // 2] ^= 1
+    path = tmp_path / 'decoder.pth'
+    path.write_bytes(data)
+    assert torch.load(path, weights_only=True)
+    with pytest.raises(ValueError, match='holds no weights.*checksum'):
+        load_style_networks(files[0], path)
+
+
 def test_transfer_reads_when_it_is_needed(files, tmp_path):
     device = torch.device('cpu')
     transfer = StyleTransfer(tmp_path / 'no.pth', files[1])

@@ -16,15 +16,19 @@ from ...engine.checkpoints import find_latest
 from ...engine.compat import trust_checkpoints
 from ...engine.kinds import class_of
 from ...shipped import PREFIX, config_path
+from ..options import require_checkpoint
 from .launcher import prepare_launcher
 
 
-def load_config(args: argparse.Namespace, loaders: Sequence[str]) -> Config:
+def load_config(args: argparse.Namespace, loaders: Sequence[str],
+                cfg: Config | None = None) -> Config:
     """Read the config and apply the options that training and testing share.
 
     Args:
         args (Namespace): Parsed options.
         loaders (Sequence[str]): The data loaders that will be used.
+        cfg (Config, optional): The config. Defaults to None: the one that
+            ``args.config`` names.
 
     Returns:
         Config: The config, with loaders that work on this machine.
@@ -32,7 +36,8 @@ def load_config(args: argparse.Namespace, loaders: Sequence[str]) -> Config:
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     if args.trust_checkpoint:
         trust_checkpoints()
-    cfg = read_config(args.config)
+    if cfg is None:
+        cfg = read_config(args.config)
     if args.cfg_options is not None:
         cfg.merge_from_dict(args.cfg_options)
     if args.work_dir is not None:
@@ -93,11 +98,14 @@ def make_safe(cfg: Config, resume: str | None = None,
         hooks.checkpoint.type = 'alignmix_mm.ResumableCheckpointHook'
     add_hooks(cfg, ReproducibleHook={}, FiniteLossHook=dict(action=on_nan),
               MixLogHook={})
+    if resume is None and cfg.get('resume') and not cfg.get('load_from'):
+        resume = 'auto'  # MMEngine would look for the file without checks
     if resume is None:
         return
-    latest = find_latest(cfg.work_dir) if resume == 'auto' else resume
-    if resume != 'auto' and '://' not in resume and not Path(resume).is_file():
-        sys.exit(f'There is no checkpoint {resume}.')
+    if resume == 'auto':
+        latest = find_latest(cfg.work_dir)
+    else:
+        require_checkpoint(latest := resume)
     if latest is None:  # weights to start from stay what the config says
         print(f'There is no checkpoint in {cfg.work_dir} yet: training starts '
               'from the beginning.')

@@ -2,6 +2,8 @@
 import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -10,21 +12,35 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from mmpretrain.apis import get_model
 
+from ...engine.checkpoints import CheckpointError
+from ..options import require_checkpoint
+
 # MMEngine warns of its own calls, which a user cannot do anything about.
 _NOISE = ('"FileClient" will be deprecated', '"HardDiskBackend" is the alias')
 
 
-def build_runner(cfg: Config) -> Runner:
+class ResultsRunner(Runner):
+    """A runner of tests, in the folder of a run whose config stays there."""
+
+    def dump_config(self) -> None:
+        """Write the config of the test beside its results."""
+        Path(self.log_dir).mkdir(parents=True, exist_ok=True)
+        self.cfg.dump(str(Path(self.log_dir) / 'config.py'))
+
+
+def build_runner(cfg: Config, kind: type[Runner] = Runner) -> Runner:
     """Build the runner that the config asks for.
 
     Args:
         cfg (Config): Complete config.
+        kind (type[Runner]): What to build where the config does not say.
+            Defaults to MMEngine's ``Runner``.
 
     Returns:
-        Runner: MMEngine's ``Runner``, or the one of ``runner_type``.
+        Runner: The runner, or the one of ``runner_type``.
     """
     runner = (RUNNERS.build(cfg) if 'runner_type' in cfg else
-              Runner.from_cfg(cfg))
+              kind.from_cfg(cfg))
     runner.logger.addFilter(_is_no_noise)
     return runner
 
@@ -39,10 +55,23 @@ def load_model(cfg: Config, checkpoint: str) -> torch.nn.Module:
     Returns:
         Module: In evaluation mode, on the GPU if there is one.
     """
-    if not Path(checkpoint).is_file():
-        sys.exit(f'There is no checkpoint {checkpoint}.')
+    require_checkpoint(checkpoint)
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
-    return get_model(cfg, checkpoint, device=device).eval()
+    with bad_checkpoints_end():
+        return get_model(cfg, checkpoint, device=device).eval()
+
+
+@contextmanager
+def bad_checkpoints_end() -> Iterator[None]:
+    """End the command with what is wrong with a checkpoint, in a line.
+
+    Yields:
+        None: Once.
+    """
+    try:
+        yield
+    except CheckpointError as error:
+        sys.exit(str(error))
 
 
 def leave() -> None:

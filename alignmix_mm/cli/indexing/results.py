@@ -5,6 +5,8 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from ...engine.stored_config import parse_config
+
 # what a result depends on; not where data are, nor the seed or the device
 SETTINGS = ('model', 'data_preprocessor', 'optim_wrapper', 'param_scheduler',
             'train_cfg')
@@ -78,6 +80,15 @@ def result_of(folder: Path, epochs: int) -> dict | None:
     return dict(metric=found[0], last=tested[found[0]]) if found else None
 
 
+def _is_of(config: Config, dump: Path) -> bool:
+    """Whether a run wrote this file, with the settings of the config."""
+    try:  # the folder of a run may be anybody's, so nothing is executed
+        run = parse_config(dump.read_text(encoding='utf-8-sig'))
+    except ValueError:
+        return False
+    return same_settings(run, config)
+
+
 def collect(work_dirs: Path, configs: dict[str, Path]) -> dict[str, dict]:
     """Results of all complete runs below a folder.
 
@@ -95,7 +106,7 @@ def collect(work_dirs: Path, configs: dict[str, Path]) -> dict[str, dict]:
             continue
         config = Config.fromfile(configs[dump.stem])
         result = result_of(dump.parent, config.train_cfg.max_epochs)
-        if result is None or not same_settings(Config.fromfile(dump), config):
+        if result is None or not _is_of(config, dump):
             continue
         metric = result.pop('metric')
         entry = results.setdefault(dump.stem, dict(metric=metric, runs=[]))

@@ -1,6 +1,7 @@
 """Charts as plain data for Plotly; colours are the page's."""
 import html
 import math
+import statistics
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -91,7 +92,10 @@ def thin(curve: dict[int, float], most: int = MAX_POINTS,
 
 def _mean(values: Iterable[float]) -> float | None:
     finite = [value for value in values if math.isfinite(value)]
-    return sum(finite) / len(finite) if finite else None
+    if not finite:
+        return None
+    scale = max(map(abs, finite)) or 1.  # the sum of large ones overflows
+    return scale * statistics.fmean(value / scale for value in finite)
 
 
 def _training(runs: list[RunRecord], name: str) -> Chart:

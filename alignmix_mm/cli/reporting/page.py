@@ -15,6 +15,7 @@ from .pictures import Picture, embed
 from .records import RunRecord
 from .tables import MAIN, Row, changed_settings, table
 
+MANY = 1e9  # from here on, all digits are too long for a table
 NOT_MEASURED, NOT_FINITE = 'not measured', 'not finite'
 FACT = re.compile(
     r'^\s*(Python|PyTorch|TorchVision|OpenCV|MMEngine|CUDA available'
@@ -80,12 +81,15 @@ def number(value: float | None, metric: str = '') -> str:
         metric (str): Its name. Counts (``n_...``) have no decimals.
 
     Returns:
-        str: Two decimals, or why there are none.
+        str: Two decimals, four digits of what is very large, or why there
+            are none.
     """
     if value is None:
         return NOT_MEASURED
     if not math.isfinite(value):
         return NOT_FINITE
+    if abs(value) >= MANY:
+        return f'{value:.4g}'
     is_count = metric.split('/')[-1].startswith('n_')
     return f'{value:,.0f}' if is_count else f'{value:.2f}'
 

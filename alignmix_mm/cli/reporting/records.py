@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from ...engine.stored_config import parse_config
 from ...evaluation.functional import BinStatistics
 from .scalars import Scalars, numbers, read_scalars
 
@@ -56,9 +57,10 @@ class RunRecord:
 
     @property
     def planned(self) -> int | None:
-        """Epochs, or iterations, of the whole training."""
+        """Epochs, or iterations, of the whole training, if it says so."""
         key = 'max_epochs' if self.by_epoch else 'max_iters'
-        return ((self.config or {}).get('train_cfg') or {}).get(key)
+        value = _setting(self.config, 'train_cfg', key)
+        return value if type(value) is int and value > 0 else None
 
     @property
     def progress(self) -> str:
@@ -76,9 +78,16 @@ class RunRecord:
 
 def counts_epochs(config: Config | None) -> bool:
     """Whether validations of a run count epochs, MMEngine's default."""
-    hooks = (config or {}).get('default_hooks') or {}
-    logger = hooks.get('logger') or {}
-    return logger.get('log_metric_by_epoch', True)
+    value = _setting(config, 'default_hooks', 'logger', 'log_metric_by_epoch')
+    return value is None or bool(value)
+
+
+def _setting(config: Config | None, *names: str) -> object:
+    """A setting, however deep; None where the config does not have it."""
+    value: object = config
+    for name in names:
+        value = value.get(name) if isinstance(value, (Config, dict)) else None
+    return value
 
 
 def read_runs(folders: Sequence[Path]) -> list[RunRecord]:
@@ -157,22 +166,22 @@ def _read_config(folder: Path, logged: list[Path], notes: list[str],
         notes.append(f'There are {len(named)} configs; {named[0].name} is '
                      'taken for the one of the training.')
     name = named[0].stem if named else ''
-    text = file.read_text(errors='replace')
-    try:
-        return name, text, Config.fromfile(
-            file, import_custom_modules=False)
-    except Exception as error:  # it is code, which can raise anything
-        notes.append(f'{file.name} cannot be read as a config: {error!r}')
+    text = file.read_text(encoding='utf-8-sig', errors='replace')
+    try:  # it is code, and the run may be anybody's
+        return name, text, parse_config(text)
+    except ValueError as error:
+        notes.append(f'{file.name} is shown as text only, for it is not '
+                     f'executed. {error}')
         return name, text, None
 
 
 def _read_json(file: Path, notes: list[str]) -> dict:
     try:
-        content = json.loads(file.read_text())
+        content = json.loads(file.read_text(encoding='utf-8-sig'))
         if isinstance(content, dict):
             return content
         reason = 'it holds no figures by name'
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         reason = str(error)
     notes.append(f'{file.parent.name}/{file.name} cannot be read: {reason}.')
     return {}
@@ -197,9 +206,9 @@ def _read_table(folder: Path, notes: list[str],
             if table:
                 return (BinStatistics.from_dict(table),
                         file.relative_to(folder).as_posix())
-        except (ValueError, KeyError, TypeError) as error:
+        except ValueError as error:
             notes.append(f'{file.parent.name}/{file.name} is no table of '
-                         f'CalibrationError: {error!r}.')
+                         f'CalibrationError. {error}')
     return None, ''
 
 
@@ -224,7 +233,7 @@ def _read_environment(folder: Path) -> str:
         return (file.parent / 'vis_data' / 'scalars.json').is_file(), file
 
     for file in sorted(folder.glob('*/*.log'), key=age, reverse=True):
-        with open(file, errors='replace') as log:
+        with open(file, encoding='utf-8', errors='replace') as log:
             head = log.read(50_000)  # the training that follows may be long
         if START in head:
             return head.split(START)[1].split(END)[0].strip('\n')

@@ -82,10 +82,11 @@ def read_entries(file: Path) -> tuple[list[Entry], int]:
         tuple: Its entries, and the number of lines that are none.
     """
     entries, damaged = [], 0
-    for line in file.read_text(errors='replace').splitlines():
+    text = file.read_text(encoding='utf-8-sig', errors='replace')
+    for line in text.splitlines():
         try:
             entries.append(_parse(line))
-        except (ValueError, KeyError, OverflowError):
+        except (ValueError, KeyError, OverflowError, RecursionError):
             damaged += bool(line.strip())
     return entries, damaged
 
@@ -98,10 +99,18 @@ def numbers(values: dict) -> dict[str, float]:
 
     Returns:
         dict[str, float]: Without texts, lists, truth values and None.
+            Integers beyond the range of floats are infinite.
     """
-    return {key: float(value) for key, value in values.items()
+    return {key: _to_float(value) for key, value in values.items()
             if isinstance(value, (int, float))
             and not isinstance(value, bool)}
+
+
+def _to_float(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def _parse(line: str) -> Entry:

@@ -102,8 +102,11 @@ def _median(values: list[float]) -> float | None:
     """None of less than two; NaN if one is not finite, as has no order."""
     if len(values) < 2:
         return None
-    return (statistics.median(values) if all(map(math.isfinite, values))
-            else math.nan)
+    if not all(map(math.isfinite, values)):
+        return math.nan
+    # halves, for the sum of large ones overflows
+    return (statistics.median_low(values) / 2
+            + statistics.median_high(values) / 2)
 
 
 def paper_values(config_name: str) -> dict[str, tuple[Published, ...]]:
@@ -164,5 +167,5 @@ def changed_settings(run: RunRecord) -> bool | None:
     try:
         return not same_settings(run.config, Config.fromfile(
             file, import_custom_modules=False))
-    except AttributeError:
+    except (AttributeError, TypeError):  # of a config of any kind
         return None

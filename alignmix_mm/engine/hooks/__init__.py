@@ -7,9 +7,10 @@ from .mix_visualization import MixVisualizationHook
 from .num_classes import NumClassCheckHook
 from .progress import ProgressHook
 from .reproducible import ReproducibleHook
+from .weights_check import WeightsCheckHook
 
 __all__ = [
     'FiniteLossHook', 'MixLogHook', 'MixSchedule', 'MixVisualizationHook',
     'NumClassCheckHook', 'ProgressHook', 'ReproducibleHook',
-    'ResumableCheckpointHook'
+    'ResumableCheckpointHook', 'WeightsCheckHook'
 ]

@@ -1,7 +1,12 @@
 """What passes through a classifier in a training step."""
+import functools
+import logging
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from mmengine.hooks import Hook
+from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
@@ -10,11 +15,41 @@ from ...mixing import MixBatch, MixMethod, MixPlan, PendingPlan
 from ...models.methods import methods_of
 
 
+def only_watching(method: Callable) -> Callable:
+    """Decorate a method of a hook that watches: it never ends a run.
+
+    What it cannot do is said once.
+
+    Args:
+        method (Callable): The method; the runner is its first argument.
+
+    Returns:
+        Callable: The method that raises nothing.
+    """
+    told = '_told_' + method.__name__
+
+    @functools.wraps(method)
+    def watch(self: Hook, runner: Any, *args: Any, **kwargs: Any) -> None:
+        try:
+            method(self, runner, *args, **kwargs)
+        except Exception as error:
+            if not hasattr(self, told):
+                setattr(self, told, True)
+                print_log(
+                    f'{type(self).__name__} could not do its part in step '
+                    f'{runner.iter + 1}: {type(error).__name__}: {error} '
+                    '(Training goes on; this is said once.)',
+                    logger='current', level=logging.WARNING)
+
+    return watch
+
+
 class StepObserver:
     """Keep the batch of a step before and after mixing, and its scores.
 
     Attributes:
-        images (Tensor): As the loader gives them, ``(B, 3, H, W)``.
+        images (Tensor | Sequence[Tensor]): As the loader gives them,
+            ``(B, 3, H, W)``; or ``(3, H, W)`` each, of sizes that may differ.
         batch (MixBatch | Tensor): As the network is trained with them; of a
             pending plan, when it is complete.
         labels (list[DataSample]): Of the loader's images.
@@ -45,7 +80,7 @@ class StepObserver:
 
     def forget(self) -> None:
         """Let the memory of the step go."""
-        self.images: Tensor | None = None
+        self.images: Tensor | Sequence[Tensor] | None = None
         self.batch: MixBatch | Tensor | None = None
         self.labels: list[DataSample] = []
         self.samples: list[DataSample] = []
@@ -54,13 +89,11 @@ class StepObserver:
     @torch.compiler.disable
     def _keep_batch(self, module: nn.Module, args: tuple, kwargs: dict,
                     output: dict) -> None:
-        data, training = (*args, kwargs.get('training', False))[:2]
+        data, training = _arguments(*args, **kwargs)
         if not training:
             return
         self.forget()
-        images = data['inputs']
-        self.images = (images if isinstance(images, Tensor) else
-                       torch.stack(list(images)))
+        self.images = data['inputs']
         self.batch = output['inputs']
         self.labels = self.samples = output['data_samples']
 
@@ -76,6 +109,11 @@ class StepObserver:
                      output: Any) -> None:
         if self.batch is not None and isinstance(output, Tensor):
             self.scores = output.detach()
+
+
+def _arguments(data: dict, training: bool = False) -> tuple[dict, bool]:
+    """Those of a preprocessor, however they are given."""
+    return data, training
 
 
 def find_method(model: nn.Module) -> MixMethod | None:

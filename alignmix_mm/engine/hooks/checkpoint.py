@@ -1,7 +1,8 @@
-"""Checkpoints of which one is always there."""
+"""Checkpoints from which a run goes on as if it had not been interrupted."""
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
@@ -9,7 +10,19 @@ from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
 from .. import compat
-from ..checkpoints import PART
+from ..memory import HookMemory, same
+from ..run_state import (
+    find_not_finite,
+    gradients_in_progress,
+    progress,
+    restore_gradients,
+    unwrap,
+    validation_is_due,
+)
+from ..writing import remove_unfinished
+
+STATE = 'run_state'  # key of a checkpoint
+VALIDATED = 'validated'  # key of MMEngine's hub
 
 
 class _RemovesLater:
@@ -17,15 +30,12 @@ class _RemovesLater:
 
     Args:
         backend (BaseStorageBackend): The backend that has the files.
+        noted (list[str]): Where they are noted.
     """
 
-    def __init__(self, backend) -> None:
+    def __init__(self, backend, noted: list[str]) -> None:
         self._backend = backend
-        self.files: list[str] = []
-
-    def remove(self, filepath: str) -> None:
-        """Note a file."""
-        self.files.append(filepath)
+        self.remove = self.rmtree = noted.append
 
     def __getattr__(self, name: str):
         return getattr(self._backend, name)
@@ -33,53 +43,187 @@ class _RemovesLater:
 
 @HOOKS.register_module()
 class ResumableCheckpointHook(CheckpointHook):
-    """MMEngine's ``CheckpointHook``, but old files go last.
+    """MMEngine's ``CheckpointHook``, but nothing is lost.
 
     MMEngine removes an old checkpoint, or the old best one, before it writes
     the new one; a run that is killed between the two has lost it. Here it is
-    removed when the new one is complete, and files are written and loaded as
-    :func:`alignmix_mm.engine.compat.enable` says. Arguments are those of
-    ``CheckpointHook``.
+    removed when the new one is complete, by the resumed run if this one is
+    killed, and files are written and loaded as
+    :func:`alignmix_mm.engine.compat.enable` says. Parameters that are not
+    finite are never written.
+
+    A checkpoint also has gradients that wait for their update, and what
+    hooks remember (see :class:`alignmix_mm.engine.memory.HookMemory`). It is
+    written again if a validation changes what it has. If the run is killed
+    before that, the resumed one begins with the validation.
+
+    Arguments are those of ``CheckpointHook``.
     """
+
+    priority = 'LOWEST'  # what it keeps is what the other hooks have made
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         compat.enable()
+        self._loaded: dict[str, Any] = {}
+        self._outdated: list[str] = []  # files to be removed
+        self._step: int | None = None  # of the last checkpoint
+        self._validating = self._best_is_new = False
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Keep what the run needs when it begins.
+
+        Args:
+            runner (Runner): The runner.
+            checkpoint (dict): What was loaded.
+        """
+        if runner._resume:
+            self._loaded = checkpoint.get(STATE, {})
+            self._step = checkpoint['meta'][
+                'epoch' if self.by_epoch else 'iter']
 
     def before_train(self, runner: Runner) -> None:
-        """Remove what was not written to its end when the run was killed.
+        """Take up what was left when the run was interrupted.
+
+        Args:
+            runner (Runner): The runner, which has resumed already.
+        """
+        super().before_train(runner)
+        loaded, self._loaded = self._loaded, {}
+        if is_main_process():
+            remove_unfinished(self.out_dir, '*.pth')
+            self._remove_what_was_left(runner, loaded.get('outdated', []))
+        self._never_finite = set(find_not_finite(
+            unwrap(runner.model).named_buffers()))
+        self._memory = HookMemory(runner.hooks)
+        self._memory.restore(loaded.get('hooks', {}))
+        restore_gradients(runner, loaded.get('gradients', {}))
+        if loaded.get('stopped'):
+            runner.train_loop.stop_training = True
+            runner.logger.info('A hook had stopped this run, so it is over. '
+                               'To train on from its weights, start a new '
+                               'one: --cfg-options load_from=FILE.')
+        self._known = self._know(runner)
+        due = validation_is_due(runner)
+        hub = runner.message_hub
+        if loaded and due is not None and due != hub.runtime_info.get(
+                VALIDATED):
+            runner.logger.info('The run was interrupted before or during a '
+                               'validation, which is made up for.')
+            runner.val_loop.run()
+
+    def before_save_checkpoint(self, runner: Runner,
+                               checkpoint: dict) -> None:
+        """Add what MMEngine leaves out.
+
+        Args:
+            runner (Runner): The runner.
+            checkpoint (dict): What will be written.
+        """
+        if 'optimizer' in checkpoint:
+            checkpoint[STATE] = dict(
+                gradients=self._gradients, hooks=self._memory.collect(),
+                stopped=_is_stopped(runner),
+                outdated=[Path(name).name for name in self._outdated])
+
+    def after_val(self, runner: Runner) -> None:
+        """Write the checkpoint of this step again if hooks have learned.
 
         Args:
             runner (Runner): The runner.
         """
-        super().before_train(runner)
-        folder = Path(self.out_dir)
-        if is_main_process() and folder.is_dir():
-            for part in folder.glob(f'*.pth{PART}'):
-                part.unlink()
+        if self._step is None:  # no training, or no checkpoint yet
+            return
+        runner.message_hub.update_info(VALIDATED, progress(runner))
+        step = runner.epoch if self.by_epoch else runner.iter
+        if self._best_is_new or (step == self._step and not same(
+                self._known, self._know(runner))):
+            self._save_checkpoint_with_step(
+                runner, step, dict(epoch=runner.epoch, iter=runner.iter))
+
+    def _save_checkpoint_with_step(self, runner: Runner, step: int,
+                                   meta: dict) -> None:
+        if self._validating:  # later, see after_val
+            self._best_is_new = True
+            return
+        self._require_finite(runner)
+        self._gradients = gradients_in_progress(runner)
+        with self._noting_old_files():
+            super()._save_checkpoint_with_step(runner, step, meta)
+        self._step, self._known = step, self._know(runner)
+        self._best_is_new = False
+        self._remove_old_files()
+
+    def _know(self, runner: Runner) -> list:
+        """What a validation can change."""
+        schedulers = runner.param_schedulers or []
+        if isinstance(schedulers, dict):  # of several optimizers
+            schedulers = [each for some in schedulers.values()
+                          for each in some]
+        return [self._memory.collect(), _is_stopped(runner),
+                [scheduler.state_dict() for scheduler in schedulers]]
+
+    def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
+        self._require_finite(runner)
+        self._validating = True
+        with self._noting_old_files():
+            super()._save_best_checkpoint(runner, metrics)
+        self._validating = False
+        if self._step is None:
+            self._remove_old_files()
 
     @contextmanager
-    def _removing_last(self) -> Iterator[None]:
-        if isinstance(self.file_backend, _RemovesLater):
-            yield  # the best checkpoint writes the last one again
-            return
+    def _noting_old_files(self) -> Iterator[None]:
         backend = self.file_backend
-        self.file_backend = notes = _RemovesLater(backend)
+        self.file_backend = _RemovesLater(backend, self._outdated)
         try:
             yield
         finally:
             self.file_backend = backend
+
+    def _remove_old_files(self) -> None:
         kept = {self.last_ckpt, getattr(self, 'best_ckpt_path', None),
                 *getattr(self, 'best_ckpt_path_dict', {}).values()}
-        for filepath in notes.files:
-            if filepath not in kept:
-                backend.remove(filepath)
+        while self._outdated:
+            self._remove(self._outdated.pop(), kept)
 
-    def _save_checkpoint_with_step(self, runner: Runner, step: int,
-                                   meta: dict) -> None:
-        with self._removing_last():
-            super()._save_checkpoint_with_step(runner, step, meta)
+    def _remove_what_was_left(self, runner: Runner, names: list[str]) -> None:
+        """Remove files for a run that was killed before it did."""
+        source = runner._load_from
+        if source and Path(source).resolve().parent != Path(
+                self.out_dir).resolve():
+            return  # resumed in another folder
+        kept = {getattr(self, 'best_ckpt_path', None),
+                *getattr(self, 'best_ckpt_path_dict', {}).values()}
+        kept = {Path(path).name for path in kept if path}
+        for name in names:
+            if name not in kept:
+                self._remove(self.file_backend.join_path(self.out_dir, name),
+                             set())
 
-    def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
-        with self._removing_last():
-            super()._save_best_checkpoint(runner, metrics)
+    def _remove(self, path: str, kept: set[str | None]) -> None:
+        if path in kept:
+            return
+        if self.file_backend.isfile(path):
+            self.file_backend.remove(path)
+        elif self.file_backend.isdir(path):  # of deepspeed
+            self.file_backend.rmtree(path)
+
+    def _require_finite(self, runner: Runner) -> None:
+        state = unwrap(runner.model).state_dict()
+        bad = set(find_not_finite(state.items())) - self._never_finite
+        if not bad:
+            return
+        names = [name for name in state if name in bad]
+        last = (f'the last one, {self.last_ckpt}, is' if self.last_ckpt else
+                'those that are there are')
+        raise FloatingPointError(
+            f'Parameters are not finite after step {runner.iter + 1}: '
+            f'{", ".join(names[:3])}. No checkpoint was written; {last} as '
+            'it was. Lower the learning rate, warm up for longer, or clip '
+            'gradients (optim_wrapper.clip_grad=dict(max_norm=5)).')
+
+
+def _is_stopped(runner: Runner) -> bool:
+    """Whether a hook, such as EarlyStoppingHook, ends the run."""
+    return getattr(runner.train_loop, 'stop_training', False)

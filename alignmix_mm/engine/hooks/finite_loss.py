@@ -1,4 +1,5 @@
 """A guard against training on what is not a number."""
+import functools
 import logging
 import math
 
@@ -16,16 +17,21 @@ _ACTIONS = ('stop', 'skip')
 
 @HOOKS.register_module()
 class FiniteLossHook(Hook):
-    """Never update parameters by a loss that is NaN or infinite.
+    """Never update parameters by a loss or a gradient that is not finite.
 
-    The loss is looked at before the gradient is computed. MMEngine reads its
-    value in every step anyway, to log it.
+    The two are looked at together before the optimizer's step: MMEngine
+    reads the loss in every step anyway, to log it, so the device is waited
+    for once. With a gradient scaler, which looks at gradients by itself and
+    lowers its scale, the loss alone is looked at.
 
     Args:
         action (str): ``'stop'`` the run with an error that names the step,
-            or ``'skip'`` the batch, on all ranks. Defaults to ``'stop'``.
-        max_skipped (int): Number of batches, one after the other, behind
-            which skipping stops the run too. Defaults to 20.
+            or ``'skip'`` the batch, on all ranks; buffers, such as the
+            statistics of BatchNorm, are then as before it too. Of gradients
+            that are accumulated, those of its update so far are left out
+            with it. Defaults to ``'stop'``.
+        max_skipped (int): Consecutive skips before training stops. Defaults
+            to 20.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -42,9 +48,22 @@ class FiniteLossHook(Hook):
         self.max_skipped = max_skipped
         self._skipped = 0
         self._batch: dict | None = None
+        self._buffers: list[tuple[Tensor, Tensor]] = []
+
+    def state_dict(self) -> dict[str, int]:
+        """What a resumed run has to know."""
+        return dict(skipped=self._skipped)
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on counting.
+
+        Args:
+            state (dict): Of :meth:`state_dict`.
+        """
+        self._skipped = state['skipped']
 
     def before_train(self, runner: Runner) -> None:
-        """Stand between the loss and the optimizer.
+        """Stand between the gradient and the optimizer.
 
         Args:
             runner (Runner): The runner.
@@ -52,20 +71,32 @@ class FiniteLossHook(Hook):
         wrapper = runner.optim_wrapper
         if not isinstance(wrapper, OptimWrapper):
             return  # of several networks, which update one after the other
-        update = wrapper.update_params
+        backward, step = wrapper.backward, wrapper.step
+        scaler = getattr(wrapper, 'loss_scaler', None)
+        scaled = scaler is not None and scaler.is_enabled()
 
-        def update_params(loss: Tensor, *args, **kwargs) -> None:
-            if self._is_finite(loss):
-                self._skipped = 0
-                update(loss, *args, **kwargs)
-            else:
+        def checked_backward(loss: Tensor, **kwargs) -> None:
+            backward(loss, **kwargs)
+            self._bad = self._is_bad(
+                loss, [] if scaled else _gradients(wrapper.optimizer))
+            if self._bad:
                 self._handle(runner, loss)
+            else:
+                self._skipped = 0
 
-        wrapper.update_params = update_params
+        @functools.wraps(step)  # schedulers count steps by an attribute
+        def checked_step(**kwargs) -> None:
+            if not self._bad:
+                step(**kwargs)
+
+        wrapper.backward, wrapper.step = checked_backward, checked_step
+        if self.action == 'skip':
+            self._buffers = [(buffer, buffer.clone())
+                             for buffer in runner.model.buffers()]
 
     def before_train_iter(self, runner: Runner, batch_idx: int,
                           data_batch: dict | None = None) -> None:
-        """Keep the batch, to look at it if the loss is not finite.
+        """Keep what is needed if the batch turns out to be a bad one.
 
         Args:
             runner (Runner): The runner.
@@ -73,24 +104,30 @@ class FiniteLossHook(Hook):
             data_batch (dict, optional): The batch. Defaults to None.
         """
         self._batch = data_batch
+        for buffer, kept in self._buffers:
+            kept.copy_(buffer)
 
     @torch.compiler.disable
-    def _is_finite(self, loss: Tensor) -> bool:
-        bad = (~torch.isfinite(loss.detach())).any().float()
+    def _is_bad(self, loss: Tensor, gradients: list[Tensor]) -> bool:
+        bad = (~torch.isfinite(loss.detach())).any()
+        if gradients:  # the largest number of each one: no sum overflows
+            largest = torch._foreach_norm(gradients, ord=math.inf)
+            largest = [norm.to(loss.device).float() for norm in largest]
+            bad = bad | ~torch.isfinite(torch.stack(largest)).all()
+        bad = bad.float()
         if self.action == 'skip':  # on no rank, or on all of them
             all_reduce(bad, 'max')
-        return not bool(bad)
+        return bool(bad)
 
     def _handle(self, runner: Runner, loss: Tensor) -> None:
-        value = float(loss.detach())
-        step = f'in step {runner.iter + 1} (epoch {runner.epoch + 1})'
-        text = (f'The loss of another rank is not finite {step}.'
-                if math.isfinite(value) else f'The loss is {value:g} {step}. '
-                + _reason(runner.model, self._batch))
+        text = _describe(runner, loss, self._batch)
+        runner.optim_wrapper.zero_grad()
         if self.action == 'stop':
             raise FloatingPointError(
                 f'{text} Parameters were not updated; the last checkpoint is '
                 'as it was. --on-nan skip leaves out such batches.')
+        for buffer, kept in self._buffers:
+            buffer.copy_(kept)
         self._skipped += 1
         if self._skipped >= self.max_skipped:
             raise FloatingPointError(
@@ -98,6 +135,30 @@ class FiniteLossHook(Hook):
                 'after the other: skipping does not help.')
         print_log(f'{text} The batch is skipped.', logger='current',
                   level=logging.WARNING)
+
+
+def _gradients(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    found = (parameter.grad for group in optimizer.param_groups
+             for parameter in group['params'])
+    found = (grad.coalesce().values() if grad.is_sparse else grad
+             for grad in found if grad is not None)
+    return [grad for grad in found if grad.numel()]
+
+
+def _describe(runner: Runner, loss: Tensor, batch: dict | None) -> str:
+    """Where it happened, and what is to be seen of the cause."""
+    step = f'in step {runner.iter + 1} (epoch {runner.epoch + 1})'
+    value = float(loss.detach())
+    if not math.isfinite(value):
+        return f'The loss is {value:g} {step}. ' + _reason(runner.model, batch)
+    names = [name for name, parameter in runner.model.named_parameters()
+             if parameter.grad is not None
+             and not bool(torch.isfinite(parameter.grad).all())]
+    if not names:
+        return f'The loss of another rank is not finite {step}.'
+    return (f'The loss is finite {step}, but its gradient is not: '
+            f'{", ".join(names[:3])}. Something has no derivative there, such '
+            'as a root, norm or logarithm of 0, or training diverges.')
 
 
 def _reason(model: torch.nn.Module, batch: dict | None) -> str:

@@ -7,7 +7,7 @@ from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
 from ...models.trace import without_trace
-from ._observer import StepObserver, find_method
+from ._observer import StepObserver, find_method, only_watching
 
 
 @HOOKS.register_module()
@@ -53,6 +53,19 @@ class MixLogHook(Hook):
         self.observer: StepObserver | None = None
         self._steps: Counter[str] = Counter()
 
+    def state_dict(self) -> dict[str, dict[str, int]]:
+        """What a resumed run has to know."""
+        return dict(steps=dict(self._steps))
+
+    def load_state_dict(self, state: dict[str, dict[str, int]]) -> None:
+        """Go on counting.
+
+        Args:
+            state (dict): Of :meth:`state_dict`.
+        """
+        self._steps = Counter(state['steps'])
+
+    @only_watching
     def before_train(self, runner: Runner) -> None:
         """Watch the model.
 
@@ -62,6 +75,7 @@ class MixLogHook(Hook):
         if find_method(runner.model) is not None and self.observer is None:
             self.observer = StepObserver(runner.model)
 
+    @only_watching
     def after_train_iter(self, runner: Runner, batch_idx: int,
                          data_batch: dict | None = None,
                          outputs: dict | None = None) -> None:
@@ -75,6 +89,12 @@ class MixLogHook(Hook):
         """
         if self.observer is None or self.observer.batch is None:
             return
+        try:
+            self._log(runner)
+        finally:
+            self.observer.forget()
+
+    def _log(self, runner: Runner) -> None:
         hub = runner.message_hub
         self._steps[self.observer.tag] += 1
         # MMEngine has read it from the device already
@@ -87,7 +107,6 @@ class MixLogHook(Hook):
             runner.visualizer.add_scalars(
                 {**self._shares(), **_measure(self.observer),
                  **_position(runner)}, step=runner.iter + 1)
-        self.observer.forget()
 
     def _shares(self) -> dict[str, float]:
         total = self._steps.total()
@@ -108,7 +127,8 @@ def _mixed_accuracy(observer: StepObserver) -> torch.Tensor | None:
         return None
     labels = torch.stack([sample.gt_score for sample in observer.samples])
     predicted = observer.scores.argmax(1, keepdim=True)
-    return 100 * labels.gather(1, predicted).mean()
+    # without an augmentation, MMPretrain leaves them as integers
+    return 100 * labels.gather(1, predicted).float().mean()
 
 
 def _measure(observer: StepObserver) -> dict[str, float]:

@@ -1,4 +1,5 @@
 """Mixing that changes in the course of training."""
+import math
 from collections.abc import Mapping
 
 from mmengine.hooks import Hook
@@ -37,11 +38,13 @@ class MixSchedule(Hook):
                  alphas: Mapping[int, float] | None = None) -> None:
         alphas = {int(epoch): float(alpha)
                   for epoch, alpha in (alphas or {}).items()}
-        if off_last < 0 or any(
-                epoch < 0 or not alpha > 0 for epoch, alpha in alphas.items()):
+        if not off_last >= 0 or any(
+                epoch < 0 or not 0 < alpha < math.inf
+                for epoch, alpha in alphas.items()):
             raise ValueError(
-                'Expected `off_last` >= 0 epochs and `alphas` > 0 from epochs '
-                f'>= 0 on, but got {off_last} and {alphas}.')
+                'Expected `off_last` >= 0 epochs and `alphas` > 0, and '
+                f'finite, from epochs >= 0 on, but got {off_last} and '
+                f'{alphas}.')
         if not off_last and not alphas:
             raise ValueError('MixSchedule changes nothing: give `off_last`, '
                              '`alphas` or both.')
@@ -55,13 +58,15 @@ class MixSchedule(Hook):
             runner (Runner): The runner.
 
         Raises:
-            ValueError: If there is nothing to change, or no epochs.
+            ValueError: If there is nothing to change, if the loop counts no
+                epochs, or if what is to change comes after its last one.
         """
         if isinstance(runner.train_loop, IterBasedTrainLoop):
             raise ValueError(
                 'MixSchedule counts epochs, but training is by iterations, '
                 'which is one epoch for MMEngine. Set `train_cfg.by_epoch` to '
                 'True, or leave the hook out.')
+        self._check_epochs(runner)
         model = runner.model
         model = model.module if is_model_wrapper(model) else model
         self._preprocessor = model.data_preprocessor
@@ -75,6 +80,20 @@ class MixSchedule(Hook):
                 f'MixSchedule found no {what} in `model.train_cfg.augments`: '
                 'add dict(type="AlignMix"), or leave the hook out.')
         self._alpha = getattr(self._augment, 'alpha', None)
+
+    def _check_epochs(self, runner: Runner) -> None:
+        total = runner.max_epochs
+        if self.off_last > total:
+            raise ValueError(
+                f'MixSchedule is to train the last {self.off_last} epochs '
+                f'without mixing, but the run has {total}. Lower `off_last`.')
+        late = [epoch for epoch in self.alphas if epoch >= total]
+        if late:
+            steps = len(runner.train_loop.dataloader)
+            raise ValueError(
+                f'MixSchedule is to change alpha at epoch {min(late)}, but '
+                f'the run has {total} epochs, which count from 0. If you gave '
+                f'iterations: an epoch has {steps}.')
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Set what this epoch is trained with.

@@ -1,8 +1,11 @@
 """Pictures of mixed batches while training."""
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from matplotlib.figure import Figure
 from mmengine.hooks import Hook
+from mmengine.model import stack_batch
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 from torch import nn
@@ -14,7 +17,7 @@ from ...visualization import (
     plot_mixed_batch,
     to_array,
 )
-from ._observer import StepObserver, find_method
+from ._observer import StepObserver, find_method, only_watching
 
 
 @HOOKS.register_module()
@@ -46,6 +49,7 @@ class MixVisualizationHook(Hook):
         self.num_pairs = num_pairs
         self.observer: StepObserver | None = None
 
+    @only_watching
     def before_train(self, runner: Runner) -> None:
         """Watch the model.
 
@@ -55,6 +59,7 @@ class MixVisualizationHook(Hook):
         if find_method(runner.model) is not None and self.observer is None:
             self.observer = StepObserver(runner.model)
 
+    @only_watching
     def after_train_iter(self, runner: Runner, batch_idx: int,
                          data_batch: dict | None = None,
                          outputs: dict | None = None) -> None:
@@ -68,12 +73,14 @@ class MixVisualizationHook(Hook):
         """
         if self.observer is None:
             return
-        if (runner.iter % self.interval == 0 and runner.rank == 0
-                and self.observer.plan is not None):
-            for name, figure in self._draw().items():
-                runner.visualizer.add_image(name, to_array(figure),
-                                            step=runner.iter + 1)
-        self.observer.forget()
+        try:
+            if (runner.iter % self.interval == 0 and runner.rank == 0
+                    and self.observer.plan is not None):
+                for name, figure in self._draw().items():
+                    runner.visualizer.add_image(name, to_array(figure),
+                                                step=runner.iter + 1)
+        finally:
+            self.observer.forget()
 
     def _draw(self) -> dict[str, Figure]:
         model, batch = self.observer.model, self.observer.batch
@@ -127,7 +134,10 @@ def _what_is_shown(plan: MixPlan, alignment: Alignment | None) -> str:
     return f'{what} are mixed; shown: pixels{moved}'
 
 
-def _to_pixels(images: torch.Tensor, bgr: bool) -> np.ndarray:
+def _to_pixels(images: torch.Tensor | Sequence[torch.Tensor],
+               bgr: bool) -> np.ndarray:
+    if not isinstance(images, torch.Tensor):  # padded as for the network
+        images = stack_batch(list(images))
     pixels = images.detach().float().round().clamp(0, 255).byte().cpu()
     pixels = pixels.permute(0, 2, 3, 1).numpy()
     return np.ascontiguousarray(pixels[..., ::-1]) if bgr else pixels

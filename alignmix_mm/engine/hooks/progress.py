@@ -17,6 +17,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from ._observer import only_watching
+
 
 @HOOKS.register_module()
 class ProgressHook(Hook):
@@ -32,6 +34,7 @@ class ProgressHook(Hook):
         self._bar: Progress | None = None
         self._task: TaskID | None = None
 
+    @only_watching
     def before_train(self, runner: Runner) -> None:
         """Show the bar.
 
@@ -43,6 +46,7 @@ class ProgressHook(Hook):
             self._training = self._bar.add_task(
                 'train', total=runner.max_iters, completed=runner.iter)
 
+    @only_watching
     def after_train_iter(self, runner: Runner, batch_idx: int,
                          data_batch: dict | None = None,
                          outputs: dict | None = None) -> None:
@@ -58,6 +62,7 @@ class ProgressHook(Hook):
             self._bar.update(self._training, completed=runner.iter + 1,
                              description=f'epoch {runner.epoch + 1}')
 
+    @only_watching
     def after_train(self, runner: Runner) -> None:
         """Remove the bar.
 
@@ -66,6 +71,7 @@ class ProgressHook(Hook):
         """
         self._stop()
 
+    @only_watching
     def before_val_epoch(self, runner: Runner) -> None:
         """Show a bar for the validation.
 
@@ -74,6 +80,7 @@ class ProgressHook(Hook):
         """
         self._begin(runner, 'validation', len(runner.val_dataloader))
 
+    @only_watching
     def before_test_epoch(self, runner: Runner) -> None:
         """Show a bar for the test.
 
@@ -82,6 +89,7 @@ class ProgressHook(Hook):
         """
         self._begin(runner, 'test', len(runner.test_dataloader))
 
+    @only_watching
     def after_val_iter(self, runner: Runner, batch_idx: int,
                        data_batch: dict | None = None,
                        outputs: list | None = None) -> None:
@@ -98,6 +106,7 @@ class ProgressHook(Hook):
 
     after_test_iter = after_val_iter
 
+    @only_watching
     def after_val_epoch(self, runner: Runner,
                         metrics: dict | None = None) -> None:
         """Remove the bar of the validation.

@@ -1,14 +1,24 @@
 """Random numbers that depend on the step, not on what ran before it."""
-import random
-from collections.abc import Callable
+import logging
 
-import numpy as np
 import torch
-from mmengine.dist import get_rank
+from mmengine.dist import get_rank, get_world_size
 from mmengine.hooks import Hook
+from mmengine.logging import print_log
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmpretrain.registry import HOOKS
-from torch.utils.data import Dataset
+
+from ...mixing import MixMethod
+from ..run_state import require_resumable, unwrap
+from ..seeding import (
+    OwnNumbers,
+    PlacedBatches,
+    place_batches,
+    seed_numbers,
+    torch_seed,
+)
+
+PLACE = 'place_in_run'  # key of a checkpoint
 
 
 @HOOKS.register_module()
@@ -18,23 +28,27 @@ class ReproducibleHook(Hook):
     MMEngine seeds torch, numpy and ``random`` at the start of a process, so a
     resumed run repeats the numbers of the first epoch. Here they are seeded
     in every step, from ``(seed, step)``, torch with the rank too, and before
-    an image is transformed, from ``(seed, epoch, index)``: augmentations are
-    the same with any number of workers too. The order of the data follows the
-    seed that the checkpoint has.
+    an image is transformed, from ``(seed, rank, epoch, batch, number in the
+    batch)``: augmentations are the same with any number of workers, and
+    those of two copies of an image differ. The order of the data follows the
+    seed that the checkpoint has. A run by epochs goes on in the middle of an
+    epoch.
 
-    Images of loops that do not count epochs are transformed as MMEngine does
-    it, which loads all earlier batches again on resuming.
+    Which of several batch augmentations a step takes is the same on all
+    ranks; what stock ones draw, such as Mixup's lambda, is the rank's own.
 
     On a GPU, add ``randomness=dict(deterministic=True)`` for the same bits;
     without, kernels sum in any order.
     """
 
+    priority = 'VERY_HIGH'
+
     def __init__(self) -> None:
-        # read by workers that outlive the epoch
-        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
+        self._place: dict | None = None  # of the checkpoint
+        self._done = 0  # batches of this epoch
 
     def before_train(self, runner: Runner) -> None:
-        """Seed the order of the data.
+        """Seed the order of the data and what is drawn for each image.
 
         Args:
             runner (Runner): The runner, which has resumed already.
@@ -44,20 +58,22 @@ class ReproducibleHook(Hook):
         self._seed = runner.seed
         if runner._randomness_cfg.get('diff_rank_seed'):
             self._seed -= get_rank()
-        sampler = getattr(runner.train_loop.dataloader, 'sampler', None)
+        loop = runner.train_loop
+        sampler = getattr(loop.dataloader, 'sampler', None)
         if hasattr(sampler, 'seed'):
             sampler.seed = self._seed
-
-    def before_train_epoch(self, runner: Runner) -> None:
-        """Tell the workers the epoch.
-
-        Args:
-            runner (Runner): The runner.
-        """
-        self._epoch.fill_(runner.epoch)
-        if isinstance(runner.train_loop, EpochBasedTrainLoop):
-            # every epoch, as hooks of users exchange pipelines
-            self._wrap(runner.train_loop.dataloader.dataset)
+        by_epoch = isinstance(loop, EpochBasedTrainLoop)
+        batches = place_batches(
+            loop.dataloader, self._seed,
+            lambda: runner.epoch if by_epoch else _passes(loop))
+        if batches is None:
+            print_log('The training data have no indices, so their order and '
+                      'augmentations are not seeded: a resumed run differs '
+                      'from one without interruption.', logger='current',
+                      level=logging.WARNING)
+        elif not by_epoch:
+            _start_again(loop)
+        self._go_on(runner, batches if by_epoch else None)
 
     def before_train_iter(self, runner: Runner, batch_idx: int,
                           data_batch: dict | None = None) -> None:
@@ -69,66 +85,102 @@ class ReproducibleHook(Hook):
             data_batch (dict, optional): The batch. Defaults to None.
         """
         # numpy chooses one of several batch augmentations: on all ranks alike
-        _seed(self._seed, runner.iter)
-        torch.manual_seed(_torch_seed(self._seed, get_rank(), runner.iter))
+        seed_numbers(self._seed, runner.iter)
+        torch.manual_seed(torch_seed(self._seed, get_rank(), runner.iter))
+        if get_world_size() > 1:
+            _draw_for_the_rank(runner)
 
-    def _wrap(self, dataset: Dataset) -> None:
-        for inner in [*getattr(dataset, 'datasets', []),
-                      *filter(None, [getattr(dataset, 'dataset', None)])]:
-            self._wrap(inner)
-        pipeline = getattr(dataset, 'pipeline', None)
-        if callable(pipeline) and not isinstance(pipeline, SeededPipeline):
-            dataset.pipeline = SeededPipeline(
-                pipeline, self._seed, self._epoch)
-
-
-class SeededPipeline:
-    """Transforms that draw the same for an image, whoever runs them.
-
-    Args:
-        pipeline (Callable): The transforms of a data set.
-        seed (int): Seed of the run.
-        epoch (Tensor): The epoch, ``()``, int64, in shared memory.
-    """
-
-    def __init__(self, pipeline: Callable, seed: int,
-                 epoch: torch.Tensor) -> None:
-        self.pipeline = pipeline
-        self.seed = seed
-        self.epoch = epoch
-
-    @property
-    def transforms(self) -> list[Callable]:
-        """The transforms."""
-        return self.pipeline.transforms
-
-    def __call__(self, data: dict) -> dict | None:
-        """Transform an image.
+    def after_train_iter(self, runner: Runner, batch_idx: int,
+                         data_batch: dict | None = None,
+                         outputs: dict | None = None) -> None:
+        """Count the batches of the epoch.
 
         Args:
-            data (dict): What the data set knows of it, with ``sample_idx``.
-
-        Returns:
-            dict, optional: What the pipeline returns.
+            runner (Runner): The runner.
+            batch_idx (int): Number of the batch, since the start or the last
+                interruption.
+            data_batch (dict, optional): The batch. Defaults to None.
+            outputs (dict, optional): The losses. Defaults to None.
         """
-        if 'sample_idx' not in data:
-            return self.pipeline(data)
-        key = self.seed, int(self.epoch), int(data['sample_idx'])
-        _seed(*key)
-        # the generator of the CPU alone, which a worker may seed
-        torch.default_generator.manual_seed(_torch_seed(*key))
-        return self.pipeline(data)
+        self._done += 1
 
-    def __repr__(self) -> str:
-        return repr(self.pipeline)
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Begin to count anew.
+
+        Args:
+            runner (Runner): The runner.
+        """
+        self._done = 0
+
+    def before_save_checkpoint(self, runner: Runner,
+                               checkpoint: dict) -> None:
+        """Note where the run is.
+
+        Args:
+            runner (Runner): The runner.
+            checkpoint (dict): What will be written.
+        """
+        checkpoint[PLACE] = self._where(runner)
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Read where the run was.
+
+        Args:
+            runner (Runner): The runner.
+            checkpoint (dict): What was read.
+
+        Raises:
+            CheckpointError: If the run cannot go on from it.
+        """
+        if runner._resume:
+            require_resumable(runner, checkpoint)
+            self._place = checkpoint.get(PLACE)
+
+    def _where(self, runner: Runner) -> dict[str, int]:
+        return dict(processes=get_world_size(), done=self._done,
+                    batches=len(runner.train_loop.dataloader))
+
+    def _go_on(self, runner: Runner, batches: PlacedBatches | None) -> None:
+        """Leave out the batches of the epoch that have been trained on."""
+        place, self._place = self._place, None
+        if place is None:
+            return
+        now = self._where(runner)
+        changed = [f'{place[name]} {name} (now {now[name]})'
+                   for name in ('processes', 'batches')
+                   if place[name] != now[name]]
+        if changed:
+            print_log('The epochs of the checkpoint had '
+                      f'{" and ".join(changed)}. The run goes on from the '
+                      'start of its epoch, and not with the same bits.',
+                      logger='current', level=logging.WARNING)
+        elif batches is not None:
+            batches.skip = self._done = place['done']
 
 
-def _seed(*key: int) -> None:
-    """Seed what transforms and MMPretrain's batch augmentations draw from."""
-    numbers = np.random.SeedSequence(key).generate_state(2).tolist()
-    random.seed(numbers[0])
-    np.random.seed(numbers[1])  # noqa: NPY002
+def _draw_for_the_rank(runner: Runner) -> None:
+    """Let stock augmentations draw their own; hooks may exchange them."""
+    preprocessor = unwrap(runner.model).data_preprocessor
+    drawer = getattr(preprocessor, 'batch_augments', None)
+    augments = getattr(drawer, 'augments', [])
+    for number, augment in enumerate(augments):
+        if not isinstance(augment, (MixMethod, OwnNumbers, type(None))):
+            augments[number] = OwnNumbers(augment)
 
 
-def _torch_seed(*key: int) -> int:
-    return int(np.random.SeedSequence(key).generate_state(3)[2])
+def _passes(loop) -> int:
+    """How often a loop by iterations has read all data."""
+    return getattr(getattr(loop, 'dataloader_iterator', None), '_epoch', 0)
+
+
+def _start_again(loop) -> None:
+    """Forget the batches that a loop by iterations has loaded so far."""
+    loader = loop.dataloader
+    if not hasattr(loop, 'dataloader_iterator'):
+        return
+    if getattr(loader, '_iterator', None) is not None:  # workers that stay
+        loader._iterator._shutdown_workers()
+        loader._iterator = None
+    if hasattr(loader.sampler, '_indices_of_rank'):  # InfiniteSampler
+        loader.sampler.indices = loader.sampler._indices_of_rank()
+    loop.dataloader_iterator = type(loop.dataloader_iterator)(loader)

@@ -1,4 +1,5 @@
 """Calibration: does a confidence of 80 % mean right in 80 % of the cases?"""
+import reprlib
 from typing import NamedTuple
 
 import numpy as np
@@ -57,10 +58,38 @@ class BinStatistics(NamedTuple):
 
         Returns:
             BinStatistics: The table.
+
+        Raises:
+            ValueError: If it is none.
         """
-        return cls(np.array(table['edges']), np.array(table['count']),
-                   np.array(table['conf'], dtype=np.float64),
-                   np.array(table['acc'], dtype=np.float64))
+        try:
+            found = cls(*(np.array(table[name], dtype=np.float64)
+                          for name in cls._fields))
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise ValueError(
+                'Expected a table of `edges`, `count`, `conf` and `acc`, but '
+                f'got {reprlib.repr(table)}.') from error
+        found._check()
+        return found._replace(count=found.count.astype(np.int64))
+
+    def _check(self) -> None:
+        """Raise if these are not the numbers of a table."""
+        edges, count, *means = self
+        if count.ndim != 1 or any(x.shape != count.shape for x in means) or (
+                edges.shape != (len(count) + 1, )):
+            raise ValueError(
+                'Expected n + 1 `edges`, and n of `count`, `conf` and `acc`, '
+                f'but got shapes {[x.shape for x in self]}.')
+        if not (_is_probability(edges).all() and (np.diff(edges) > 0).all()):
+            raise ValueError('Expected `edges` that grow from 0 to 1, but got '
+                             f'{reprlib.repr(edges.tolist())}.')
+        if not ((count >= 0) & (count < 2**53) & (count % 1 == 0)
+                ).all() or not count.any():
+            raise ValueError('Expected `count` of samples, some of them not '
+                             f'0, but got {reprlib.repr(count.tolist())}.')
+        if not all(_is_probability(x[count > 0]).all() for x in means):
+            raise ValueError('Expected `conf` and `acc` from 0 to 1 where '
+                             '`count` is not 0.')
 
     def _average(self, values: np.ndarray) -> float:
         filled = self.count > 0

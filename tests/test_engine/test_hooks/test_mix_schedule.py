@@ -2,6 +2,7 @@
 import time
 
 import pytest
+import tiny_run
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from saliency_method import ThreeBySaliency
@@ -79,7 +80,10 @@ def test_a_resumed_run_goes_on(images, tmp_path):
 @pytest.mark.parametrize('options, message', [
     (dict(), 'changes nothing'), (dict(off_last=-1), '`off_last` >= 0'),
     (dict(alphas={2: 0}), '`alphas` > 0'),
-    (dict(alphas={-1: 1}), 'epochs >= 0')])
+    (dict(alphas={-1: 1}), 'epochs >= 0'),
+    (dict(alphas={2: float('inf')}), 'finite'),
+    (dict(alphas={2: float('nan')}), 'finite'),
+    (dict(off_last=float('nan')), '`off_last` >= 0')])
 def test_bad_arguments_are_named(options, message):
     with pytest.raises(ValueError, match=message):
         MixSchedule(**options)
@@ -104,3 +108,23 @@ def test_training_by_iterations_has_no_last_epochs(images, tmp_path):
     with pytest.raises(ValueError, match='counts epochs.*by iterations'):
         train(images, tmp_path, off_last=1, loop=dict(
             by_epoch=False, max_iters=4))
+
+
+@pytest.mark.parametrize('options, message', [
+    (dict(off_last=5), 'last 5 epochs without mixing, but the run has 4'),
+    (dict(off_last=float('inf')), 'last inf epochs'),
+    (dict(alphas={1: 1., 4: .5}), 'at epoch 4, but the run has 4'),
+    (dict(alphas={500: 1.}), 'If you gave iterations: an epoch has 4')])
+def test_what_comes_after_the_run_is_refused(tmp_path, options, message):
+    """When it begins: nothing is trained, nothing written."""
+    cfg = tiny_run.tiny_config(tmp_path, epochs=4)
+    cfg.custom_hooks = [dict(type='MixSchedule', **options)]
+    with pytest.raises(ValueError, match=message):
+        tiny_run.train(cfg)
+    assert not list(tmp_path.glob('*.pth'))
+
+
+def test_all_epochs_can_be_off(tmp_path):
+    cfg = tiny_run.tiny_config(tmp_path, epochs=1)
+    cfg.custom_hooks = [dict(type='MixSchedule', off_last=1)]
+    assert tiny_run.train(cfg).iter == 4

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 from conftest import ROOT
-from mmengine.hooks import DistSamplerSeedHook
 from mmengine.runner import Runner
 from small_run import small_config, write_images
 
@@ -90,26 +89,6 @@ def test_without_the_hook_mmengine_repeats_numbers(images, whole, tmp_path):
     cfg.experiment_name = f'plain_{time.time_ns()}'
     Runner.from_cfg(cfg).train()
     assert not same_bits(weights(tmp_path, 4), weights(whole, 4))
-
-
-def test_images_of_an_epoch_are_drawn_anew(images, tmp_path):
-    runner = train(small_config(images, tmp_path, epochs=1))
-    hook, = [h for h in runner.hooks
-             if type(h).__name__ == 'ReproducibleHook']
-    dataset = runner.train_dataloader.dataset
-    seeds = DistSamplerSeedHook()
-    drawn = []
-    for epoch in (0, 1, 0):
-        runner.train_loop._epoch = epoch
-        hook.before_train_epoch(runner)
-        seeds.before_train_epoch(runner)
-        drawn.append(torch.stack([dataset[n]['inputs'] for n in range(8)]))
-    assert torch.equal(drawn[0], drawn[2])
-    assert not torch.equal(drawn[0], drawn[1])
-    # and wrapping again, or in a wrapper, changes nothing
-    pipeline = dataset.pipeline
-    hook._wrap(torch.utils.data.ConcatDataset([dataset, dataset]))
-    assert dataset.pipeline is pipeline and pipeline.transforms
 
 
 def test_steps_draw_different_numbers(images, tmp_path):

@@ -194,3 +194,13 @@ def test_sizes_that_do_not_fit(size, n, t_size, message):
 def test_plans_of_different_shapes():
     with pytest.raises(ValueError, match=r'\(2, 4, 4\) and \(2, 2, 2\)'):
         puzzle_plan(torch.ones(2, 4, 4), torch.ones(2, 2, 2))
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('inf')])
+def test_images_without_a_saliency_change_no_others(value):
+    """The rounds of an auction end when all images are settled."""
+    masks, share = case(4)
+    expected = puzzle_plan(masks, share)
+    share[2, 1, 3] = value
+    others = [0, 1, 3, 4, 5]
+    assert torch.equal(puzzle_plan(masks, share)[others], expected[others])

@@ -1,0 +1,203 @@
+"""A trained network from its checkpoint."""
+import argparse
+import copy
+import sys
+from collections import OrderedDict
+from typing import Any, NamedTuple
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from mmengine.runner import CheckpointLoader
+from mmpretrain.registry import DATASETS, MODELS
+from torch import Tensor, nn
+
+from ...engine.compat import trust_checkpoints
+from ...engine.stored_config import check_stored, parse_config
+from ...engine.weights import load_weights, state_dict_of
+from ..options import require_checkpoint
+from .config import read_config
+
+_PARTS = ('backbone', 'neck', 'head')
+
+
+class Stored(NamedTuple):
+    """What a checkpoint file holds, as far as it is needed after training.
+
+    Attributes:
+        source (str): Name of the file.
+        weights (OrderedDict[str, Tensor]): Those that a test uses.
+        meta (dict): The rest; empty if there is none.
+    """
+
+    source: str
+    weights: OrderedDict[str, Tensor]
+    meta: dict[str, Any]
+
+
+class Trained(NamedTuple):
+    """A trained network.
+
+    Attributes:
+        model (nn.Module): In evaluation mode.
+        config (Config): What it was trained with.
+        classes (list[str]): Names of its classes; empty if unknown.
+    """
+
+    model: nn.Module
+    config: Config
+    classes: list[str]
+
+
+def read_checkpoint(args: argparse.Namespace) -> Stored:
+    """Read a checkpoint without executing anything from it.
+
+    Args:
+        args (Namespace): ``checkpoint``, a path or URL, and
+            ``trust_checkpoint``.
+
+    Returns:
+        Stored: Its weights and what is known of them.
+
+    Raises:
+        WeightsError: If it has no weights.
+        RuntimeError: If it cannot be read.
+    """
+    source = args.checkpoint
+    require_checkpoint(source)
+    if args.trust_checkpoint:
+        trust_checkpoints()
+    checkpoint = CheckpointLoader.load_checkpoint(
+        source, 'cpu', logger='silent')
+    weights = state_dict_of(checkpoint, source)
+    meta = checkpoint.get('meta')
+    return Stored(source, weights, meta if isinstance(meta, dict) else {})
+
+
+def config_of(stored: Stored) -> Config:
+    """Read the config of a checkpoint, without executing it.
+
+    Args:
+        stored (Stored): The checkpoint.
+
+    Returns:
+        Config: What is in it; before a part is built, :func:`check_part`.
+    """
+    text = stored.meta.get('cfg')
+    if not isinstance(text, str):
+        sys.exit(f'{stored.source} holds no config: give the one that it was '
+                 'trained with, --config FILE.')
+    try:
+        return parse_config(text)
+    except ValueError as error:
+        sys.exit(_refusal(stored, error))
+
+
+def check_part(part: dict | list, stored: Stored) -> None:
+    """Exit if building a part of a stored config could execute more.
+
+    Args:
+        part (dict | list): What will be built.
+        stored (Stored): The checkpoint that it is from.
+    """
+    try:
+        check_stored(part)
+    except ValueError as error:
+        sys.exit(_refusal(stored, error))
+
+
+def load_trained(args: argparse.Namespace) -> Trained:
+    """Build the network of a checkpoint and load its weights.
+
+    Args:
+        args (Namespace): ``checkpoint``; ``config``, a name or None for the
+            checkpoint's own; ``allow_partial`` and ``trust_checkpoint``.
+
+    Returns:
+        Trained: On the GPU if there is one.
+
+    Raises:
+        WeightsError: If the weights do not fit.
+    """
+    stored = read_checkpoint(args)
+    config = read_config(args.config) if args.config else config_of(stored)
+    if not config.get('model'):
+        sys.exit(f'The config of {stored.source} has no `model`: give the one '
+                 'that it was trained with, --config FILE.')
+    settings = for_inference(config)
+    if not args.config:
+        check_part(settings, stored)
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        model = MODELS.build(settings)
+    misfits = load_weights(model, stored.weights, stored.source,
+                           args.allow_partial)
+    if misfits:
+        print(f'Left at random: {misfits}.', file=sys.stderr)
+    device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    return Trained(model.to(device).eval(), config,
+                   class_names(stored.meta, config))
+
+
+def for_inference(config: Config) -> dict:
+    """Settings of a network that only predicts.
+
+    Args:
+        config (Config): Config with a ``model``.
+
+    Returns:
+        dict: Without pretrained weights, mixing methods and maps of classes.
+    """
+    model = copy.deepcopy(config.model.to_dict())
+    model['data_preprocessor'] = (
+        model.get('data_preprocessor')
+        or copy.deepcopy(config.to_dict().get('data_preprocessor')))
+    for name in ('train_cfg', 'cam'):
+        if model.get(name) is not None:
+            model[name] = None
+    without_downloads(model)
+    return model
+
+
+def without_downloads(model: dict) -> None:
+    """Leave out weights that those of the checkpoint replace.
+
+    Args:
+        model (dict): Settings of a network, changed in place.
+    """
+    for part in (model, *(model.get(name) for name in _PARTS)):
+        if not isinstance(part, dict):
+            continue
+        if part.get('init_cfg') is not None:
+            part['init_cfg'] = None
+        if part.get('pretrained'):  # timm's is True, MMPretrain's a path
+            part['pretrained'] = False if part['pretrained'] is True else None
+        if part.get('checkpoint_path'):
+            part['checkpoint_path'] = ''
+
+
+def class_names(meta: dict, config: Config) -> list[str]:
+    """Names of the classes, in the order of the outputs.
+
+    Args:
+        meta (dict): What a checkpoint says beside its weights.
+        config (Config): Its config.
+
+    Returns:
+        list[str]: From the checkpoint, else from the data set's class; empty
+        if neither knows.
+    """
+    names = (meta.get('dataset_meta') or {}).get('classes')
+    names = names or meta.get('CLASSES')  # MMClassification 0.x
+    if not names:
+        dataset = (config.get('test_dataloader') or {}).get('dataset') or {}
+        kind = DATASETS.get(dataset.get('type', '')) if isinstance(
+            dataset.get('type', ''), str) else dataset.get('type')
+        names = (dataset.get('metainfo') or {}).get('classes') or getattr(
+            kind, 'METAINFO', {}).get('classes')
+    return [str(name) for name in names or ()]
+
+
+def _refusal(stored: Stored, error: ValueError) -> str:
+    return (f'The config in {stored.source} cannot be used, because nothing '
+            f'from a checkpoint is executed: {error}\nGive the config '
+            'yourself: --config FILE.')

@@ -1,0 +1,190 @@
+"""A classifier with its preprocessing as ONNX, and how far it is off."""
+import argparse
+import copy
+import importlib.util
+import inspect
+import json
+import sys
+import warnings
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from .common.inputs import Colours, build_pipeline, colours_of, file_pipeline
+from .common.trained import Trained, load_trained
+
+INPUT, OUTPUT = 'images', 'probabilities'
+OPSET = 17
+_TOLERANCE = 1e-3  # of a probability; rounding gives 1e-6
+
+
+class Exported(nn.Module):
+    """A classifier from pixels to probabilities.
+
+    Args:
+        model (nn.Module): An ``ImageClassifier`` in evaluation mode.
+        flip (bool): Whether it wants BGR.
+    """
+
+    def __init__(self, model: nn.Module, flip: bool) -> None:
+        from mmpretrain.models.heads import MultiLabelClsHead
+        super().__init__()
+        self.model = model
+        self.flip = flip
+        preprocessor = model.data_preprocessor
+        normalizes = getattr(preprocessor, '_enable_normalize', False)
+        one = torch.ones(1, 1, 1)
+        self.register_buffer('mean', preprocessor.mean if normalizes else
+                             0 * one)
+        self.register_buffer('std', preprocessor.std if normalizes else one)
+        self.activation = (nn.Sigmoid() if isinstance(
+            model.head, MultiLabelClsHead) else nn.Softmax(1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Predict.
+
+        Args:
+            images (Tensor): ``(N, C, H, W)``, float32.
+
+        Returns:
+            Tensor: ``(N, K)``.
+        """
+        x = images.flip(1) if self.flip else images
+        return self.activation(self.model((x - self.mean) / self.std,
+                                          mode='tensor'))
+
+
+def metadata(trained: Trained, colours: Colours, size: tuple[int, int]
+             ) -> dict[str, str]:
+    """What somebody who has only the file has to know.
+
+    Args:
+        trained (Trained): The network.
+        colours (Colours): What its transforms make of colours.
+        size (tuple[int, int]): Rows and columns of its input.
+
+    Returns:
+        dict[str, str]: Texts by name; ``classes`` and ``transforms`` are
+        JSON.
+    """
+    order = 'RGB' if colours.channels == 3 else 'gray'
+    pixels = (f'{order}, 0 to 255, float32' if colours.is_8bit else
+              'as the transforms of the config leave them, float32')
+    return dict(
+        input=f'{INPUT}: (N, {colours.channels}, {size[0]}, {size[1]}), '
+        f'{pixels}',
+        output=f'{OUTPUT}: (N, K), in the order of `classes`',
+        inside='normalization, order of channels' if colours.is_8bit else
+        'nothing: the config normalizes in its transforms',
+        outside='loading, resizing and cropping, as in `transforms`',
+        classes=json.dumps(trained.classes, ensure_ascii=False),
+        transforms=json.dumps(file_pipeline(trained.config), default=str))
+
+
+def write(network: Exported, images: Tensor, path: Path, dynamic: bool,
+          notes: dict[str, str]) -> None:
+    """Write the file.
+
+    Args:
+        network (Exported): What is exported.
+        images (Tensor): An example of its input.
+        path (Path): The file.
+        dynamic (bool): Whether the number of images is open.
+        notes (dict[str, str]): Metadata.
+    """
+    import onnx
+    options = dict(input_names=[INPUT], output_names=[OUTPUT],
+                   opset_version=OPSET)
+    if dynamic:
+        options['dynamic_axes'] = {INPUT: {0: 'N'}, OUTPUT: {0: 'N'}}
+    # the newer exporter needs onnxscript, and torch < 2.5 has only this one
+    if 'dynamo' in inspect.signature(torch.onnx.export).parameters:
+        options['dynamo'] = False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # of shapes, which are fixed
+        torch.onnx.export(network, (images, ), str(path), **options)
+    written = onnx.load(str(path))
+    onnx.helper.set_model_props(written, notes)
+    onnx.checker.check_model(written)
+    onnx.save(written, str(path))
+
+
+def expected(model: nn.Module, images: Tensor, is_rgb: bool) -> Tensor:
+    """What torch predicts for the same pixels, on the way of a test.
+
+    Args:
+        model (nn.Module): The classifier.
+        images (Tensor): RGB ``(N, C, H, W)``, float32.
+        is_rgb (bool): Whether the transforms of the test give RGB.
+
+    Returns:
+        Tensor: Probabilities ``(N, K)``.
+    """
+    pixels = images if is_rgb else images.flip(1)
+    with torch.no_grad():
+        samples = model.test_step(dict(inputs=pixels))
+    return torch.stack([sample.pred_score for sample in samples])
+
+
+def difference(path: Path, images: Tensor, reference: Tensor) -> float | None:
+    """Run the file, one image at a time or all, and compare.
+
+    Args:
+        path (Path): The file.
+        images (Tensor): Its input.
+        reference (Tensor): Probabilities ``(N, K)`` of torch.
+
+    Returns:
+        float, optional: The largest difference; None without onnxruntime.
+    """
+    if importlib.util.find_spec('onnxruntime') is None:
+        return None
+    import onnxruntime
+    session = onnxruntime.InferenceSession(
+        str(path), providers=['CPUExecutionProvider'])
+    found, = session.run([OUTPUT], {INPUT: images.numpy()})
+    return float((torch.from_numpy(found) - reference).abs().max())
+
+
+def run(args: argparse.Namespace) -> None:
+    """Export, check, and say what was written.
+
+    Args:
+        args (Namespace): Parsed options.
+
+    Raises:
+        RuntimeError: If the file predicts something else than torch.
+    """
+    trained = load_trained(args)
+    model = trained.model.cpu()
+    colours = colours_of(build_pipeline(file_pipeline(trained.config)))
+    size = (args.size, args.size) if args.size else colours.size
+    if getattr(model.data_preprocessor, 'pad_size_divisor', 1) > 1:
+        sys.exit('data_preprocessor.pad_size_divisor pads after '
+                 'normalization, which cannot be exported: set it to 1, and '
+                 '--size to what the network gets.')
+    # RGB as it is asked for, in the order of the transforms, as they flip it
+    swaps = model.data_preprocessor.to_rgb and colours.channels == 3
+    network = Exported(model, flip=colours.is_rgb == swaps
+                       and colours.channels == 3).eval()
+    count = 3 if args.dynamic_batch else 1
+    images = torch.rand(
+        (count, colours.channels, *size),
+        generator=torch.Generator().manual_seed(0)).mul(255).round()
+    reference = expected(copy.deepcopy(model), images, colours.is_rgb)
+    notes = metadata(trained, colours, size)
+    write(network, images[:1], args.onnx, args.dynamic_batch, notes)
+    error = difference(args.onnx, images, reference)
+    for name in ('input', 'output', 'inside', 'outside'):
+        print(f'{name:8} {notes[name]}')
+    if error is None:
+        print(f'{args.onnx} was not checked: pip install onnxruntime, and '
+              'export again.')
+    elif error > _TOLERANCE:
+        raise RuntimeError(f'{args.onnx} differs from torch by {error:.2g} '
+                           'in a probability: do not use it.')
+    else:
+        print(f'{args.onnx}: largest difference from torch {error:.1e}, of '
+              f'{count} random images.')

@@ -1,0 +1,136 @@
+"""Predictions of single images, as text or JSON."""
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.dataset import pseudo_collate
+from torch import Tensor, nn
+
+from .common import tracked
+from .common.inputs import build_pipeline, file_pipeline
+from .common.trained import load_trained
+
+#: Suffixes of what is taken from a folder.
+SUFFIXES = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif', '.tiff',
+            '.webp')
+
+
+def find_images(paths: Iterable[Path]) -> list[Path]:
+    """Find the images of folders.
+
+    Args:
+        paths (Iterable[Path]): Files, which are taken as they are, and
+            folders, whose images are taken, and those below.
+
+    Returns:
+        list[Path]: Files, those of a folder in the order of their names.
+    """
+    found = []
+    for path in paths:
+        if not path.is_dir():
+            found.append(path)
+            continue
+        images = sorted(file for file in path.rglob('*')
+                        if file.suffix.lower() in SUFFIXES and file.is_file())
+        if not images:
+            sys.exit(f'There is no image in {path}: expected files that end '
+                     f'in {", ".join(SUFFIXES)}.')
+        found += images
+    return found
+
+
+def predict(model: nn.Module, pipeline: Callable[[dict], Any],
+            path: Path) -> Tensor:
+    """Predict one image.
+
+    Args:
+        model (nn.Module): A classifier in evaluation mode.
+        pipeline (Callable): From ``dict(img_path=...)`` to its input.
+        path (Path): The image.
+
+    Returns:
+        Tensor: Probabilities ``(K, )``, float32, on the CPU.
+
+    Raises:
+        OSError: If the file cannot be read as an image.
+    """
+    try:
+        if not path.is_file():
+            raise FileNotFoundError('there is no such file')
+        data = pipeline(dict(img_path=str(path), sample_idx=0))
+        if data is None:
+            raise ValueError('it is no image')
+    except Exception as error:  # of the file system, or of a decoder
+        reason = ' '.join(str(error).split()).removesuffix(f': {path}')[:120]
+        reason = reason or type(error).__name__
+        raise OSError(f'{path} cannot be read: {reason}') from error
+    with torch.no_grad():
+        sample, = model.test_step(pseudo_collate([data]))
+    return sample.pred_score.float().cpu()
+
+
+def best(scores: Tensor, classes: Sequence[str], top: int) -> list[dict]:
+    """Find the most likely classes.
+
+    Args:
+        scores (Tensor): Probabilities ``(K, )``.
+        classes (Sequence[str]): Names of the classes; without K of them,
+            numbers are shown.
+        top (int): How many.
+
+    Returns:
+        list[dict]: ``name``, ``label`` and ``probability``, best first.
+    """
+    values, labels = scores.topk(min(top, len(scores)))
+    names = classes if len(classes) == len(scores) else [
+        f'class {label}' for label in range(len(scores))]
+    return [dict(name=names[label], label=label, probability=value)
+            for value, label in zip(values.tolist(), labels.tolist())]
+
+
+def block(result: dict) -> str:
+    """Show the predictions of a file.
+
+    Args:
+        result (dict): ``path`` and ``predictions``.
+
+    Returns:
+        str: The path, and a line for each class.
+    """
+    return '\n'.join([result['path'], *(
+        f'  {100 * item["probability"]:5.1f} %  {item["name"]}'
+        for item in result['predictions'])])
+
+
+def run(args: argparse.Namespace) -> int:
+    """Predict and print.
+
+    Args:
+        args (Namespace): Parsed options.
+
+    Returns:
+        int: 0, or 1 if some files could not be read.
+    """
+    paths = find_images(args.images)
+    trained = load_trained(args)
+    pipeline = build_pipeline(file_pipeline(trained.config))
+    results, failures = [], []
+    for path in tracked(paths, 'Predicting'):
+        try:
+            scores = predict(trained.model, pipeline, path)
+        except OSError as error:
+            failures.append(dict(path=str(path), error=str(error)))
+            print(error, file=sys.stderr)
+            continue
+        results.append(dict(path=str(path), predictions=best(
+            scores, trained.classes, args.top)))
+        if not args.json:
+            print(block(results[-1]), flush=True)
+    if args.json:
+        print(json.dumps(dict(images=results, failed=failures), indent=1,
+                         ensure_ascii=False))
+    return 1 if failures else 0

@@ -1,0 +1,119 @@
+"""From options to the loops that a runner goes through."""
+import argparse
+import copy
+import sys
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from ...evaluation.protocols import METRICS, NOISE
+from ..common.inputs import file_pipeline
+
+
+def passes(cfg: Config, args: argparse.Namespace) -> list[dict[str, Any]]:
+    """What is run, one loop after the other.
+
+    Args:
+        cfg (Config): Config of the test; its network is changed in place if
+            a metric needs class activation maps.
+        args (Namespace): ``metrics``, ``attack`` and ``ood``.
+
+    Returns:
+        list[dict]: Settings of loops, with data loaders and evaluators.
+    """
+    plain = dict({'type': 'TestLoop'}, **cfg.test_cfg)
+    known = dict(cfg.test_dataloader, dataset=known_set(cfg))
+    loops = []
+    if args.metrics is None and not args.attack:
+        loops.append(dict(plain, dataloader=cfg.test_dataloader,
+                          evaluator=cfg.test_evaluator))
+    names = [name for name in args.metrics or () if name in METRICS]
+    if names:
+        loops.append(dict(plain, dataloader=known,
+                          evaluator=evaluators(cfg, names)))
+    if 'localization' in names:
+        show_where(cfg.model)
+    if 'ood' in (args.metrics or ()):
+        loops.append(dict(
+            plain, dataloader=dict(known, dataset=ood_sets(cfg, args.ood)),
+            evaluator=[_given(cfg, 'OODDetection')
+                       or dict(type='OODDetection')]))
+    if args.attack:
+        loops.append(dict(
+            type='AdversarialTestLoop', attacks=args.attack, dataloader=known,
+            evaluator=[METRICS['accuracy']]))
+    return loops
+
+
+def known_set(cfg: Config) -> dict:
+    """Settings of the data set of the known classes."""
+    dataset = cfg.test_dataloader.dataset
+    return dataset.known if _is(dataset, 'OODTestSets') else dataset
+
+
+def evaluators(cfg: Config, names: list[str]) -> list[dict]:
+    """Settings of evaluators: the config's, else those of ``METRICS``.
+
+    Args:
+        cfg (Config): Config of the test.
+        names (list[str]): Of ``METRICS``.
+
+    Returns:
+        list[dict]: One for each.
+    """
+    return [_given(cfg, METRICS[name]['type']) or dict(METRICS[name])
+            for name in names]
+
+
+def show_where(model: dict) -> None:
+    """Let predictions carry the map of their true class.
+
+    Args:
+        model (dict): Settings of the network, changed in place.
+    """
+    if _is(model, 'ImageClassifier'):
+        model['type'] = 'alignmix_mm.CAMClassifier'
+    model['cam'] = 'gt'
+
+
+def ood_sets(cfg: Config, names: list[str] | None) -> dict:
+    """Settings of the known classes beside images of others.
+
+    Args:
+        cfg (Config): Config of the test.
+        names (list[str], optional): Folders, or distributions of noise.
+            Defaults to None: the sets of the config, else both kinds of
+            noise, of the known set's size and number.
+
+    Returns:
+        dict: Of ``OODTestSets``.
+    """
+    dataset = cfg.test_dataloader.dataset
+    if names is None and _is(dataset, 'OODTestSets'):
+        return dataset
+    unknown = {}
+    for name in names or NOISE:
+        if name in NOISE:
+            unknown[name] = dict(type='NoiseImages', distribution=name)
+        elif Path(name).is_dir():
+            short = Path(name).resolve().name
+            unknown[name if short in unknown else short] = dict(
+                type='CustomDataset', data_root=name, with_label=False,
+                pipeline=file_pipeline(cfg))
+        else:
+            sys.exit(f'--ood {name}: there is no such folder; noise is '
+                     f'{" or ".join(NOISE)}.')
+    return dict(type='OODTestSets', known=copy.deepcopy(known_set(cfg)),
+                unknown=unknown)
+
+
+def _given(cfg: Config, kind: str) -> dict | None:
+    given = cfg.test_evaluator
+    given = given if isinstance(given, (list, tuple)) else [given]
+    return next((item for item in given if _is(item, kind)), None)
+
+
+def _is(settings: dict, name: str) -> bool:
+    kind = settings.get('type', '')
+    return str(getattr(kind, '__name__', kind)).split('.')[-1] == name

@@ -1,0 +1,121 @@
+"""The config of a test: the user's, or the one of the checkpoint."""
+import argparse
+import copy
+import sys
+from pathlib import Path
+
+from mmengine.config import Config
+
+from ..common import load_config
+from ..common.trained import (
+    check_part,
+    config_of,
+    read_checkpoint,
+    without_downloads,
+)
+from ..options import require_checkpoint
+
+# what a test needs of a stored config; hooks and loggers are left out
+_KEPT = ('model', 'data_preprocessor', 'test_dataloader', 'test_evaluator',
+         'test_cfg', 'val_dataloader', 'val_evaluator', 'val_cfg', 'tta_model',
+         'tta_pipeline', 'randomness', 'env_cfg')
+_PARTS = ('dataloader', 'evaluator', 'cfg')
+
+
+def test_config(args: argparse.Namespace) -> Config:
+    """Make the config of a test.
+
+    Args:
+        args (Namespace): Parsed options.
+
+    Returns:
+        Config: Complete, with ``test_dataloader``, ``test_evaluator`` and
+        ``test_cfg``; results go to the folder of the checkpoint.
+    """
+    require_checkpoint(args.checkpoint)
+    if args.work_dir is None and 'work_dir' not in (args.cfg_options or {}):
+        args.work_dir = _folder(args)
+    cfg = None if args.config else _stored_config(args)
+    cfg = load_config(args, ['test_dataloader'], cfg)
+    if not cfg.get('model'):
+        sys.exit('The config has no `model`: give the one of the training, '
+                 'alignmix test CONFIG CKPT.')
+    _use_validation(cfg)
+    without_downloads(cfg.model)
+    cfg.load_from, cfg.resume = args.checkpoint, False
+    cfg.custom_hooks = [*cfg.custom_hooks, dict(
+        type='alignmix_mm.WeightsCheckHook',
+        allow_partial=args.allow_partial)]
+    return cfg
+
+
+def show_predictions(cfg: Config, args: argparse.Namespace) -> None:
+    """Switch the visualization hook on.
+
+    Args:
+        cfg (Config): Complete config, changed in place.
+        args (Namespace): Parsed options.
+    """
+    if 'visualization' not in cfg.get('default_hooks', {}):
+        sys.exit("--show and --show-dir need default_hooks.visualization="
+                 "dict(type='VisualizationHook') in the config.")
+    cfg.default_hooks.visualization.update(
+        enable=True,
+        show=args.show,
+        out_dir=args.show_dir,
+        interval=args.interval,
+        wait_time=args.wait_time)
+
+
+def augment_at_test_time(cfg: Config) -> None:
+    """Average the predictions over augmentations, by default over a flip.
+
+    Args:
+        cfg (Config): Complete config, changed in place.
+    """
+    dataset = cfg.test_dataloader.dataset
+    if 'tta_pipeline' not in cfg:
+        flips = [dict(type='RandomFlip', prob=prob) for prob in (1., 0.)]
+        *first, last = copy.deepcopy(dataset.pipeline)
+        cfg.tta_pipeline = [
+            *first, dict(type='TestTimeAug', transforms=[flips, [last]])
+        ]
+    average = dict(type='mmpretrain.AverageClsScoreTTA')
+    cfg.model = dict(**cfg.get('tta_model', average), module=cfg.model)
+    dataset.pipeline = cfg.tta_pipeline
+
+
+def _folder(args: argparse.Namespace) -> str | None:
+    """Folder of the run; None where the config has to name one."""
+    if '://' not in args.checkpoint:
+        return str(Path(args.checkpoint).parent)
+    return None if args.config else str(
+        Path('work_dirs') / Path(args.checkpoint).stem)
+
+
+def _stored_config(args: argparse.Namespace) -> Config:
+    stored = read_checkpoint(args)
+    full = config_of(stored)
+    part = {name: full[name] for name in _KEPT if full.get(name) is not None}
+    cfg = Config(dict(part, default_scope='mmpretrain', default_hooks=dict(
+        visualization=dict(type='VisualizationHook'))))
+    if cfg.get('model'):
+        cfg.model.train_cfg = None  # methods of mixing may need files
+        without_downloads(cfg.model)
+    check_part(cfg.to_dict(), stored)
+    # only looked at, for the size of its images
+    cfg.train_dataloader = full.get('train_dataloader')
+    return cfg
+
+
+def _use_validation(cfg: Config) -> None:
+    """Let a config without a test have the one of its validation."""
+    for part in _PARTS:
+        if cfg.get(f'test_{part}') is None and cfg.get('test_dataloader') in (
+                None, cfg.get('val_dataloader')):
+            cfg[f'test_{part}'] = copy.deepcopy(cfg.get(f'val_{part}'))
+    missing = [f'test_{part}' for part in _PARTS
+               if cfg.get(f'test_{part}') is None]
+    if missing:
+        sys.exit(f'The config has no {", ".join(missing)}: give one that '
+                 'says how to test, alignmix test CONFIG CKPT.')

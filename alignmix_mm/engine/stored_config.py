@@ -1,0 +1,154 @@
+"""Read the config that a checkpoint carries, without executing it.
+
+MMEngine writes configs as Python code and executes them to read them. What
+it writes are assignments of literals, so nothing has to be executed. But what
+is built of a config can execute code, too: a ``type`` is imported wherever it
+is from, and data sets unpickle files. So only registered classes are
+accepted, and no files that may hold code.
+"""
+import ast
+import math
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import mmengine.registry
+import mmengine.runner  # registers what is MMEngine's
+import mmpretrain.registry
+from mmengine.config import Config
+from mmengine.registry import Registry
+from mmengine.utils import get_object_from_string
+
+_NAMES = {'inf': math.inf, 'nan': math.nan}
+# what MMEngine or a data set unpickles, or fetches to do so
+_CAN_EXECUTE = re.compile(r'://|\.(pkl|pickle|ya?ml|pt|pth|bin|npy)$', re.I)
+# full paths of classes are looked up in these, nowhere else
+_PACKAGES = ('alignmix_mm', 'mmpretrain', 'mmcv', 'mmengine', 'torch',
+             'torchvision')
+
+
+def parse_config(text: str) -> Config:
+    """Read a config that MMEngine wrote.
+
+    Args:
+        text (str): Assignments of literals and of ``dict(key=...)``, as in
+            ``Config.pretty_text``.
+
+    Returns:
+        Config: The config. Its ``custom_imports`` are not imported.
+
+    Raises:
+        ValueError: If anything else is in it.
+    """
+    try:
+        statements = ast.parse(text).body
+        found = Config(dict(_assignment(node) for node in statements))
+    except (SyntaxError, RecursionError, MemoryError, TypeError,
+            KeyError) as error:
+        raise ValueError(f'This is no config of literals: {error}') from error
+    if '_base_' in found:
+        raise ValueError('It inherits from other files (_base_), which are '
+                         'not read.')
+    return found
+
+
+def check_stored(part: dict | list) -> None:
+    """Refuse a part of a config if what is built of it could execute code.
+
+    Args:
+        part (dict | list): What will be built.
+
+    Raises:
+        ValueError: If a ``type`` in it is not registered by MMEngine, MMCV,
+            MMPretrain or this package, or a file is on the network or of a
+            kind that can hold code.
+    """
+    by_name = registered_classes()
+    for key, value in _entries(part):
+        if key == 'type' and not _is_registered(value, by_name):
+            raise ValueError(f'{value} is not registered here.')
+        if key == '_scope_' and value not in _PACKAGES:
+            raise ValueError(f'{value} is no scope of the stack.')
+        if key == 'trust_remote_code' or isinstance(
+                value, str) and _CAN_EXECUTE.search(value):
+            raise ValueError(f'{key}={value!r} can execute code.')
+
+
+def _is_registered(name: Any, by_name: dict[str, Any]) -> bool:
+    if not isinstance(name, str):
+        return False
+    if '.' not in name:
+        return name in by_name
+    root, *_, last = name.split('.')
+    found = get_object_from_string(name) if root in _PACKAGES else None
+    if found is None:  # `mmpretrain.ResNet` is a name with its scope
+        return root in _PACKAGES and last in by_name
+    return any(found is known for known in by_name.values())
+
+
+def registered_classes() -> dict[str, Any]:
+    """All that the registries of the OpenMMLab stack know.
+
+    Returns:
+        dict[str, Any]: Classes and functions by their short names.
+    """
+    found: dict[str, Any] = {}
+    todo = [entry for module in (mmengine.registry, mmpretrain.registry)
+            for entry in vars(module).values() if isinstance(entry, Registry)]
+    while todo:
+        entry = todo.pop()
+        entry.import_from_location()
+        todo += entry.children.values()
+        found.update(entry.module_dict)
+    return found
+
+
+def _entries(value: Any, key: Any = None) -> Iterator[tuple[Any, Any]]:
+    """All entries that hold no others, with the keys that they are under."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from _entries(item, name)
+    elif isinstance(value, (list, tuple, set)):
+        for item in value:
+            yield from _entries(item, key)
+    else:
+        yield key, value
+
+
+def _assignment(node: ast.stmt) -> tuple[str, Any]:
+    if not (isinstance(node, ast.Assign) and len(node.targets) == 1
+            and isinstance(node.targets[0], ast.Name)):
+        raise ValueError(f'Line {node.lineno} is no assignment to a name.')
+    return node.targets[0].id, _value(node.value)
+
+
+def _value(node: ast.expr) -> Any:
+    """The value of a literal, of ``dict(key=...)``, ``inf`` or ``nan``."""
+    match node:
+        case ast.Dict(keys=keys, values=values) if None not in keys:
+            return dict(zip(map(_value, keys), map(_value, values)))
+        case ast.List(elts=items):
+            return [_value(item) for item in items]
+        case ast.Tuple(elts=items):
+            return tuple(_value(item) for item in items)
+        case ast.Set(elts=items):
+            return {_value(item) for item in items}
+        case ast.Call(func=ast.Name(id='dict'), args=args, keywords=pairs) if (
+                len(args) < 2 and all(pair.arg for pair in pairs)):
+            given = _value(args[0]) if args else {}
+            return dict(given, **{p.arg: _value(p.value) for p in pairs})
+        case ast.Name(id=name) if name in _NAMES:
+            return _NAMES[name]
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Name(id=name)) if (
+                name in _NAMES):
+            return -_NAMES[name]
+        case _:
+            return _literal(node)
+
+
+def _literal(node: ast.expr) -> Any:
+    try:
+        return ast.literal_eval(node)
+    except ValueError as error:
+        raise ValueError(f'Line {node.lineno} holds more than literals: '
+                         f'{ast.unparse(node)[:60]}') from error
