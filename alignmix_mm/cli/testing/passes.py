@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmpretrain.registry import DATASETS
 
+from ...datasets import CUBWithBoxes, WSOLMetadata
 from ...evaluation.protocols import METRICS, NOISE
 from ..common.inputs import file_pipeline
 
@@ -33,6 +35,7 @@ def passes(cfg: Config, args: argparse.Namespace) -> list[dict[str, Any]]:
         loops.append(dict(plain, dataloader=known,
                           evaluator=evaluators(cfg, names)))
     if 'localization' in names:
+        check_boxes(cfg)
         show_where(cfg.model)
     if 'ood' in (args.metrics or ()):
         loops.append(dict(
@@ -64,6 +67,17 @@ def evaluators(cfg: Config, names: list[str]) -> list[dict]:
     """
     return [_given(cfg, METRICS[name]['type']) or dict(METRICS[name])
             for name in names]
+
+
+def check_boxes(cfg: Config) -> None:
+    """Exit if the data set does not know where things are."""
+    kind = known_set(cfg).type
+    found = DATASETS.get(kind) if isinstance(kind, str) else kind
+    if not (_given(cfg, 'Localization') or isinstance(found, type)
+            and issubclass(found, (CUBWithBoxes, WSOLMetadata))):
+        sys.exit('The metric localization needs true boxes, but the data set '
+                 f'{kind} has none: name CUBWithBoxes or WSOLMetadata in '
+                 'test_dataloader.dataset of the config.')
 
 
 def show_where(model: dict) -> None:
