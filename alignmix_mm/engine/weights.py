@@ -130,8 +130,8 @@ def load_weights(model: nn.Module, weights: OrderedDict[str, Tensor],
     if misfits and not allow_partial:
         raise WeightsError(
             f'{source} does not fit the network: {misfits}. Give the config '
-            'that it was trained with; --allow-partial loads the rest, and '
-            'leaves these at random.')
+            'that it was trained with; test, predict and export take the rest '
+            'with --allow-partial, and leave these at random.')
     return misfits
 
 

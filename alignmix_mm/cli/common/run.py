@@ -10,6 +10,9 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from mmpretrain.apis import get_model
 
+from ...engine.weights import WeightsError, load_weights
+from .trained import class_names, read_checkpoint
+
 # MMEngine warns of its own calls, which a user cannot do anything about.
 _NOISE = ('"FileClient" will be deprecated', '"HardDiskBackend" is the alias')
 
@@ -50,10 +53,15 @@ def load_model(cfg: Config, checkpoint: str) -> torch.nn.Module:
     Returns:
         Module: In evaluation mode, on the GPU if there is one.
     """
-    if not Path(checkpoint).is_file():
-        sys.exit(f'There is no checkpoint {checkpoint}.')
+    stored = read_checkpoint(checkpoint)
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
-    return get_model(cfg, checkpoint, device=device).eval()
+    model = get_model(cfg, pretrained=False, device=device)
+    try:
+        load_weights(model, stored.weights, stored.source)
+    except WeightsError as error:
+        sys.exit(str(error))
+    model._dataset_meta = dict(classes=class_names(stored.meta, cfg))
+    return model.eval()
 
 
 def leave() -> None:

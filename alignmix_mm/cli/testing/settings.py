@@ -94,7 +94,7 @@ def _folder(args: argparse.Namespace) -> str | None:
 
 
 def _stored_config(args: argparse.Namespace) -> Config:
-    stored = read_checkpoint(args)
+    stored = read_checkpoint(args.checkpoint, args.trust_checkpoint)
     full = config_of(stored)
     part = {name: full[name] for name in _KEPT if full.get(name) is not None}
     cfg = Config(dict(part, default_scope='mmpretrain', default_hooks=dict(
