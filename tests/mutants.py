@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
+from mutants_after import AFTER
 from mutants_ops import OPS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -119,7 +120,7 @@ MUTANTS = (
            'stage / stages)', '1 - stage / stages)',
            'test_ops/test_annealed.py'),
     # of every line of the transport that was mended
-    *(Mutant(*fault) for fault in OPS),
+    *(Mutant(*fault) for fault in (*OPS, *AFTER)),
     Mutant('weights of anchor and partner exchanged',
            'alignmix_mm/mixing/pairs.py',
            'torch.lerp(partner.to(dtype), anchor.to(dtype),',

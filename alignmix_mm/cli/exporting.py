@@ -1,7 +1,6 @@
 """A classifier with its preprocessing as ONNX, and how far it is off."""
 import argparse
 import importlib.util
-import inspect
 import json
 import sys
 import warnings
@@ -94,17 +93,14 @@ def write(network: Exported, images: Tensor, path: Path, dynamic: bool,
         notes (dict[str, str]): Metadata.
     """
     import onnx
-    options = dict(input_names=[INPUT], output_names=[OUTPUT],
-                   opset_version=OPSET)
-    if dynamic:
-        options['dynamic_axes'] = {INPUT: {0: 'N'}, OUTPUT: {0: 'N'}}
-    # the newer exporter needs onnxscript, and torch < 2.5 has only this one
-    if 'dynamo' in inspect.signature(torch.onnx.export).parameters:
-        options['dynamo'] = False
+    axes = {INPUT: {0: 'N'}, OUTPUT: {0: 'N'}} if dynamic else None
     path.parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')  # of shapes, which are fixed
-        torch.onnx.export(network, (images, ), str(path), **options)
+        torch.onnx.export(  # the newer exporter needs onnxscript
+            network, (images, ), str(path), input_names=[INPUT],
+            output_names=[OUTPUT], opset_version=OPSET, dynamic_axes=axes,
+            dynamo=False)
     written = onnx.load(str(path))
     onnx.helper.set_model_props(written, notes)
     onnx.checker.check_model(written)

@@ -90,7 +90,7 @@ def test_a_config_with_a_validation_only(folder, tmp_path):
     for part in ('dataloader', 'evaluator', 'cfg'):
         cfg.pop(f'val_{part}')
     path = save(tmp_path / 'epoch_3.pth', cfg)
-    assert 'no test_dataloader' in alignmix('test', path, code=1)
+    assert 'neither test_dataloader' in alignmix('test', path, code=1)
 
 
 @pytest.fixture(scope='module')

@@ -24,12 +24,13 @@ def passes(cfg: Config, args: argparse.Namespace) -> list[dict[str, Any]]:
     Returns:
         list[dict]: Settings of loops, with data loaders and evaluators.
     """
-    plain = dict({'type': 'TestLoop'}, **cfg.test_cfg)
+    if args.metrics is None and not args.attack:
+        return [dict({'type': 'TestLoop', **cfg.test_cfg},
+                     dataloader=cfg.test_dataloader,
+                     evaluator=cfg.test_evaluator)]
+    plain = dict(type='TestLoop', fp16=cfg.test_cfg.get('fp16', False))
     known = dict(cfg.test_dataloader, dataset=known_set(cfg))
     loops = []
-    if args.metrics is None and not args.attack:
-        loops.append(dict(plain, dataloader=cfg.test_dataloader,
-                          evaluator=cfg.test_evaluator))
     names = [name for name in args.metrics or () if name in METRICS]
     if names:
         loops.append(dict(plain, dataloader=known,
