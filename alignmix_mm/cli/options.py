@@ -3,13 +3,26 @@ import argparse
 import importlib
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from ..engine import compat
 
 #: Package that a choice of ``--vis`` needs.
 VISUALIZERS = {'tensorboard': 'tensorboard', 'wandb': 'wandb',
                'mlflow': 'mlflow'}
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that says in one line what is wrong."""
+
+    def error(self, message: str) -> NoReturn:
+        """End the process.
+
+        Args:
+            message (str): What is wrong.
+        """
+        self.exit(2, f'{self.prog}: {message} (`{self.prog} --help` lists '
+                  'all options.)\n')
 
 
 def make_parser(command: str, description: str) -> argparse.ArgumentParser:
@@ -22,7 +35,7 @@ def make_parser(command: str, description: str) -> argparse.ArgumentParser:
     Returns:
         ArgumentParser: The parser.
     """
-    return argparse.ArgumentParser(
+    return Parser(
         f'alignmix {command}', description=description,
         formatter_class=argparse.RawTextHelpFormatter)
 
@@ -85,6 +98,9 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help='load checkpoints that hold more than tensors and plain data, '
         'which executes what they say: only files of people you trust')
+    parser.add_argument(
+        '--debug', action='store_true',
+        help='show where an error was raised')
     parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],

@@ -45,7 +45,7 @@ def load_config(args: argparse.Namespace, loaders: Sequence[str]) -> Config:
         sys.exit('--amp needs a GPU: MMEngine\'s AmpOptimWrapper does not run '
                  'on a CPU, and torch sees no CUDA device here. Leave it out.')
     prepare_launcher(cfg, args.launcher)
-    add_hooks(cfg, NumClassCheckHook={}, ProgressHook={})
+    add_hooks(cfg, NumClassCheckHook={}, ClassNamesHook={}, ProgressHook={})
     return cfg
 
 
@@ -87,7 +87,8 @@ def make_safe(cfg: Config, resume: str | None = None,
     if hooks.checkpoint.type == 'CheckpointHook':
         hooks.checkpoint.type = 'alignmix_mm.ResumableCheckpointHook'
     add_hooks(cfg, ReproducibleHook={}, FiniteLossHook=dict(action=on_nan),
-              MixLogHook={})
+              MixLogHook={}, SummaryHook={}, ResumedScheduleHook={},
+              InterruptHook={})
     if resume is None:
         return
     latest = find_latest(cfg.work_dir) if resume == 'auto' else resume

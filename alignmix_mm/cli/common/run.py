@@ -10,8 +10,7 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from mmpretrain.apis import get_model
 
-# MMEngine warns of its own calls, which a user cannot do anything about.
-_NOISE = ('"FileClient" will be deprecated', '"HardDiskBackend" is the alias')
+from .terminal import QuietRunner
 
 
 def build_runner(cfg: Config) -> Runner:
@@ -21,12 +20,10 @@ def build_runner(cfg: Config) -> Runner:
         cfg (Config): Complete config.
 
     Returns:
-        Runner: MMEngine's ``Runner``, or the one of ``runner_type``.
+        Runner: A :class:`QuietRunner`, or the one of ``runner_type``.
     """
-    runner = (RUNNERS.build(cfg) if 'runner_type' in cfg else
-              Runner.from_cfg(cfg))
-    runner.logger.addFilter(_is_no_noise)
-    return runner
+    return (RUNNERS.build(cfg) if 'runner_type' in cfg else
+            QuietRunner.from_cfg(cfg))
 
 
 def load_model(cfg: Config, checkpoint: str) -> torch.nn.Module:
@@ -66,6 +63,3 @@ def leave() -> None:
         sys.stderr.flush()
         os._exit(0)
 
-
-def _is_no_noise(record: logging.LogRecord) -> bool:
-    return not str(record.msg).startswith(_NOISE)
