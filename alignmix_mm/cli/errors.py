@@ -38,8 +38,8 @@ def sentence(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines()
              if line.strip()]
     text = lines[-1] if lines else ''
-    if isinstance(error, SyntaxError) and error.filename:
-        return f'{error.filename}, line {error.lineno}: {error.msg}.'
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f'{error.strerror}: {error.filename}.'
     if 'Traceback (most recent call last)' in str(error):
         text = text.split(': ', 1)[-1]  # without the kind
     if text.endswith('.') and ' ' in text:

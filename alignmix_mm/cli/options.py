@@ -1,5 +1,6 @@
 """Options that commands share."""
 import argparse
+import difflib
 import importlib
 import sys
 from collections.abc import Callable, Sequence
@@ -21,8 +22,13 @@ class Parser(argparse.ArgumentParser):
         Args:
             message (str): What is wrong.
         """
-        self.exit(2, f'{self.prog}: {message} (`{self.prog} --help` lists '
-                  'all options.)\n')
+        unknown = [word for word in message.split() if word[:2] == '--'
+                   and message.startswith('unrecognized arguments')]
+        close = [option for word in unknown for option in
+                 difflib.get_close_matches(word, self._option_string_actions)]
+        hint = f' Did you mean {close[0]}?' if close else ''
+        self.exit(2, f'{self.prog}: {message}.{hint} `{self.prog} --help` '
+                  'lists all options.\n')
 
 
 def make_parser(command: str, description: str) -> argparse.ArgumentParser:

@@ -4,7 +4,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,8 @@ DESCRIPTION = """Train a model, by a config or on a folder of photos.
   alignmix train --data FOLDER --model resnet18 --method alignmix
 
 The second writes a config into the folder of the run, and trains with it."""
+#: What a config has to say.
+NEEDED = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
 #: Options that describe a config, and their defaults.
 FLAGS = dict(model=None, pretrained=None, method='alignmix',
              method_options=None, epochs=20, batch_size=64, size=224, lr=None,
@@ -70,6 +72,28 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     return args
 
 
+def _number(kind: type, accepts: Callable[[float], bool],
+            expected: str) -> Callable[[str], float]:
+    """Make the ``type`` of an option."""
+    def read(text: str) -> float:
+        try:
+            number = kind(text)
+        except ValueError:
+            number = None
+        if number is None or not accepts(number):
+            raise argparse.ArgumentTypeError(
+                f'expected {expected}, got {text}')
+        return number
+
+    return read
+
+
+_positive = _number(int, lambda n: n > 0, 'a whole number above 0')
+_count = _number(int, lambda n: n >= 0, 'a whole number, 0 or more')
+_rate = _number(float, lambda x: 0 < x < float('inf'), 'a number above 0')
+_share = _number(float, lambda x: 0 < x < 1, 'a share between 0 and 1')
+
+
 def _add_flags(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         '--data', type=Path, metavar='FOLDER', help='photos in a folder for '
@@ -86,12 +110,12 @@ def _add_flags(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         '--method-options', nargs='+', action=DictAction,
         metavar='KEY=VALUE', help='arguments of the method, e.g. alpha=1.0')
-    group.add_argument('--epochs', type=_whole, help='default: 20')
-    group.add_argument('--batch-size', type=_whole, help='default: 64')
+    group.add_argument('--epochs', type=_positive, help='default: 20')
+    group.add_argument('--batch-size', type=_positive, help='default: 64')
     group.add_argument(
-        '--size', type=_whole, help='rows and columns; default: 224')
+        '--size', type=_positive, help='rows and columns; default: 224')
     group.add_argument(
-        '--lr', type=_positive, help='learning rate of AdamW; default: 0.0005 '
+        '--lr', type=_rate, help='learning rate of AdamW; default: 0.0005 '
         'with --pretrained, else 0.001')
     group.add_argument(
         '--val-share', type=_share, help='share of each class for validation '
@@ -115,35 +139,6 @@ def _check_flags(parser: argparse.ArgumentParser,
         parser.error('--data needs --model NAME, e.g. --model resnet18')
     for name in FLAGS.keys() - given:
         setattr(args, name, FLAGS[name])
-
-
-def _whole(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f'expected 1 or more, got {text}')
-    return number
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError(f'expected 0 or more, got {text}')
-    return number
-
-
-def _positive(text: str) -> float:
-    number = float(text)
-    if not 0 < number < float('inf'):
-        raise argparse.ArgumentTypeError(f'expected more than 0, got {text}')
-    return number
-
-
-def _share(text: str) -> float:
-    number = float(text)
-    if not 0 < number < 1:
-        raise argparse.ArgumentTypeError(
-            f'expected a share between 0 and 1, got {text}')
-    return number
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -181,6 +176,10 @@ def complete(args: argparse.Namespace) -> Config:
     if not args.no_validate:
         loaders.append('val_dataloader')
     cfg = load_config(args, loaders)
+    missing = [name for name in NEEDED if cfg.get(name) is None]
+    if missing:
+        sys.exit(f'{args.config} has no {", ".join(missing)}: expected the '
+                 'config of a training.')
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if args.amp:

@@ -61,7 +61,11 @@ def read_config(name: str) -> Config:
         Config: The config.
     """
     if Path(name).is_file():
-        return Config.fromfile(name)
+        try:
+            return Config.fromfile(name)
+        except SyntaxError as error:
+            sys.exit(f'{name} is no config, or inherits none: line '
+                     f'{error.lineno}: {error.msg}.')
     if '::' in name and not name.startswith(PREFIX):
         return get_config(name)
     try:

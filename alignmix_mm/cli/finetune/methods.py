@@ -7,6 +7,7 @@ from typing import NamedTuple
 from mmpretrain.registry import BATCH_AUGMENTS
 
 from ...mixing import MixMethod
+from ..errors import sentence
 
 NONE = ('none', 'baseline')
 #: Options that a method has no default for, or that its authors recommend.
@@ -70,7 +71,12 @@ def find_method(typed: str, options: dict | None = None) -> Method:
     kind = BATCH_AUGMENTS.get(name)
     given = {**OPTIONS.get(name, {}), **(options or {})}
     _check_options(typed, kind, given)
-    train_cfg = dict(augments=[dict(type=name, **given)])
+    augment = dict(type=name, **given)
+    try:
+        BATCH_AUGMENTS.build(augment)
+    except Exception as error:  # of any class, with any options
+        sys.exit(f'--method {typed} refuses {given}: {sentence(error)}')
+    train_cfg = dict(augments=[augment])
     if name in SHARES:
         train_cfg['probs'] = [SHARES[name]]
     executes = issubclass(kind, MixMethod)

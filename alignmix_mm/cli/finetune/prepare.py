@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mmengine.registry import init_default_scope
 
+from ...engine.compat import trust_checkpoints
 from .methods import find_method
 from .networks import find_network
 from .photos import find_photos
@@ -24,6 +25,8 @@ def prepare(args: argparse.Namespace) -> Path:
         Path: The file. Mistakes end the process with a sentence.
     """
     init_default_scope('mmpretrain')
+    if args.trust_checkpoint:
+        trust_checkpoints()
     photos = find_photos(args.data, args.val_share)
     if len(photos.splits['train']) < args.batch_size:
         sys.exit(f'--batch-size {args.batch_size} is more than the '

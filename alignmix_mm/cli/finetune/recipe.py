@@ -62,17 +62,12 @@ test_dataloader = dict(
 val_evaluator = dict(type='Accuracy', topk=$topk)
 test_evaluator = val_evaluator
 
-# The schedule: $epochs epochs, $warmup of warm-up, then a cosine to 0.
+# The schedule.
 optim_wrapper = dict(
     optimizer=dict(type='AdamW', lr=$lr, weight_decay=0.05),
     paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0),
     clip_grad=dict(max_norm=5.0))
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.01, end=$warmup,
-         convert_to_iter_based=True),
-    dict(type='CosineAnnealingLR', begin=$warmup, end=$epochs,
-         T_max=$rest, convert_to_iter_based=True),
-]
+param_scheduler = $schedule
 train_cfg = dict(by_epoch=True, max_epochs=$epochs, val_interval=1)
 val_cfg = dict()
 test_cfg = dict()
@@ -120,9 +115,7 @@ def write_config(photos: Photos, network: Network, method: Method,
         edge=round(CROP * size), batch_size=batch_size, workers=workers,
         topk=(1, ) if few else (1, 5), epochs=epochs, lr=lr or (
             FROM_SCRATCH if weights is None else FINE_TUNING),
-        # a tenth of an epoch warms up the only one
-        warmup=(warmup := 1 if epochs > 1 else 0.1),
-        rest=epochs - warmup, seed=seed,
+        schedule=source(_schedule(epochs)), seed=seed,
         **{name: _location(split) for name, split in splits.items()})
 
 
@@ -138,6 +131,16 @@ def _model(network: Network, method: Method, weights: str | None) -> dict:
         model['backbone'] = dict(model['backbone'], init_cfg=dict(
             type='Pretrained', checkpoint=weights, prefix='backbone'))
     return model
+
+
+def _schedule(epochs: int) -> list[dict]:
+    """Warm up for an epoch, if there are several, then a cosine to 0."""
+    warmup = 1 if epochs > 1 else 0
+    first = dict(type='LinearLR', start_factor=0.01, end=1,
+                 convert_to_iter_based=True)
+    rest = dict(type='CosineAnnealingLR', begin=warmup, end=epochs,
+                T_max=epochs - warmup, convert_to_iter_based=True)
+    return [first, rest] if warmup else [rest]
 
 
 def _location(split: Split) -> str:

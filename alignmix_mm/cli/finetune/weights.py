@@ -78,7 +78,7 @@ def read_state(source: str) -> dict[str, torch.Tensor]:
             source.removeprefix(TIMM), pretrained=True).state_dict()
     if '://' not in source and not Path(source).is_file():
         sys.exit(f'--pretrained {source}: there is no such file.')
-    content = CheckpointLoader.load_checkpoint(source, 'cpu', None)
+    content = CheckpointLoader.load_checkpoint(source, 'cpu', 'silent')
     for key in ('state_dict', 'model', 'model_state_dict'):
         if isinstance(content, Mapping) and isinstance(
                 content.get(key), Mapping):

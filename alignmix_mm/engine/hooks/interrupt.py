@@ -108,6 +108,7 @@ class InterruptHook(Hook):
 
     def _request(self, number: int, frame: FrameType | None) -> None:
         if self.requested:
+            self._release()
             raise KeyboardInterrupt
         self.requested = True
 

@@ -6,8 +6,6 @@ from mmengine.optim import _ParamScheduler
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmpretrain.registry import HOOKS
 
-NO_END = 1e8  # MMEngine's default of `end` is larger
-
 
 @HOOKS.register_module()
 class ResumedScheduleHook(Hook):
@@ -16,8 +14,8 @@ class ResumedScheduleHook(Hook):
     A checkpoint has the schedule with which it was trained, and MMEngine
     resumes it, whatever the config says. With more epochs than before, the
     rest of them would be trained with the last rate, which is often 0.
-    Schedules without an end, such as ``MultiStepLR``, and those that ended
-    long before the training are what they would have been.
+    ``MultiStepLR`` after its last milestone, and schedules that ended before
+    the training did, are what they would have been.
     """
 
     def __init__(self) -> None:
@@ -65,7 +63,10 @@ class ResumedScheduleHook(Hook):
 
 
 def _end(scheduler: _ParamScheduler) -> float:
-    """Its last step in which something changes."""
-    if scheduler.end < NO_END:
-        return scheduler.end
-    return scheduler.begin + getattr(scheduler, 'T_max', math.inf)
+    """Its last step in which something may change."""
+    # After its last milestone, a rate stays as it is by design. MMEngine sets
+    # the `end` of schedules that have none to that of the training.
+    milestones = getattr(scheduler, 'milestones', None)
+    if milestones and max(milestones) <= scheduler.end:
+        return math.inf
+    return scheduler.end
