@@ -42,12 +42,15 @@ def names() -> dict[str, str]:
     return {name.lower(): name for name in sorted(BATCH_AUGMENTS.module_dict)}
 
 
-def find_method(typed: str, options: dict | None = None) -> Method:
+def find_method(typed: str, options: dict | None = None,
+                known_of_images: dict | None = None) -> Method:
     """Find a method.
 
     Args:
         typed (str): Its name in any case, or the beginning of one.
         options (dict, optional): Arguments of its class. Defaults to None.
+        known_of_images (dict, optional): Arguments that are filled in where
+            a class needs them, ``mean`` and ``std``. Defaults to None.
 
     Returns:
         Method: What its config needs. Mistakes end the process with a
@@ -69,8 +72,14 @@ def find_method(typed: str, options: dict | None = None) -> Method:
                  f'{", ".join([*known, NONE[0]])}.')
     name, = found
     kind = BATCH_AUGMENTS.get(name)
-    given = {**OPTIONS.get(name, {}), **(options or {})}
-    _check_options(typed, kind, given)
+    needed = _needed(kind)
+    given = {key: value for key, value in (known_of_images or {}).items()
+             if key in needed}
+    given.update(OPTIONS.get(name, {}), **(options or {}))
+    missing = [key for key in needed if key not in given]
+    if missing:
+        sys.exit(f'--method {typed} needs --method-options '
+                 + ' '.join(f'{key}=...' for key in missing))
     augment = dict(type=name, **given)
     try:
         BATCH_AUGMENTS.build(augment)
@@ -84,17 +93,9 @@ def find_method(typed: str, options: dict | None = None) -> Method:
         type='AlignMixClassifier', **PLACES.get(name, {})) if executes else {})
 
 
-def _check_options(typed: str, kind: type, given: dict) -> None:
-    parameters = inspect.signature(kind).parameters
-    needed = [name for name, parameter in parameters.items()
-              if parameter.default is parameter.empty and parameter.kind in (
-                  parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)]
-    missing = [name for name in needed if name not in given]
-    if missing:
-        sys.exit(f'--method {typed} needs --method-options '
-                 + ' '.join(f'{name}=...' for name in missing))
-    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    unknown = [name for name in given if name not in parameters]
-    if unknown and not takes_any:
-        sys.exit(f'--method {typed} has no option {", ".join(unknown)}. There '
-                 f'are {", ".join(parameters)}.')
+def _needed(kind: type) -> list[str]:
+    """Arguments without a default."""
+    return [name for name, parameter in inspect.signature(
+        kind).parameters.items()
+        if parameter.default is parameter.empty and parameter.kind in (
+            parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)]

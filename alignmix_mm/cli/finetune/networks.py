@@ -14,6 +14,8 @@ from mmpretrain.apis.model import ModelHub
 from mmpretrain.models import ImageClassifier
 from mmpretrain.registry import MODELS
 
+from ..errors import sentence
+
 TIMM = 'timm/'
 
 
@@ -166,3 +168,25 @@ def _output_shape(backbone: dict, size: int) -> torch.Size:
     with torch.random.fork_rng(devices=[]):
         network = MODELS.build(copy.deepcopy(backbone)).eval()
     return network(torch.zeros(1, 3, size, size))[-1].shape
+
+
+@torch.no_grad()
+def try_network(model: dict, preprocessor: dict, size: int) -> str | None:
+    """See whether a classifier can be built, and takes images of a size.
+
+    Args:
+        model (dict): Config of the classifier, without weights.
+        preprocessor (dict): Config of its data preprocessor.
+        size (int): Rows and columns of the images.
+
+    Returns:
+        str, optional: What is wrong; None if it works.
+    """
+    try:
+        with torch.random.fork_rng(devices=[]):
+            built = MODELS.build(copy.deepcopy(
+                dict(model, data_preprocessor=preprocessor))).eval()
+        built(torch.zeros(1, 3, size, size), mode='tensor')
+    except Exception as error:  # of any network, in any way
+        return sentence(error)
+    return None

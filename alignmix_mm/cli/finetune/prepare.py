@@ -3,13 +3,14 @@ import argparse
 import sys
 from pathlib import Path
 
+from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 
 from ...engine.compat import trust_checkpoints
 from .methods import find_method
-from .networks import find_network
+from .networks import find_network, try_network
 from .photos import find_photos
-from .recipe import write_config
+from .recipe import model_of, write_config
 from .weights import find_weights
 
 FILE = 'config.py'
@@ -25,6 +26,7 @@ def prepare(args: argparse.Namespace) -> Path:
         Path: The file. Mistakes end the process with a sentence.
     """
     init_default_scope('mmpretrain')
+    MMLogger.get_current_instance().setLevel('ERROR')  # of what is tried here
     if args.trust_checkpoint:
         trust_checkpoints()
     photos = find_photos(args.data, args.val_share)
@@ -32,8 +34,14 @@ def prepare(args: argparse.Namespace) -> Path:
         sys.exit(f'--batch-size {args.batch_size} is more than the '
                  f'{len(photos.splits["train"])} training images. Take at '
                  'most so many.')
-    method = find_method(args.method, args.method_options)
     network = find_network(args.model, len(photos.classes), args.size)
+    method = find_method(args.method, args.method_options, {
+        key: network.preprocessor.get(key) for key in ('mean', 'std')})
+    wrong = try_network(model_of(network, method), network.preprocessor,
+                        args.size)
+    if wrong:
+        sys.exit(f'--model {args.model} with --method {args.method} cannot '
+                 f'be trained on images of --size {args.size}: {wrong}')
     folder = Path(args.work_dir or _folder(args))
     weights = args.pretrained and find_weights(
         args.pretrained, network, folder)

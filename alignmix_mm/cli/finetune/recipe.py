@@ -105,7 +105,7 @@ def write_config(photos: Photos, network: Network, method: Method,
     Returns:
         str: The text of the file.
     """
-    model = _model(network, method, weights)
+    model = model_of(network, method, weights)
     few = len(photos.classes) < 5
     splits = {'test': photos.splits['val'], **photos.splits}
     return TEXT.substitute(
@@ -119,7 +119,18 @@ def write_config(photos: Photos, network: Network, method: Method,
         **{name: _location(split) for name, split in splits.items()})
 
 
-def _model(network: Network, method: Method, weights: str | None) -> dict:
+def model_of(network: Network, method: Method,
+             weights: str | None = None) -> dict:
+    """Put network and method together.
+
+    Args:
+        network (Network): The network.
+        method (Method): How batches are mixed.
+        weights (str, optional): File or URL to start from. Defaults to None.
+
+    Returns:
+        dict: Config of the classifier.
+    """
     model = {**network.model, **method.model}
     model['head'] = {key: value for key, value in model['head'].items()
                      if key not in ('topk', 'cal_acc')}

@@ -54,7 +54,8 @@ def make(images, work_dir, press=None, resume=None, **changes):
         val_cfg=dict(), val_evaluator=dict(type='Accuracy')))
     make_safe(cfg, resume)
     if press:
-        cfg.custom_hooks = [*cfg.custom_hooks, dict(type='PressCtrlC', **press)]
+        press = dict(type='PressCtrlC', **press)
+        cfg.custom_hooks = [*cfg.custom_hooks, press]
     cfg.experiment_name = f'run_{time.time_ns()}'
     return Runner.from_cfg(cfg)
 
