@@ -17,7 +17,8 @@ _NOISE = (
     'Hooks will be executed', 'Config:', 'Name of parameter', 'Exp name:',
     'paramwise_options', 'Saving checkpoint at', 'Checkpoints will be saved',
     'The best checkpoint with', 'The previous best checkpoint',
-    'Load checkpoint from', 'Because batch augmentations are enabled',
+    'Load checkpoint from', 'load backbone in model from',
+    'Because batch augmentations are enabled',
     'backbone feature_info', 'Distributed training',
     '"FileClient" will be', '"HardDiskBackend" is')
 # The bar says the same; a line of a validation has its metrics at the end.

@@ -166,7 +166,8 @@ def _of_timm(name: str, num_classes: int, size: int) -> Network:
 @torch.no_grad()
 def _output_shape(backbone: dict, size: int) -> torch.Size:
     with torch.random.fork_rng(devices=[]):
-        network = MODELS.build(copy.deepcopy(backbone)).eval()
+        network = MODELS.build(copy.deepcopy(backbone))
+    network.eval()  # backbones of MMPretrain return None
     return network(torch.zeros(1, 3, size, size))[-1].shape
 
 

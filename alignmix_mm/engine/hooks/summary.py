@@ -71,7 +71,9 @@ def _network(runner: Runner, model: nn.Module) -> Iterator[tuple[str, str]]:
     files = [start['checkpoint'] for start in starts
              if isinstance(start, dict) and 'checkpoint' in start]
     if runner.iter:
-        yield 'weights', f'of epoch {runner.epoch}, step {runner.iter}'
+        end = runner.iter >= runner.train_loop.max_iters
+        yield 'weights', (f'of epoch {runner.epoch}, step {runner.iter}'
+                          + ': trained to the end' * end)
     else:
         yield 'weights', str(runner.cfg.get('load_from') or ', '.join(files)
                              or 'drawn at random')
