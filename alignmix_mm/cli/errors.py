@@ -1,47 +1,57 @@
-"""Errors of users, said in one line."""
+"""Errors of the user in one or two lines."""
+import os
 import sys
+import textwrap
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+
+_WIDTH, _LINES = 600, 2  # of a message
+_PACKAGE = Path(__file__).parents[1]
 
 
 @contextmanager
-def plain_errors(command: str, debug: bool) -> Iterator[None]:
-    """End a command that fails with a sentence instead of a traceback.
+def brief_errors(debug: bool = False) -> Iterator[None]:
+    """Print an error without its traceback, and exit with status 1.
 
     Args:
-        command (str): Its words after `alignmix`.
-        debug (bool): Whether the traceback is wanted.
-
-    Yields:
-        None: To what may fail.
+        debug (bool): Whether to show the traceback after all. Defaults to
+            False.
     """
     try:
         yield
+    except BrokenPipeError:  # `alignmix predict ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except Exception as error:
         if debug:
             raise
-        sys.exit(f'alignmix {command}: {sentence(error)} (--debug shows '
-                 'where.)')
+        sys.exit(describe(error))
 
 
-def sentence(error: Exception) -> str:
-    """What an error says, without where it was raised.
+def describe(error: Exception) -> str:
+    """Say what an error is, in at most two lines.
 
     Args:
-        error (Exception): The error; of a worker of a data loader, all of
-            the worker's traceback is in its text.
+        error (Exception): The error. What this package raised is shown as it
+            is, anything else after the name of its type.
 
     Returns:
-        str: Its last line. The kind of the error is left out where its text
-        is a sentence.
+        str: Text for the terminal.
     """
-    lines = [line.strip() for line in str(error).splitlines()
-             if line.strip()]
-    text = lines[-1] if lines else ''
+    text = str(error)
+    if isinstance(error, KeyError) and error.args:
+        text = str(error.args[0])  # which str() quotes
     if isinstance(error, OSError) and error.filename and error.strerror:
-        return f'{error.strerror}: {error.filename}.'
-    if 'Traceback (most recent call last)' in str(error):
-        text = text.split(': ', 1)[-1]  # without the kind
-    if text.endswith('.') and ' ' in text:
+        return f'{error.filename}: {error.strerror}.'
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if 'Traceback (most recent call last)' in text:  # of a loader's worker
+        lines = [lines[-1].split(': ', 1)[-1]]
+    text = '\n'.join(lines[:_LINES])
+    if len(text) > _WIDTH:
+        text = textwrap.shorten(text, _WIDTH)
+    frames = traceback.extract_tb(error.__traceback__)
+    if frames and Path(frames[-1].filename).is_relative_to(_PACKAGE):
         return text
-    return f'{type(error).__name__}: {text}' if text else type(error).__name__
+    return f'{type(error).__name__}: {text} (--debug shows where)'

@@ -104,9 +104,7 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help='load checkpoints that hold more than tensors and plain data, '
         'which executes what they say: only files of people you trust')
-    parser.add_argument(
-        '--debug', action='store_true',
-        help='show where an error was raised')
+    add_debug_option(parser)
     parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
@@ -116,6 +114,16 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--local_rank', '--local-rank', type=int, default=0,
         help=argparse.SUPPRESS)
+
+
+def add_debug_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option that shows where an error is from.
+
+    Args:
+        parser (ArgumentParser): The parser to extend.
+    """
+    parser.add_argument(
+        '--debug', action='store_true', help='show the traceback of errors')
 
 
 def add_pair_options(parser: argparse.ArgumentParser) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..engine import compat
-from .errors import plain_errors
+from .errors import brief_errors
 from .options import VISUALIZERS, DictAction, add_common_options, make_parser
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """
     args = parse_args(argv)
     compat.enable()
-    with plain_errors('train', args.debug):
+    with brief_errors(args.debug):
         from .common import build_runner, leave
         if args.data is not None:
             from .finetune.prepare import prepare

@@ -278,6 +278,29 @@ def test_short_names_are_those_trained_on_imagenet():
         'resnet18_8xb16_cifar10')
 
 
+@pytest.mark.parametrize('model, method, size', [
+    ('timm/resnet18', 'alignmix', 33), ('tf_efficientnet_lite0', 'mixup', 64),
+    ('vit_tiny_patch16_224', 'none', 48),
+    ('timm/swin_tiny_patch4_window7_224', 'mixup', 64)])
+def test_networks_of_timm(photos, tmp_path, model, method, size):
+    """Maps with channels first and last, tokens; weights by timm's names."""
+    timm = pytest.importorskip('timm')
+    name = model.removeprefix('timm/')
+    network = find_network(model, 3, size)
+    scale = timm.models.get_pretrained_cfg(name)
+    assert network.preprocessor['mean'] == pytest.approx(
+        [255 * value for value in scale.mean], abs=1e-3)
+    options = dict(img_size=size) if scale.fixed_input_size else {}
+    state = timm.create_model(name, **options).state_dict()
+    torch.save(state, tmp_path / 'timm.pth')
+    source = find_weights(str(tmp_path / 'timm.pth'), network, tmp_path)
+    built = step(config(photos, tmp_path, model, method, source, size=size),
+                 size)
+    own = built.backbone.timm_model.state_dict()
+    names = [key for key in own if key.endswith('weight')]
+    assert names and all(torch.equal(own[key], state[key]) for key in names)
+
+
 @pytest.fixture(scope='module')
 def weights(tmp_path_factory):
     """A checkpoint of a ResNet-18 with 1,000 classes."""
@@ -291,7 +314,9 @@ def weights(tmp_path_factory):
     return path, model.backbone.state_dict()
 
 
-@pytest.mark.parametrize('prefix', ['backbone.', '', 'module.', 'model.net.'])
+@pytest.mark.parametrize('prefix', [
+    'backbone.', 'model.net.', pytest.param('', marks=pytest.mark.slow),
+    pytest.param('module.', marks=pytest.mark.slow)])
 def test_weights_fit_whatever_their_names_begin_with(
         photos, tmp_path, weights, prefix):
     path, state = weights
@@ -388,11 +413,17 @@ MISTAKES = {
     'misspelt': (['x.py', '--bach-size', '3'], 2, 'Did you mean --batch-size'),
     'no config': (['none.py'], 1, 'There is no config file none.py'),
     'no Python': (['bad.py'], 1, 'is no config, or inherits none: line 1'),
-    'no base': (['base.py'], 1, 'No such file or directory: '),
+    'no base': (['base.py'], 1, 'gone.py: No such file or directory.'),
     'no training': (['empty.py'], 1, 'has no model, train_dataloader'),
     'big batch': (['--data', 'photos', '--model', 'resnet18'], 1,
                   '--batch-size 64 is more than the 12 training images'),
 }
+
+
+def test_a_traceback_is_shown_to_those_who_want_it(tmp_path):
+    (tmp_path / 'base.py').write_text('_base_ = ["gone.py"]\n')
+    output = alignmix('train', tmp_path / 'base.py', '--debug', code=1)
+    assert 'Traceback' in output and 'FileNotFoundError' in output
 
 
 @pytest.mark.parametrize('name', MISTAKES)
@@ -420,6 +451,3 @@ def test_a_broken_image_is_named(photos, tmp_path, workers):
     last = output.strip().splitlines()[-1]
     assert f'{data}/val/cat/broken.jpg cannot be read as an image' in last
     assert 'Traceback' not in output and 'Replace the file' in last
-    output = alignmix('train', *flags(data, tmp_path, method='none'),
-                      '--workers', workers, '--debug', code=1)
-    assert 'Traceback' in output

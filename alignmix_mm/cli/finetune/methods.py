@@ -7,7 +7,7 @@ from typing import NamedTuple
 from mmpretrain.registry import BATCH_AUGMENTS
 
 from ...mixing import MixMethod
-from ..errors import sentence
+from ..errors import describe
 
 NONE = ('none', 'baseline')
 #: Options that a method has no default for, or that its authors recommend.
@@ -84,7 +84,7 @@ def find_method(typed: str, options: dict | None = None,
     try:
         BATCH_AUGMENTS.build(augment)
     except Exception as error:  # of any class, with any options
-        sys.exit(f'--method {typed} refuses {given}: {sentence(error)}')
+        sys.exit(f'--method {typed} refuses {given}: {describe(error)}')
     train_cfg = dict(augments=[augment])
     if name in SHARES:
         train_cfg['probs'] = [SHARES[name]]

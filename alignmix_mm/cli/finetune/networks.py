@@ -14,7 +14,7 @@ from mmpretrain.apis.model import ModelHub
 from mmpretrain.models import ImageClassifier
 from mmpretrain.registry import MODELS
 
-from ..errors import sentence
+from ..errors import describe
 
 TIMM = 'timm/'
 
@@ -189,5 +189,5 @@ def try_network(model: dict, preprocessor: dict, size: int) -> str | None:
                 dict(model, data_preprocessor=preprocessor))).eval()
         built(torch.zeros(1, 3, size, size), mode='tensor')
     except Exception as error:  # of any network, in any way
-        return sentence(error)
+        return describe(error)
     return None
