@@ -14,12 +14,13 @@ from .shipped import config_path as config_path
 from .version import __version__ as __version__
 
 _EXPORTS = _lazy.exports(
-    datasets=('CUBWithBoxes', 'Digits', 'LoadCheckedImage', 'NoiseImages',
-              'OODTestSets', 'TinyImageNet', 'WSOLMetadata'),
-    engine__hooks=('FiniteLossHook', 'MixLogHook', 'MixSchedule',
-                   'MixVisualizationHook', 'NumClassCheckHook',
-                   'ProgressHook', 'ReproducibleHook',
-                   'ResumableCheckpointHook', 'WeightsCheckHook'),
+    datasets=('CUBWithBoxes', 'ClassFolders', 'Digits', 'LoadCheckedImage',
+              'NoiseImages', 'OODTestSets', 'TinyImageNet', 'WSOLMetadata'),
+    engine__hooks=('ClassNamesHook', 'FiniteLossHook', 'InterruptHook',
+                   'MixLogHook', 'MixSchedule', 'MixVisualizationHook',
+                   'NumClassCheckHook', 'ProgressHook', 'ReproducibleHook',
+                   'ResumableCheckpointHook', 'ResumedScheduleHook',
+                   'SummaryHook', 'WeightsCheckHook'),
     engine__loops=('AdversarialTestLoop', ),
     engine__schedulers=('PiecewiseLinearLR', ),
     evaluation__metrics=('CalibrationError', 'Localization', 'OODDetection'),
@@ -28,9 +29,9 @@ _EXPORTS = _lazy.exports(
             'StyleMix'),
     models=('ACoLHead', 'ADL', 'AlignMixAEClassifier', 'AlignMixClassifier',
             'AlignMixNeck', 'CAMClassifier', 'ConvEmbedding',
-            'GaussianEmbedding', 'LinearEmbedding', 'PreActResNet_CIFAR',
-            'ResidualDecoder', 'SoftmaxBCELoss', 'VGGACoL', 'VGGGAP',
-            'WideResNet_CIFAR'))
+            'GaussianEmbedding', 'LinearEmbedding', 'MeanOfPositions',
+            'PreActResNet_CIFAR', 'ResidualDecoder', 'SoftmaxBCELoss',
+            'VGGACoL', 'VGGGAP', 'WideResNet_CIFAR'))
 _load = _lazy.loader(__name__, _EXPORTS)
 
 __all__ = sorted([*_EXPORTS, '__version__', 'config_path'])

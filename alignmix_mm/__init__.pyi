@@ -1,5 +1,6 @@
 """What type checkers see: the names that __init__.py loads lazily."""
 from .datasets import (
+    ClassFolders,
     CUBWithBoxes,
     Digits,
     LoadCheckedImage,
@@ -9,7 +10,9 @@ from .datasets import (
     WSOLMetadata,
 )
 from .engine.hooks import (
+    ClassNamesHook,
     FiniteLossHook,
+    InterruptHook,
     MixLogHook,
     MixSchedule,
     MixVisualizationHook,
@@ -17,6 +20,8 @@ from .engine.hooks import (
     ProgressHook,
     ReproducibleHook,
     ResumableCheckpointHook,
+    ResumedScheduleHook,
+    SummaryHook,
     WeightsCheckHook,
 )
 from .engine.loops import (
@@ -53,6 +58,7 @@ from .models import (
     ConvEmbedding,
     GaussianEmbedding,
     LinearEmbedding,
+    MeanOfPositions,
     PreActResNet_CIFAR,
     ResidualDecoder,
     SoftmaxBCELoss,
@@ -65,16 +71,17 @@ from .version import __version__
 __all__ = [
     'ACoLHead', 'ADL', 'AdversarialTestLoop', 'AlignMix',
     'AlignMixAEClassifier', 'AlignMixClassifier', 'AlignMixNeck',
-    'CAMClassifier', 'CUBWithBoxes', 'CalibrationError', 'CoMixup',
-    'ConvEmbedding', 'Digits', 'FiniteLossHook', 'GaussianEmbedding',
-    'LinearEmbedding', 'LoadCheckedImage', 'Localization', 'ManifoldMix',
+    'CAMClassifier', 'CUBWithBoxes', 'CalibrationError', 'ClassFolders',
+    'ClassNamesHook', 'CoMixup', 'ConvEmbedding', 'Digits', 'FiniteLossHook',
+    'GaussianEmbedding', 'InterruptHook', 'LinearEmbedding',
+    'LoadCheckedImage', 'Localization', 'ManifoldMix', 'MeanOfPositions',
     'MixBatch', 'MixLogHook', 'MixMethod', 'MixPlan', 'MixSchedule',
-    'MixVisualizationHook', 'NoiseImages', 'NumClassCheckHook',
-    'OODDetection', 'OODTestSets', 'PiecewiseLinearLR',
-    'PreActResNet_CIFAR', 'ProgressHook', 'PuzzleMix', 'ReproducibleHook',
-    'ResidualDecoder', 'ResumableCheckpointHook', 'SaliencyMix',
-    'SoftmaxBCELoss', 'StyleCutMix', 'StyleMix', 'TinyImageNet', 'VGGACoL',
-    'VGGGAP', 'WSOLMetadata', 'WeightsCheckHook', 'WideResNet_CIFAR',
-    '__version__',
+    'MixVisualizationHook', 'NoiseImages', 'NumClassCheckHook', 'OODDetection',
+    'OODTestSets', 'PiecewiseLinearLR', 'PreActResNet_CIFAR', 'ProgressHook',
+    'PuzzleMix', 'ReproducibleHook', 'ResidualDecoder',
+    'ResumableCheckpointHook', 'ResumedScheduleHook', 'SaliencyMix',
+    'SoftmaxBCELoss', 'StyleCutMix', 'StyleMix', 'SummaryHook', 'TinyImageNet',
+    'VGGACoL', 'VGGGAP', 'WSOLMetadata', 'WeightsCheckHook',
+    'WideResNet_CIFAR', '__version__',
     'config_path'
 ]

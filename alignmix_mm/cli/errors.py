@@ -46,6 +46,8 @@ def describe(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f'{error.filename}: {error.strerror}.'
     lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if 'Traceback (most recent call last)' in text:  # of a loader's worker
+        lines = [lines[-1].split(': ', 1)[-1]]
     text = '\n'.join(lines[:_LINES])
     if len(text) > _WIDTH:
         text = textwrap.shorten(text, _WIDTH)

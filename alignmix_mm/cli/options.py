@@ -1,10 +1,11 @@
 """Options that commands share."""
 import argparse
+import difflib
 import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from ..engine import compat
 from .errors import brief_errors
@@ -12,6 +13,24 @@ from .errors import brief_errors
 #: Package that a choice of ``--vis`` needs.
 VISUALIZERS = {'tensorboard': 'tensorboard', 'wandb': 'wandb',
                'mlflow': 'mlflow'}
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that says in one line what is wrong."""
+
+    def error(self, message: str) -> NoReturn:
+        """End the process.
+
+        Args:
+            message (str): What is wrong.
+        """
+        unknown = [word for word in message.split() if word[:2] == '--'
+                   and message.startswith('unrecognized arguments')]
+        close = [option for word in unknown for option in
+                 difflib.get_close_matches(word, self._option_string_actions)]
+        hint = f' Did you mean {close[0]}?' if close else ''
+        self.exit(2, f'{self.prog}: {message}.{hint} `{self.prog} --help` '
+                  'lists all options.\n')
 
 
 def make_parser(command: str, description: str) -> argparse.ArgumentParser:
@@ -24,7 +43,7 @@ def make_parser(command: str, description: str) -> argparse.ArgumentParser:
     Returns:
         ArgumentParser: The parser.
     """
-    return argparse.ArgumentParser(
+    return Parser(
         f'alignmix {command}', description=description,
         formatter_class=argparse.RawTextHelpFormatter)
 
@@ -86,6 +105,7 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
         help='override settings of the config, e.g. train_cfg.max_epochs=2; '
         'lists as key="[a,b]" or key=a,b, without white space')
     add_trust_option(parser)
+    add_debug_option(parser)
     parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],

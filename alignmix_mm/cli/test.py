@@ -8,7 +8,6 @@ from pathlib import Path
 from ..evaluation.protocols import ATTACKS, METRICS, NOISE
 from .options import (
     add_common_options,
-    add_debug_option,
     add_partial_option,
     make_parser,
     parse_then_run,
@@ -45,7 +44,6 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         '--tta',
         action='store_true',
         help='augment at test time: the config\'s `tta_model`, else flip')
-    add_debug_option(parser)
     args = parser.parse_intermixed_args(argv)
     _check(parser, args)
     return args

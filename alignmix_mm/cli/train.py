@@ -1,16 +1,40 @@
-"""`alignmix train CONFIG`: train a model."""
+"""`alignmix train CONFIG`, or `--data FOLDER --model NAME`: train a model."""
+from __future__ import annotations
+
 import argparse
+import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..engine import compat
-from .options import VISUALIZERS, add_common_options, make_parser
+from .errors import brief_errors
+from .options import VISUALIZERS, DictAction, add_common_options, make_parser
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+    from mmengine.runner import Runner
+
+DESCRIPTION = """Train a model, by a config or on a folder of photos.
+
+  alignmix train CONFIG
+  alignmix train --data FOLDER --model resnet18 --method alignmix
+
+The second writes a config into the folder of the run, and trains with it."""
+#: What a config has to say.
+NEEDED = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
+#: Options that describe a config, and their defaults.
+FLAGS = dict(model=None, pretrained=None, method='alignmix',
+             method_options=None, epochs=20, batch_size=64, size=224, lr=None,
+             val_share=None, workers=2, seed=0)
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line; the options are those of MMPretrain."""
-    parser = make_parser('train', 'Train a model')
-    parser.add_argument('config', help='config file')
+    parser = make_parser('train', DESCRIPTION)
+    parser.add_argument('config', nargs='?', help='config file')
+    _add_flags(parser.add_argument_group('instead of a config'))
     add_common_options(parser)
     parser.add_argument(
         '--resume',
@@ -43,7 +67,78 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         '--no-persistent-workers',
         action='store_true',
         help='start the workers of data loaders anew in each epoch')
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    _check_flags(parser, args)
+    return args
+
+
+def _number(kind: type, accepts: Callable[[float], bool],
+            expected: str) -> Callable[[str], float]:
+    """Make the ``type`` of an option."""
+    def read(text: str) -> float:
+        try:
+            number = kind(text)
+        except ValueError:
+            number = None
+        if number is None or not accepts(number):
+            raise argparse.ArgumentTypeError(
+                f'expected {expected}, got {text}')
+        return number
+
+    return read
+
+
+_positive = _number(int, lambda n: n > 0, 'a whole number above 0')
+_count = _number(int, lambda n: n >= 0, 'a whole number, 0 or more')
+_rate = _number(float, lambda x: 0 < x < float('inf'), 'a number above 0')
+_share = _number(float, lambda x: 0 < x < 1, 'a share between 0 and 1')
+
+
+def _add_flags(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        '--data', type=Path, metavar='FOLDER', help='photos in a folder for '
+        'each class, below train, val and test\nor without these')
+    group.add_argument(
+        '--model', metavar='NAME', help='network of '
+        'mmpretrain.list_models(), or of timm: timm/NAME')
+    group.add_argument(
+        '--pretrained', nargs='?', const='auto', metavar='FILE|URL',
+        help='weights to start from; without a value, the published ones')
+    group.add_argument(
+        '--method', help='none, mixup, cutmix, manifold, ...; default: '
+        'alignmix')
+    group.add_argument(
+        '--method-options', nargs='+', action=DictAction,
+        metavar='KEY=VALUE', help='arguments of the method, e.g. alpha=1.0')
+    group.add_argument('--epochs', type=_positive, help='default: 20')
+    group.add_argument('--batch-size', type=_positive, help='default: 64')
+    group.add_argument(
+        '--size', type=_positive, help='rows and columns; default: 224')
+    group.add_argument(
+        '--lr', type=_rate, help='learning rate of AdamW; default: 0.0005 '
+        'with --pretrained, else 0.001')
+    group.add_argument(
+        '--val-share', type=_share, help='share of each class for validation '
+        'where there is no folder for it; default: 0.2')
+    group.add_argument(
+        '--workers', type=_count, help='processes that load images; '
+        'default: 2')
+    group.add_argument('--seed', type=_count, help='default: 0')
+
+
+def _check_flags(parser: argparse.ArgumentParser,
+                 args: argparse.Namespace) -> None:
+    if (args.config is None) == (args.data is None):
+        parser.error('expected a config file, or --data FOLDER --model NAME'
+                     + (', not both' if args.config else ''))
+    given = [name for name in FLAGS if getattr(args, name) is not None]
+    if args.config is not None and given:
+        parser.error(f'--{given[0].replace("_", "-")} belongs to --data; what '
+                     'a config says is changed by --cfg-options')
+    if args.data is not None and args.model is None:
+        parser.error('--data needs --model NAME, e.g. --model resnet18')
+    for name in FLAGS.keys() - given:
+        setattr(args, name, FLAGS[name])
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -55,18 +150,36 @@ def main(argv: Sequence[str] | None = None) -> None:
     """
     args = parse_args(argv)
     compat.enable()
-    from .common import (
-        add_visualizers,
-        bad_checkpoints_end,
-        build_runner,
-        leave,
-        load_config,
-        make_safe,
-    )
+    with brief_errors(args.debug):
+        from .common import build_runner, leave
+        if args.data is not None:
+            from .finetune.prepare import prepare
+            args.config = str(prepare(args))
+        runner = build_runner(complete(args))
+        words = sys.argv[1:] if argv is None else argv
+        train(runner, [word for word in words if word not in (
+            '--resume', args.resume)])
+        leave()
+
+
+def complete(args: argparse.Namespace) -> Config:
+    """Read the config and do to it what the options say.
+
+    Args:
+        args (Namespace): Parsed options.
+
+    Returns:
+        Config: Ready to be trained with.
+    """
+    from .common import add_visualizers, load_config, make_safe
     loaders = ['train_dataloader']
     if not args.no_validate:
         loaders.append('val_dataloader')
     cfg = load_config(args, loaders)
+    missing = [name for name in NEEDED if cfg.get(name) is None]
+    if missing:
+        sys.exit(f'{args.config} has no {", ".join(missing)}: expected the '
+                 'config of a training.')
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if args.amp:
@@ -81,6 +194,23 @@ def main(argv: Sequence[str] | None = None) -> None:
                      'base_batch_size=N) in the config: the batch size that '
                      'its learning rate is meant for.')
         cfg.auto_scale_lr.enable = True
-    with bad_checkpoints_end():
-        build_runner(cfg).train()
-    leave()
+    return cfg
+
+
+def train(runner: Runner, words: Sequence[str]) -> None:
+    """Train, and say how to go on if that is interrupted.
+
+    Args:
+        runner (Runner): The runner.
+        words (Sequence[str]): The command that starts the run.
+    """
+    from ..engine.checkpoints import find_latest
+    try:
+        runner.train()
+    except KeyboardInterrupt:
+        latest = find_latest(runner.work_dir)
+        saved = f'saved in {latest}' if latest else 'and nothing was saved'
+        print(f'Stopped in epoch {runner.epoch + 1}, {saved}. Go on with:\n'
+              f'{shlex.join(["alignmix", "train", *words, "--resume"])}',
+              file=sys.stderr)
+        sys.exit(130)

@@ -1,9 +1,10 @@
 """Data sets and transforms that MMPretrain lacks."""
+from .class_folders import ClassFolders
 from .digits import Digits
 from .loading import LoadCheckedImage
 from .localization import CUBWithBoxes, WSOLMetadata
 from .ood import NoiseImages, OODTestSets
 from .tiny_imagenet import TinyImageNet
 
-__all__ = ['CUBWithBoxes', 'Digits', 'LoadCheckedImage', 'NoiseImages',
-           'OODTestSets', 'TinyImageNet', 'WSOLMetadata']
+__all__ = ['CUBWithBoxes', 'ClassFolders', 'Digits', 'LoadCheckedImage',
+           'NoiseImages', 'OODTestSets', 'TinyImageNet', 'WSOLMetadata']

@@ -19,12 +19,13 @@ from .localization import (
     normalize_maps,
 )
 from .losses import SoftmaxBCELoss
-from .necks import AlignMixNeck
+from .necks import AlignMixNeck, MeanOfPositions
 
 __all__ = [
     'ACoLHead', 'ADL', 'AlignMixAEClassifier', 'AlignMixClassifier',
     'AlignMixNeck', 'CAMClassifier', 'ConvEmbedding', 'GaussianEmbedding',
-    'LinearEmbedding', 'PreActResNet_CIFAR', 'ResidualDecoder',
-    'SoftmaxBCELoss', 'VGGACoL', 'VGGGAP', 'WideResNet_CIFAR',
+    'LinearEmbedding', 'MeanOfPositions', 'PreActResNet_CIFAR',
+    'ResidualDecoder', 'SoftmaxBCELoss', 'VGGACoL', 'VGGGAP',
+    'WideResNet_CIFAR',
     'attention_dropout', 'erase_attended', 'normalize_maps'
 ]

@@ -1,8 +1,10 @@
 """Execution of a mix plan between backbone and head."""
+from collections.abc import Sequence
+
 import torch.nn.functional as F
 from mmengine.model import BaseModule
 from mmpretrain.registry import MODELS
-from torch import nn
+from torch import Tensor, nn
 
 from ..mixing import MixPlan
 from .mixer import MapMixer
@@ -68,3 +70,25 @@ class AlignMixNeck(BaseModule):
             feats = (F.adaptive_avg_pool2d(only_map(feats),
                                            self.align_size), )
         return self.mixer(feats, plan, self.embed)
+
+
+@MODELS.register_module()
+class MeanOfPositions(nn.Module):
+    """Average tokens, or a map whose channels are last, over its positions.
+
+    For backbones of timm. ``GlobalAveragePooling`` averages maps whose
+    channels are first.
+    """
+
+    def forward(self, inputs: Tensor | Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Average.
+
+        Args:
+            inputs (Tensor | Sequence[Tensor]): ``(B, N, C)`` or
+                ``(B, H, W, C)``, or several of them.
+
+        Returns:
+            tuple[Tensor, ...]: ``(B, C)`` each.
+        """
+        parts = (inputs, ) if isinstance(inputs, Tensor) else inputs
+        return tuple(part.flatten(1, -2).mean(1) for part in parts)

@@ -31,10 +31,12 @@ def test_hooks_are_added_once(tmp_path):
     make_safe(cfg)
     assert types(cfg) == ['EMAHook', 'FiniteLossHook',
                           'alignmix_mm.ReproducibleHook',
-                          'alignmix_mm.MixLogHook']
+                          'alignmix_mm.MixLogHook', 'alignmix_mm.SummaryHook',
+                          'alignmix_mm.ResumedScheduleHook',
+                          'alignmix_mm.InterruptHook']
     assert cfg.custom_hooks[1] == mine
     make_safe(cfg)
-    assert len(cfg.custom_hooks) == 4
+    assert len(cfg.custom_hooks) == 7
     other = config(tmp_path)
     make_safe(other, on_nan='skip')
     assert dict(type='alignmix_mm.FiniteLossHook', action='skip') in (

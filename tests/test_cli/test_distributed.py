@@ -171,9 +171,10 @@ def test_slurm_trains_and_tests(tmp_path, cluster):
                       dict(type='PackInputs')]),
         sampler=dict(type='DefaultSampler', shuffle=False)),
         test_cfg=dict(), test_evaluator=dict(type='Accuracy'))
-    output = run('bash', 'tools/slurm_train.sh', 'gpus', 'name', config,
-                 tmp_path / 'run', **cluster, SRUN_ARGS='--exclusive --mem=1')
-    assert 'Distributed launcher: slurm' in output
+    run('bash', 'tools/slurm_train.sh', 'gpus', 'name', config,
+        tmp_path / 'run', **cluster, SRUN_ARGS='--exclusive --mem=1')
+    log = next(tmp_path.glob('run/*/*.log')).read_text()
+    assert 'Distributed launcher: slurm' in log
     first, second = ranks(tmp_path / 'run')
     assert len(first['digests']) == 4
     assert first['digests'] == second['digests']

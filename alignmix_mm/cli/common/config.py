@@ -52,7 +52,7 @@ def load_config(args: argparse.Namespace, loaders: Sequence[str],
         sys.exit('--amp needs a GPU: MMEngine\'s AmpOptimWrapper does not run '
                  'on a CPU, and torch sees no CUDA device here. Leave it out.')
     prepare_launcher(cfg, args.launcher)
-    add_hooks(cfg, NumClassCheckHook={}, ProgressHook={})
+    add_hooks(cfg, NumClassCheckHook={}, ClassNamesHook={}, ProgressHook={})
     return cfg
 
 
@@ -68,7 +68,11 @@ def read_config(name: str) -> Config:
         Config: The config.
     """
     if Path(name).is_file():
-        return Config.fromfile(name)
+        try:
+            return Config.fromfile(name)
+        except SyntaxError as error:
+            sys.exit(f'{name} is no config, or inherits none: line '
+                     f'{error.lineno}: {error.msg}.')
     if '::' in name and not name.startswith(PREFIX):
         return get_config(name)
     try:
@@ -97,7 +101,8 @@ def make_safe(cfg: Config, resume: str | None = None,
             class_of(hooks.checkpoint, HOOKS) is CheckpointHook):
         hooks.checkpoint.type = 'alignmix_mm.ResumableCheckpointHook'
     add_hooks(cfg, ReproducibleHook={}, FiniteLossHook=dict(action=on_nan),
-              MixLogHook={})
+              MixLogHook={}, SummaryHook={}, ResumedScheduleHook={},
+              InterruptHook={})
     if resume is None and cfg.get('resume') and not cfg.get('load_from'):
         resume = 'auto'  # MMEngine would look for the file without checks
     if resume is None:

@@ -14,13 +14,11 @@ from mmpretrain.apis import get_model
 
 from ...engine.checkpoints import CheckpointError
 from ...engine.weights import WeightsError, load_weights
+from .terminal import QuietRunner
 from .trained import class_names, read_checkpoint
 
-# MMEngine warns of its own calls, which a user cannot do anything about.
-_NOISE = ('"FileClient" will be deprecated', '"HardDiskBackend" is the alias')
 
-
-class ResultsRunner(Runner):
+class ResultsRunner(QuietRunner):
     """A runner of tests, in the folder of a run whose config stays there."""
 
     def dump_config(self) -> None:
@@ -29,21 +27,19 @@ class ResultsRunner(Runner):
         self.cfg.dump(str(Path(self.log_dir) / 'config.py'))
 
 
-def build_runner(cfg: Config, kind: type[Runner] = Runner) -> Runner:
+def build_runner(cfg: Config, kind: type[Runner] = QuietRunner) -> Runner:
     """Build the runner that the config asks for.
 
     Args:
         cfg (Config): Complete config.
         kind (type[Runner]): What to build where the config does not say.
-            Defaults to MMEngine's ``Runner``.
+            Defaults to :class:`QuietRunner`.
 
     Returns:
         Runner: The runner, or the one of ``runner_type``.
     """
-    runner = (RUNNERS.build(cfg) if 'runner_type' in cfg else
-              kind.from_cfg(cfg))
-    runner.logger.addFilter(_is_no_noise)
-    return runner
+    return (RUNNERS.build(cfg) if 'runner_type' in cfg else
+            kind.from_cfg(cfg))
 
 
 def load_model(cfg: Config, checkpoint: str) -> torch.nn.Module:
@@ -99,6 +95,3 @@ def leave() -> None:
         sys.stderr.flush()
         os._exit(0)
 
-
-def _is_no_noise(record: logging.LogRecord) -> bool:
-    return not str(record.msg).startswith(_NOISE)

@@ -1,0 +1,1 @@
+"""From a folder of photos and flags to a config: `alignmix train --data`."""

@@ -1,0 +1,101 @@
+"""Methods by the names of `--method`."""
+import difflib
+import inspect
+import sys
+from typing import NamedTuple
+
+from mmpretrain.registry import BATCH_AUGMENTS
+
+from ...mixing import MixMethod
+from ..errors import describe
+
+NONE = ('none', 'baseline')
+#: Options that a method has no default for, or that its authors recommend.
+OPTIONS = {'Mixup': dict(alpha=1.), 'CutMix': dict(alpha=1.),
+           'ResizeMix': dict(alpha=1.)}
+#: Share of the batches that are mixed, if it is not all of them.
+SHARES = {'CutMix': .5, 'SaliencyMix': .5, 'StyleCutMix': .5,
+          'StyleMix': .2}
+#: Options of the classifier: where a method mixes, if not at the neck.
+PLACES: dict[str, dict] = {}
+
+
+class Method(NamedTuple):
+    """What a config needs for a method.
+
+    Attributes:
+        train_cfg (dict, optional): Of the model; None without mixing.
+        model (dict): Other options of the model.
+    """
+
+    train_cfg: dict | None
+    model: dict
+
+
+def names() -> dict[str, str]:
+    """The registered methods.
+
+    Returns:
+        dict[str, str]: Class names by what is typed.
+    """
+    BATCH_AUGMENTS.import_from_location()
+    return {name.lower(): name for name in sorted(BATCH_AUGMENTS.module_dict)}
+
+
+def find_method(typed: str, options: dict | None = None,
+                known_of_images: dict | None = None) -> Method:
+    """Find a method.
+
+    Args:
+        typed (str): Its name in any case, or the beginning of one.
+        options (dict, optional): Arguments of its class. Defaults to None.
+        known_of_images (dict, optional): Arguments that are filled in where
+            a class needs them, ``mean`` and ``std``. Defaults to None.
+
+    Returns:
+        Method: What its config needs. Mistakes end the process with a
+        sentence.
+    """
+    word = typed.lower()
+    if word in NONE:
+        if options:
+            sys.exit(f'--method {typed} has no options.')
+        return Method(None, {})
+    known = names()
+    found = [known[word]] if word in known else [
+        name for key, name in known.items() if word and key.startswith(word)]
+    if len(found) != 1:
+        close = found or [known[key] for key in difflib.get_close_matches(
+            word, known, 1, .5)]
+        hint = f' Did you mean {" or ".join(close).lower()}?' * bool(close)
+        sys.exit(f'--method {typed} is not known.{hint} There are '
+                 f'{", ".join([*known, NONE[0]])}.')
+    name, = found
+    kind = BATCH_AUGMENTS.get(name)
+    needed = _needed(kind)
+    given = {key: value for key, value in (known_of_images or {}).items()
+             if key in needed}
+    given.update(OPTIONS.get(name, {}), **(options or {}))
+    missing = [key for key in needed if key not in given]
+    if missing:
+        sys.exit(f'--method {typed} needs --method-options '
+                 + ' '.join(f'{key}=...' for key in missing))
+    augment = dict(type=name, **given)
+    try:
+        BATCH_AUGMENTS.build(augment)
+    except Exception as error:  # of any class, with any options
+        sys.exit(f'--method {typed} refuses {given}: {describe(error)}')
+    train_cfg = dict(augments=[augment])
+    if name in SHARES:
+        train_cfg['probs'] = [SHARES[name]]
+    executes = issubclass(kind, MixMethod)
+    return Method(train_cfg, dict(
+        type='AlignMixClassifier', **PLACES.get(name, {})) if executes else {})
+
+
+def _needed(kind: type) -> list[str]:
+    """Arguments without a default."""
+    return [name for name, parameter in inspect.signature(
+        kind).parameters.items()
+        if parameter.default is parameter.empty and parameter.kind in (
+            parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)]

@@ -1,0 +1,70 @@
+"""The flags of `alignmix train --data`, made into a config file."""
+import argparse
+import sys
+from pathlib import Path
+
+from mmengine.logging import MMLogger
+from mmengine.registry import init_default_scope
+
+from ...engine.compat import trust_checkpoints
+from .methods import find_method
+from .networks import find_network, try_network
+from .photos import find_photos
+from .recipe import model_of, write_config
+from .weights import find_weights
+
+FILE = 'config.py'
+
+
+def prepare(args: argparse.Namespace) -> Path:
+    """Write the config that the flags describe into the run's folder.
+
+    Args:
+        args (Namespace): Parsed options.
+
+    Returns:
+        Path: The file. Mistakes end the process with a sentence.
+    """
+    init_default_scope('mmpretrain')
+    MMLogger.get_current_instance().setLevel('ERROR')  # of what is tried here
+    if args.trust_checkpoint:
+        trust_checkpoints()
+    photos = find_photos(args.data, args.val_share)
+    if len(photos.splits['train']) < args.batch_size:
+        sys.exit(f'--batch-size {args.batch_size} is more than the '
+                 f'{len(photos.splits["train"])} training images. Take at '
+                 'most so many.')
+    network = find_network(args.model, len(photos.classes), args.size)
+    method = find_method(args.method, args.method_options, {
+        key: network.preprocessor.get(key) for key in ('mean', 'std')})
+    wrong = try_network(model_of(network, method), network.preprocessor,
+                        args.size)
+    if wrong:
+        sys.exit(f'--model {args.model} with --method {args.method} cannot '
+                 f'be trained on images of --size {args.size}: {wrong}')
+    folder = Path(args.work_dir or _folder(args))
+    weights = args.pretrained and find_weights(
+        args.pretrained, network, folder)
+    text = write_config(
+        photos, network, method, weights, epochs=args.epochs,
+        batch_size=args.batch_size, size=args.size, lr=args.lr,
+        workers=args.workers, seed=args.seed)
+    for note in photos.notes:
+        print(note)
+    return _keep(folder / FILE, text)
+
+
+def _folder(args: argparse.Namespace) -> Path:
+    parts = (args.data.resolve().name, args.model, args.method)
+    return Path('work_dirs') / '_'.join(parts).replace('/', '-')
+
+
+def _keep(path: Path, text: str) -> Path:
+    """Write a file, but not over one that says something else."""
+    if path.exists() and path.read_text() != text:
+        sys.exit(f'{path} is there, with other settings. Give another '
+                 f'--work-dir, or train with it: alignmix train {path}')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    print(f'config    {path}')
+    return path

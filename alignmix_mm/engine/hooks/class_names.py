@@ -1,0 +1,118 @@
+"""Whether labels mean the same classes everywhere."""
+import logging
+from collections.abc import Sequence
+
+from mmengine.hooks import Hook
+from mmengine.logging import print_log
+from mmengine.runner import Runner
+from mmpretrain.registry import HOOKS
+from torch.utils.data import Dataset
+
+from ...datasets.class_folders import listed
+
+
+@HOOKS.register_module()
+class ClassNamesHook(Hook):
+    """Compare the names of classes by label, before the first step.
+
+    Folders are numbered in the order of their names. If one class has no
+    folder in the validation set, all labels after it are those of other
+    classes, and the accuracy is wrong without a word. Compared are training
+    and validation set, and the data with the checkpoint that a run resumes
+    or tests. Data sets without names of classes are left alone.
+    """
+
+    def __init__(self) -> None:
+        self._stored: Sequence[str] = ()
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Keep the names of the checkpoint.
+
+        Args:
+            runner (Runner): The runner.
+            checkpoint (dict): The checkpoint.
+        """
+        meta = checkpoint.get('meta') or {}
+        self._stored = (meta.get('dataset_meta') or {}).get('classes') or ()
+
+    def before_train(self, runner: Runner) -> None:
+        """Check training and validation set.
+
+        Args:
+            runner (Runner): The runner, which has resumed already.
+
+        Raises:
+            ValueError: If a label means two classes.
+        """
+        train = runner.train_loop.dataloader.dataset
+        names = _names(train, 'train_dataloader')
+        if runner.iter:  # resumed; weights to start from may know others
+            _compare(self._stored, names, 'the checkpoint',
+                     'train_dataloader')
+        if runner.val_loop is not None:
+            val = runner.val_loop.dataloader.dataset
+            for expected, found in (
+                    (names, _names(val, 'val_dataloader')),
+                    (_folders(train), _folders(val))):
+                _compare(expected, found, 'train_dataloader',
+                         'val_dataloader')
+
+    def before_test(self, runner: Runner) -> None:
+        """Check the test set.
+
+        Args:
+            runner (Runner): The runner, which has loaded the checkpoint.
+
+        Raises:
+            ValueError: If a label means two classes.
+        """
+        names = _names(getattr(runner.test_loop.dataloader, 'dataset', None),
+                       'test_dataloader')
+        if {*self._stored} & {*names} or len(self._stored) < len(names):
+            _compare(self._stored, names, 'the checkpoint',
+                     'test_dataloader')
+        elif names:  # folders may have other names than classes: n01440764
+            print_log(
+                f'The checkpoint has the classes {listed(self._stored, 3)}, '
+                f'the test set {listed(names, 3)}. No name is the same, so '
+                'labels are compared by their numbers.', logger='current',
+                level=logging.WARNING)
+
+
+def _names(dataset: Dataset | None, loader: str) -> Sequence[str]:
+    """Names of the classes by label, () if there are none."""
+    names = (getattr(dataset, 'metainfo', None) or {}).get('classes') or ()
+    folders = _folders(dataset)
+    if {*folders} == {*names} and list(folders) != list(names):
+        raise ValueError(
+            f'Expected `classes` of {loader}.dataset in the order of the '
+            f'folders, {listed(folders)}, but got {listed(names)}. Sort '
+            "them, or set type='alignmix_mm.ClassFolders', whose labels "
+            'follow `classes`.')
+    return names
+
+
+def _folders(dataset: Dataset | None) -> Sequence[str]:
+    """Folders by label, () if the labels are not from folders."""
+    numbers = getattr(dataset, 'folder_to_idx', None) or {}
+    return sorted(numbers, key=numbers.get)
+
+
+def _compare(expected: Sequence[str], names: Sequence[str], of: str,
+             loader: str) -> None:
+    wrong = [label for label, name in enumerate(names)
+             if label >= len(expected) or name != expected[label]]
+    if not (expected and names and wrong):
+        return
+    missing = [name for name in expected if name not in names]
+    extra = [name for name in names if name not in expected]
+    parts = [f'lacks {listed(missing)}'] * bool(missing) + [
+        f'has {listed(extra)} besides'] * bool(extra)
+    where = f'{loader}.dataset'
+    got = ' and '.join(parts) or f'has them as {listed(names)}'
+    raise ValueError(
+        f'Expected the classes of {of}, {listed(expected)}, but {where} '
+        f'{got}: from label {wrong[0]} on, labels would be those of '
+        "different classes. Set type='alignmix_mm.ClassFolders' and the same "
+        'classes=[...] in every data set: labels then follow the names.')
+
