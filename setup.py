@@ -58,7 +58,8 @@ setup(
     install_requires=requirements('runtime'),
     extras_require={
         name: requirements(name)
-        for name in ('official', 'onedl', 'demo', 'eval', 'report', 'tests')
+        for name in ('official', 'onedl', 'demo', 'eval', 'export', 'report',
+                     'tests')
     },
     classifiers=[
         'Development Status :: 4 - Beta',

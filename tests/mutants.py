@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
+from mutants_after import AFTER
 from mutants_ops import OPS
 from mutants_trust import TRUST
 
@@ -120,7 +121,7 @@ MUTANTS = (
            'stage / stages)', '1 - stage / stages)',
            'test_ops/test_annealed.py'),
     # of every line of the transport that was mended
-    *(Mutant(*fault) for fault in (*OPS, *TRUST)),
+    *(Mutant(*fault) for fault in (*OPS, *AFTER, *TRUST)),
     Mutant('weights of anchor and partner exchanged',
            'alignmix_mm/mixing/pairs.py',
            'torch.lerp(partner.to(dtype), anchor.to(dtype),',

@@ -52,7 +52,8 @@ def network(cfg: Config, spread: float = 8.):
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.running_var.fill_(.5)
-    model.head.fc.weight.data *= spread
+    for weight in model.head.parameters():
+        weight.data *= spread
     return model.eval()
 
 

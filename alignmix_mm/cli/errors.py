@@ -2,10 +2,13 @@
 import os
 import sys
 import textwrap
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-_WIDTH, _LINES = 600, 2
+_WIDTH, _LINES = 600, 2  # of a message
+_PACKAGE = Path(__file__).parents[1]
 
 
 @contextmanager
@@ -31,18 +34,22 @@ def describe(error: Exception) -> str:
     """Say what an error is, in at most two lines.
 
     Args:
-        error (Exception): The error. Messages of this package are shown as
-            they are, others after the name of their type.
+        error (Exception): The error. What this package raised is shown as it
+            is, anything else after the name of its type.
 
     Returns:
         str: Text for the terminal.
     """
-    text = str(error.args[0]) if isinstance(error, KeyError) and error.args \
-        else str(error)
+    text = str(error)
+    if isinstance(error, KeyError) and error.args:
+        text = str(error.args[0])  # which str() quotes
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f'{error.filename}: {error.strerror}.'
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    text = '\n'.join(lines[:_LINES]) or type(error).__name__
-    text = textwrap.shorten(text, _WIDTH) if len(text) > _WIDTH else text
-    ours = type(error) in (ValueError, OSError, FileNotFoundError) or (
-        type(error).__module__.startswith('alignmix_mm'))
-    return text if ours else (
-        f'{type(error).__name__}: {text} (--debug shows where)')
+    text = '\n'.join(lines[:_LINES])
+    if len(text) > _WIDTH:
+        text = textwrap.shorten(text, _WIDTH)
+    frames = traceback.extract_tb(error.__traceback__)
+    if frames and Path(frames[-1].filename).is_relative_to(_PACKAGE):
+        return text
+    return f'{type(error).__name__}: {text} (--debug shows where)'

@@ -1,8 +1,6 @@
 """A classifier with its preprocessing as ONNX, and how far it is off."""
 import argparse
-import copy
 import importlib.util
-import inspect
 import json
 import sys
 import warnings
@@ -24,15 +22,16 @@ class Exported(nn.Module):
 
     Args:
         model (nn.Module): An ``ImageClassifier`` in evaluation mode.
-        flip (bool): Whether it wants BGR.
+        is_rgb (bool): Whether the transforms of the test give RGB.
     """
 
-    def __init__(self, model: nn.Module, flip: bool) -> None:
+    def __init__(self, model: nn.Module, is_rgb: bool) -> None:
         from mmpretrain.models.heads import MultiLabelClsHead
         super().__init__()
         self.model = model
-        self.flip = flip
         preprocessor = model.data_preprocessor
+        # the network sees BGR if neither or both of the two turn channels
+        self.flip = is_rgb == preprocessor.to_rgb
         normalizes = getattr(preprocessor, '_enable_normalize', False)
         one = torch.ones(1, 1, 1)
         self.register_buffer('mean', preprocessor.mean if normalizes else
@@ -50,7 +49,7 @@ class Exported(nn.Module):
         Returns:
             Tensor: ``(N, K)``.
         """
-        x = images.flip(1) if self.flip else images
+        x = images.flip(1) if self.flip and images.shape[1] == 3 else images
         return self.activation(self.model((x - self.mean) / self.std,
                                           mode='tensor'))
 
@@ -94,17 +93,14 @@ def write(network: Exported, images: Tensor, path: Path, dynamic: bool,
         notes (dict[str, str]): Metadata.
     """
     import onnx
-    options = dict(input_names=[INPUT], output_names=[OUTPUT],
-                   opset_version=OPSET)
-    if dynamic:
-        options['dynamic_axes'] = {INPUT: {0: 'N'}, OUTPUT: {0: 'N'}}
-    # the newer exporter needs onnxscript, and torch < 2.5 has only this one
-    if 'dynamo' in inspect.signature(torch.onnx.export).parameters:
-        options['dynamo'] = False
+    axes = {INPUT: {0: 'N'}, OUTPUT: {0: 'N'}} if dynamic else None
     path.parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')  # of shapes, which are fixed
-        torch.onnx.export(network, (images, ), str(path), **options)
+        torch.onnx.export(  # the newer exporter needs onnxscript
+            network, (images, ), str(path), input_names=[INPUT],
+            output_names=[OUTPUT], opset_version=OPSET, dynamic_axes=axes,
+            dynamo=False)
     written = onnx.load(str(path))
     onnx.helper.set_model_props(written, notes)
     onnx.checker.check_model(written)
@@ -165,26 +161,35 @@ def run(args: argparse.Namespace) -> None:
         sys.exit('data_preprocessor.pad_size_divisor pads after '
                  'normalization, which cannot be exported: set it to 1, and '
                  '--size to what the network gets.')
-    # RGB as it is asked for, in the order of the transforms, as they flip it
-    swaps = model.data_preprocessor.to_rgb and colours.channels == 3
-    network = Exported(model, flip=colours.is_rgb == swaps
-                       and colours.channels == 3).eval()
-    count = 3 if args.dynamic_batch else 1
     images = torch.rand(
-        (count, colours.channels, *size),
+        (3 if args.dynamic_batch else 1, colours.channels, *size),
         generator=torch.Generator().manual_seed(0)).mul(255).round()
-    reference = expected(copy.deepcopy(model), images, colours.is_rgb)
+    reference = expected(model, images, colours.is_rgb)
     notes = metadata(trained, colours, size)
-    write(network, images[:1], args.onnx, args.dynamic_batch, notes)
-    error = difference(args.onnx, images, reference)
+    write(Exported(model, colours.is_rgb).eval(), images[:1], args.onnx,
+          args.dynamic_batch, notes)
     for name in ('input', 'output', 'inside', 'outside'):
         print(f'{name:8} {notes[name]}')
+    report(args.onnx, difference(args.onnx, images, reference), len(images))
+
+
+def report(path: Path, error: float | None, count: int) -> None:
+    """Say how far the file is off.
+
+    Args:
+        path (Path): The file.
+        error (float, optional): Of :func:`difference`.
+        count (int): Number of images that were compared.
+
+    Raises:
+        RuntimeError: If it predicts something else than torch.
+    """
     if error is None:
-        print(f'{args.onnx} was not checked: pip install onnxruntime, and '
+        print(f'{path} was not checked: pip install onnxruntime, and '
               'export again.')
     elif error > _TOLERANCE:
-        raise RuntimeError(f'{args.onnx} differs from torch by {error:.2g} '
+        raise RuntimeError(f'{path} differs from torch by {error:.2g} '
                            'in a probability: do not use it.')
     else:
-        print(f'{args.onnx}: largest difference from torch {error:.1e}, of '
+        print(f'{path}: largest difference from torch {error:.1e}, of '
               f'{count} random images.')

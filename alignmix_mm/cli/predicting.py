@@ -1,5 +1,6 @@
 """Predictions of single images, as text or JSON."""
 import argparse
+import contextlib
 import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -116,21 +117,39 @@ def run(args: argparse.Namespace) -> int:
         int: 0, or 1 if some files could not be read.
     """
     paths = find_images(args.images)
+    if not args.json:
+        return 1 if predict_all(paths, args)['failed'] else 0
+    with contextlib.redirect_stdout(sys.stderr):  # whatever a library prints
+        found = predict_all(paths, args)
+    print(json.dumps(found, indent=1, ensure_ascii=False))
+    return 1 if found['failed'] else 0
+
+
+def predict_all(paths: Sequence[Path], args: argparse.Namespace
+                ) -> dict[str, list[dict]]:
+    """Predict all images, and show each as soon as it is known.
+
+    Args:
+        paths (Sequence[Path]): The images.
+        args (Namespace): Parsed options.
+
+    Returns:
+        dict[str, list[dict]]: ``images`` with their predictions, and
+        ``failed`` with the reasons.
+    """
     trained = load_trained(args)
     pipeline = build_pipeline(file_pipeline(trained.config))
-    results, failures = [], []
+    found = dict(images=[], failed=[])
     for path in tracked(paths, 'Predicting'):
         try:
             scores = predict(trained.model, pipeline, path)
         except OSError as error:
-            failures.append(dict(path=str(path), error=str(error)))
+            found['failed'].append(dict(path=str(path), error=str(error)))
             print(error, file=sys.stderr)
             continue
-        results.append(dict(path=str(path), predictions=best(
-            scores, trained.classes, args.top)))
+        result = dict(path=str(path), predictions=best(
+            scores, trained.classes, args.top))
+        found['images'].append(result)
         if not args.json:
-            print(block(results[-1]), flush=True)
-    if args.json:
-        print(json.dumps(dict(images=results, failed=failures), indent=1,
-                         ensure_ascii=False))
-    return 1 if failures else 0
+            print(block(result), flush=True)
+    return found

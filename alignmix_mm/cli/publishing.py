@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         WeightsError: If the weights are NaN.
     """
-    stored = read_checkpoint(args)
+    stored = read_checkpoint(args.checkpoint, args.trust_checkpoint)
     check_finite(stored.weights, stored.source)
     out = args.out
     if out.is_dir():

@@ -13,7 +13,7 @@ _MISFIT = re.compile(r'size mismatch for (\S+): .*?(\[[^]]*\]).*?(\[[^]]*\])')
 #: Parts of a classifier that predict; others (a decoder, the average's step)
 #: may be in a file that is loaded into a network without them.
 _PARTS = ('backbone', 'neck', 'head')
-_SHOWN = 4
+_SHOWN = 3
 
 
 class WeightsError(ValueError):
@@ -124,14 +124,13 @@ def load_weights(model: nn.Module, weights: OrderedDict[str, Tensor],
     if not loaded:
         raise WeightsError(
             f'{source} is of a different network: none of its {len(weights)} '
-            f'weights fits {type(model).__name__}. It has '
-            f'{_some(list(weights))}; the network '
-            f'{_some(list(model.state_dict()))}.')
+            f'weights fits. It has {_with_shapes(weights)}; the network has '
+            f'{_with_shapes(model.state_dict())}.')
     if misfits and not allow_partial:
         raise WeightsError(
             f'{source} does not fit the network: {misfits}. Give the config '
-            'that it was trained with; --allow-partial loads the rest, and '
-            'leaves these at random.')
+            'that it was trained with; test, predict and export take the rest '
+            'with --allow-partial, and leave these at random.')
     return misfits
 
 
@@ -167,6 +166,12 @@ def _load(model: nn.Module,
 
 def _is_weight(value: Any) -> bool:
     return isinstance(value, Tensor) and value.is_floating_point()
+
+
+def _with_shapes(weights: dict[str, Tensor]) -> str:
+    return _some([f'{name} {list(value.shape)}'
+                  for name, value in weights.items()
+                  if isinstance(value, Tensor)])
 
 
 def _some(names: list[str] | tuple[str, ...]) -> str:

@@ -78,6 +78,19 @@ def test_one_command_evaluates(tested, trained):
     assert 'localization/maxboxaccv2' in output
 
 
+def test_the_checkpoint_alone_gives_the_same_figures(tested, trained):
+    """And so does a network that the config does not ask for maps."""
+    folder, _ = trained
+    out = folder / 'alone.json'
+    alignmix('test', folder / 'run' / 'epoch_1.pth', '--metrics',
+             'localization', '--work-dir', folder / 'alone', '--out', out,
+             '--cfg-options', 'test_dataloader.num_workers=0',
+             'model.cam=None')
+    figures = json.loads(out.read_text())
+    assert figures == {key: value for key, value in tested[0].items()
+                       if key.startswith('localization/')}
+
+
 @pytest.mark.process
 def test_two_processes_count_every_image_once(tested, trained):
     """Five images for two processes: one is there twice."""

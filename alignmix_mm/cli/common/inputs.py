@@ -23,15 +23,16 @@ class Colours(NamedTuple):
     Attributes:
         channels (int): How many the network sees.
         size (tuple[int, int]): Rows and columns.
-        is_rgb (bool): Whether red comes first.
         is_8bit (bool): Whether pixels are still those of the file, from 0 to
             255.
+        is_rgb (bool): Whether they are in this order; True if they are not
+            those of the file.
     """
 
     channels: int
     size: tuple[int, int]
-    is_rgb: bool
     is_8bit: bool
+    is_rgb: bool
 
 
 def tested_dataset(config: Config) -> dict:
@@ -151,11 +152,13 @@ def colours_of(pipeline: Callable[[dict], Any]) -> Colours:
         path = str(Path(folder) / 'colour.png')
         cv2.imwrite(path, np.full((512, 512, 3), _PROBE[::-1], np.uint8))
         inputs = pipeline(dict(img_path=path))['inputs'].float()
-    means = inputs.mean((1, 2)).round().tolist()
-    return Colours(len(inputs), tuple(inputs.shape[1:]),
-                   len(means) == 1 or means[0] > means[-1],
-                   len(means) == 1 and 50 <= means[0] <= 200
-                   or sorted(means) == sorted(map(float, _PROBE)))
+    means = inputs.mean((1, 2)).round().int().tolist()
+    if len(means) == 1:
+        return Colours(1, tuple(inputs.shape[1:]),
+                       min(_PROBE) <= means[0] <= max(_PROBE), True)
+    return Colours(len(means), tuple(inputs.shape[1:]),
+                   sorted(means) == sorted(_PROBE),
+                   means != list(_PROBE[::-1]))
 
 
 def _innermost(dataset: dict) -> dict:

@@ -13,7 +13,8 @@ from mmengine.runner import Runner
 from mmpretrain.apis import get_model
 
 from ...engine.checkpoints import CheckpointError
-from ..options import require_checkpoint
+from ...engine.weights import WeightsError, load_weights
+from .trained import class_names, read_checkpoint
 
 # MMEngine warns of its own calls, which a user cannot do anything about.
 _NOISE = ('"FileClient" will be deprecated', '"HardDiskBackend" is the alias')
@@ -55,10 +56,13 @@ def load_model(cfg: Config, checkpoint: str) -> torch.nn.Module:
     Returns:
         Module: In evaluation mode, on the GPU if there is one.
     """
-    require_checkpoint(checkpoint)
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     with bad_checkpoints_end():
-        return get_model(cfg, checkpoint, device=device).eval()
+        stored = read_checkpoint(checkpoint)
+        model = get_model(cfg, pretrained=False, device=device)
+        load_weights(model, stored.weights, stored.source)
+    model._dataset_meta = dict(classes=class_names(stored.meta, cfg))
+    return model.eval()
 
 
 @contextmanager
@@ -70,7 +74,7 @@ def bad_checkpoints_end() -> Iterator[None]:
     """
     try:
         yield
-    except CheckpointError as error:
+    except (CheckpointError, WeightsError) as error:
         sys.exit(str(error))
 
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 from mmengine.runner import CheckpointLoader
 from mmpretrain.registry import DATASETS, MODELS
@@ -49,12 +50,13 @@ class Trained(NamedTuple):
     classes: list[str]
 
 
-def read_checkpoint(args: argparse.Namespace) -> Stored:
+def read_checkpoint(source: str, trust: bool = False) -> Stored:
     """Read a checkpoint without executing anything from it.
 
     Args:
-        args (Namespace): ``checkpoint``, a path or URL, and
-            ``trust_checkpoint``.
+        source (str): A path or URL.
+        trust (bool): Whether to execute what is in it after all. Defaults to
+            False.
 
     Returns:
         Stored: Its weights and what is known of them.
@@ -63,9 +65,8 @@ def read_checkpoint(args: argparse.Namespace) -> Stored:
         WeightsError: If it has no weights.
         RuntimeError: If it cannot be read.
     """
-    source = args.checkpoint
     require_checkpoint(source)
-    if args.trust_checkpoint:
+    if trust:
         trust_checkpoints()
     checkpoint = CheckpointLoader.load_checkpoint(
         source, 'cpu', logger='silent')
@@ -119,7 +120,8 @@ def load_trained(args: argparse.Namespace) -> Trained:
     Raises:
         WeightsError: If the weights do not fit.
     """
-    stored = read_checkpoint(args)
+    MMLogger.get_current_instance().setLevel('ERROR')  # of stages of timm
+    stored = read_checkpoint(args.checkpoint, args.trust_checkpoint)
     config = read_config(args.config) if args.config else config_of(stored)
     if not config.get('model'):
         sys.exit(f'The config of {stored.source} has no `model`: give the one '

@@ -148,8 +148,8 @@ def run(args: argparse.Namespace) -> None:
         args (Namespace): Parsed options.
     """
     cfg = load_config(args, [] if args.images else ['test_dataloader'])
-    model = build_model(cfg, args.checkpoint, 'pred' if args.images else 'gt')
     dataset = build_dataset(cfg, args.images)
+    model = build_model(cfg, args.checkpoint, 'pred' if args.images else 'gt')
     generator = np.random.default_rng(args.seed)
     indices = args.index or np.sort(
         generator.permutation(len(dataset))[:args.num])

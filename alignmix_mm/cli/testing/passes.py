@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmpretrain.registry import DATASETS
 
+from ...datasets import CUBWithBoxes, WSOLMetadata
 from ...evaluation.protocols import METRICS, NOISE
 from ..common.inputs import file_pipeline
 
@@ -22,17 +24,19 @@ def passes(cfg: Config, args: argparse.Namespace) -> list[dict[str, Any]]:
     Returns:
         list[dict]: Settings of loops, with data loaders and evaluators.
     """
-    plain = dict({'type': 'TestLoop'}, **cfg.test_cfg)
+    if args.metrics is None and not args.attack:
+        return [dict({'type': 'TestLoop', **cfg.test_cfg},
+                     dataloader=cfg.test_dataloader,
+                     evaluator=cfg.test_evaluator)]
+    plain = dict(type='TestLoop', fp16=cfg.test_cfg.get('fp16', False))
     known = dict(cfg.test_dataloader, dataset=known_set(cfg))
     loops = []
-    if args.metrics is None and not args.attack:
-        loops.append(dict(plain, dataloader=cfg.test_dataloader,
-                          evaluator=cfg.test_evaluator))
     names = [name for name in args.metrics or () if name in METRICS]
     if names:
         loops.append(dict(plain, dataloader=known,
                           evaluator=evaluators(cfg, names)))
     if 'localization' in names:
+        check_boxes(cfg)
         show_where(cfg.model)
     if 'ood' in (args.metrics or ()):
         loops.append(dict(
@@ -64,6 +68,17 @@ def evaluators(cfg: Config, names: list[str]) -> list[dict]:
     """
     return [_given(cfg, METRICS[name]['type']) or dict(METRICS[name])
             for name in names]
+
+
+def check_boxes(cfg: Config) -> None:
+    """Exit if the data set does not know where things are."""
+    kind = known_set(cfg).type
+    found = DATASETS.get(kind) if isinstance(kind, str) else kind
+    if not (_given(cfg, 'Localization') or isinstance(found, type)
+            and issubclass(found, (CUBWithBoxes, WSOLMetadata))):
+        sys.exit('The metric localization needs true boxes, but the data set '
+                 f'{kind} has none: name CUBWithBoxes or WSOLMetadata in '
+                 'test_dataloader.dataset of the config.')
 
 
 def show_where(model: dict) -> None:

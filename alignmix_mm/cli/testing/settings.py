@@ -6,7 +6,9 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from ...evaluation.protocols import METRICS
 from ..common import load_config
+from ..common.config import read_config
 from ..common.trained import (
     check_part,
     config_of,
@@ -19,7 +21,6 @@ from ..options import require_checkpoint
 _KEPT = ('model', 'data_preprocessor', 'test_dataloader', 'test_evaluator',
          'test_cfg', 'val_dataloader', 'val_evaluator', 'val_cfg', 'tta_model',
          'tta_pipeline', 'randomness', 'env_cfg')
-_PARTS = ('dataloader', 'evaluator', 'cfg')
 
 
 def test_config(args: argparse.Namespace) -> Config:
@@ -35,12 +36,12 @@ def test_config(args: argparse.Namespace) -> Config:
     require_checkpoint(args.checkpoint)
     if args.work_dir is None and 'work_dir' not in (args.cfg_options or {}):
         args.work_dir = _folder(args)
-    cfg = None if args.config else _stored_config(args)
+    cfg = read_config(args.config) if args.config else _stored_config(args)
+    _complete(cfg)
     cfg = load_config(args, ['test_dataloader'], cfg)
     if not cfg.get('model'):
         sys.exit('The config has no `model`: give the one of the training, '
                  'alignmix test CONFIG CKPT.')
-    _use_validation(cfg)
     without_downloads(cfg.model)
     cfg.load_from, cfg.resume = args.checkpoint, False
     cfg.custom_hooks = [*cfg.custom_hooks, dict(
@@ -94,7 +95,7 @@ def _folder(args: argparse.Namespace) -> str | None:
 
 
 def _stored_config(args: argparse.Namespace) -> Config:
-    stored = read_checkpoint(args)
+    stored = read_checkpoint(args.checkpoint, args.trust_checkpoint)
     full = config_of(stored)
     part = {name: full[name] for name in _KEPT if full.get(name) is not None}
     cfg = Config(dict(part, default_scope='mmpretrain', default_hooks=dict(
@@ -108,14 +109,15 @@ def _stored_config(args: argparse.Namespace) -> Config:
     return cfg
 
 
-def _use_validation(cfg: Config) -> None:
+def _complete(cfg: Config) -> None:
     """Let a config without a test have the one of its validation."""
-    for part in _PARTS:
-        if cfg.get(f'test_{part}') is None and cfg.get('test_dataloader') in (
-                None, cfg.get('val_dataloader')):
+    if cfg.get('test_dataloader') is None:
+        for part in ('dataloader', 'evaluator', 'cfg'):
             cfg[f'test_{part}'] = copy.deepcopy(cfg.get(f'val_{part}'))
-    missing = [f'test_{part}' for part in _PARTS
-               if cfg.get(f'test_{part}') is None]
-    if missing:
-        sys.exit(f'The config has no {", ".join(missing)}: give one that '
-                 'says how to test, alignmix test CONFIG CKPT.')
+    if cfg.test_dataloader is None:
+        sys.exit('The config has neither test_dataloader nor val_dataloader: '
+                 'give one that says how to test, alignmix test CONFIG CKPT.')
+    if cfg.get('test_evaluator') is None:
+        cfg.test_evaluator = [METRICS['accuracy']]
+    if cfg.get('test_cfg') is None:
+        cfg.test_cfg = {}
