@@ -207,7 +207,7 @@ MUTANTS = (
            'alignmix_mm/engine/hooks/mix_schedule.py', '- self.off_last', '',
            'test_engine/test_hooks/test_mix_schedule.py'),
     Mutant('a checkpoint is not renamed',
-           'alignmix_mm/engine/checkpoints.py',
+           'alignmix_mm/engine/writing.py',
            'part.replace(path)', 'part.replace(f"{path}.new")',
            'test_engine/test_checkpoints.py '
            'test_engine/test_hooks/test_checkpoint_hook.py'),
