@@ -40,7 +40,7 @@ def alignmix(*words, code=0, **environment):
             traceback.print_exc(file=output)
             status = 1
         finally:
-            _forget_run()
+            forget_run()
     text = output.getvalue()
     assert status == code, text[-4000:]
     return text
@@ -91,7 +91,7 @@ def _chdir(folder):  # contextlib has it since Python 3.11
         os.chdir(before)
 
 
-def _forget_run():
+def forget_run():
     """MMEngine's loggers and hubs outlive a run, and would serve the next."""
     from mmengine.utils import ManagerMixin
     for kind in _subclasses(ManagerMixin):
