@@ -19,6 +19,7 @@ model = dict(
         in_channels=256,
         loss=dict(type='CrossEntropyLoss', use_soft=False)))
 data_preprocessor = dict(num_classes=2)
+classes = ('kangaroo', 'raccoon')
 train_pipeline = [
     _base_.load,
     dict(type='RandomResizedCrop', scale=112, crop_ratio_range=(0.2, 1.0)),
@@ -35,10 +36,12 @@ train_dataloader = dict(
     num_workers=2,
     dataset=dict(
         data_root=data_root,
-        classes=('kangaroo', 'raccoon'),
+        classes=classes,
         pipeline=train_pipeline))
 val_dataloader = dict(
-    num_workers=1, dataset=dict(data_root=data_root, pipeline=test_pipeline))
+    num_workers=1,
+    dataset=dict(
+        data_root=data_root, classes=classes, pipeline=test_pipeline))
 test_dataloader = val_dataloader
 optim_wrapper = dict(
     optimizer=dict(type='SGD', lr=0.05, momentum=0.9, weight_decay=5e-4))

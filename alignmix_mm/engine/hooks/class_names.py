@@ -51,11 +51,13 @@ class ClassNamesHook(Hook):
                      'train_dataloader')
         if runner.val_loop is not None:
             val = runner.val_loop.dataloader.dataset
-            for expected, found in (
-                    (names, _names(val, 'val_dataloader')),
-                    (_folders(train), _folders(val))):
-                _compare(expected, found, 'train_dataloader',
-                         'val_dataloader')
+            of, loader = 'train_dataloader', 'val_dataloader'
+            _compare(_folders(train), _folders(val), of, loader)
+            found = _names(val, loader)
+            if {*names} & {*found}:
+                _compare(names, found, of, loader)
+            elif names and found:
+                _warn(names, found, f'The data set of {of}', loader)
 
     def before_test(self, runner: Runner) -> None:
         """Check the test set.
@@ -72,11 +74,7 @@ class ClassNamesHook(Hook):
             _compare(self._stored, names, 'the checkpoint',
                      'test_dataloader')
         elif names:  # folders may have other names than classes: n01440764
-            print_log(
-                f'The checkpoint has the classes {listed(self._stored, 3)}, '
-                f'the test set {listed(names, 3)}. No name is the same, so '
-                'labels are compared by their numbers.', logger='current',
-                level=logging.WARNING)
+            _warn(self._stored, names, 'The checkpoint', 'test_dataloader')
 
 
 def _names(dataset: Dataset | None, loader: str) -> Sequence[str]:
@@ -96,6 +94,14 @@ def _folders(dataset: Dataset | None) -> Sequence[str]:
     """Folders by label, () if the labels are not from folders."""
     numbers = getattr(dataset, 'folder_to_idx', None) or {}
     return sorted(numbers, key=numbers.get)
+
+
+def _warn(expected: Sequence[str], names: Sequence[str], of: str,
+          loader: str) -> None:
+    print_log(
+        f'{of} has the classes {listed(expected, 3)}, that of {loader} '
+        f'{listed(names, 3)}. No name is the same, so labels are compared by '
+        'their numbers.', logger='current', level=logging.WARNING)
 
 
 def _compare(expected: Sequence[str], names: Sequence[str], of: str,

@@ -1,11 +1,14 @@
 """A label that means two classes never trains and never counts."""
 import shutil
 import time
+from types import SimpleNamespace as Some
 
 import pytest
 from commands import alignmix
 from mmengine.runner import Runner
 from small_run import small_config, write_images
+
+from alignmix_mm import ClassNamesHook
 
 HOOK = dict(type='alignmix_mm.ClassNamesHook')
 
@@ -147,3 +150,17 @@ def test_the_command_says_it_in_a_line(images, tmp_path):
     output = alignmix('train', tmp_path / 'config.py', code=1)
     assert 'Traceback' not in output
     assert 'lacks one: from label 0 on' in output.splitlines()[-1]
+
+
+def test_names_of_another_kind_are_compared_by_number():
+    """As CUB's own names beside those that a config gives."""
+    def loop(*names):
+        return Some(dataloader=Some(dataset=Some(
+            metainfo=dict(classes=names))))
+
+    runner = Some(train_loop=loop('cat', 'dog'), iter=0,
+                  val_loop=loop('Laysan_Albatross', 'Crested_Auklet', 'Tern'))
+    ClassNamesHook().before_train(runner)
+    runner.val_loop = loop('dog', 'cat')
+    with pytest.raises(ValueError, match='from label 0 on'):
+        ClassNamesHook().before_train(runner)
