@@ -114,17 +114,18 @@ def follow(network: nn.Module, run: Callable[[Tensor], Any],
         Flow: Its operations.
     """
     names = {module: name for name, module in network.named_modules() if name}
-    calls: dict[str, list[Any]] = {}
+    calls: dict[str, list[Output | str]] = {}
 
     def record(module: nn.Module, args: tuple, output: Any) -> None:
+        # now: operations in place will make another tensor of it
         if module in names:
-            calls.setdefault(names[module], []).append(output)
+            calls.setdefault(names[module], []).append(_look_at(output))
 
     hook = register_module_forward_hook(record)
-    loud, level = logging.getLogger(FakeTensorMode.__module__), logging.NOTSET
+    logger = logging.getLogger(FakeTensorMode.__module__)
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)  # errors are raised, so not printed
     try:
-        # what fails is raised; torch would print its own trace before that
-        level, loud.level = loud.level, logging.CRITICAL
         with (without_trace(whole), torch.enable_grad(),
               FakeTensorMode(allow_non_fake_inputs=True)):
             images = torch.empty((BATCH, *shape), device=device,
@@ -133,17 +134,12 @@ def follow(network: nn.Module, run: Callable[[Tensor], Any],
                     if end.grad_fn is not None]
     finally:
         hook.remove()
-        loud.level = level
-    outputs, rejected = {}, {}
-    for name, returned in calls.items():
-        tensor = _only_tensor(returned[0])
-        if len(returned) > 1:
-            rejected[name] = f'it ran {len(returned)} times'
-        elif tensor is None or tensor.grad_fn is None:
-            rejected[name] = ('no map or tokens: it returned '
-                              f'{_show(returned[0])}')
-        else:
-            outputs[name] = describe(tensor)
+        logger.setLevel(level)
+    seen = {name: looks[0] if len(looks) == 1 else f'it ran {len(looks)} times'
+            for name, looks in calls.items()}
+    outputs, rejected = ({
+        name: look for name, look in seen.items() if isinstance(look, kind)
+    } for kind in (Output, str))
     return Flow(ends, images, outputs, rejected)
 
 
@@ -179,7 +175,7 @@ def _bottlenecks(nodes: Sequence[Node],
                  ends: Sequence[Tensor]) -> dict[Edge, int]:
     """What everything passes, and how many operations follow it."""
     depend = set(nodes)
-    ahead = {describe(end).edge for end in ends}
+    ahead = {describe(end).edge for end in ends if end.grad_fn in depend}
     found = {}
     for index, node in enumerate(nodes):
         if len(ahead) == 1:
@@ -191,8 +187,7 @@ def _bottlenecks(nodes: Sequence[Node],
 
 def _combines(node: Node, positions: int) -> bool:
     name = node.name()
-    if name.startswith(('Convolution', 'Mkldnn', 'Cudnn')) and hasattr(
-            node, '_saved_weight') and 'BatchNorm' not in name:
+    if name.startswith('Convolution'):
         return math.prod(node._saved_weight.shape[2:]) > 1
     if name.startswith('AvgPool'):
         return (math.prod(node._saved_kernel_size) > 1
@@ -219,19 +214,16 @@ def _shrinks(node: Node) -> float:
             math.prod(node._input_metadata[0].shape))
 
 
-def _only_tensor(output: Any) -> Tensor | None:
-    """What :class:`MixPlace` can mix of an output, None if nothing."""
+def _look_at(output: Any) -> Output | str:
+    """What :class:`MixPlace` can mix of an output, or why it cannot."""
     tensors = list(_tensors(output))
     first = output[0] if isinstance(output, (tuple, list)) and output else (
         output)
-    if len(tensors) != 1 or tensors[0] is not first:
-        return None
-    return first if first.ndim in (3, 4) else None
-
-
-def _show(output: Any) -> str:
-    shapes = [str(tuple(tensor.shape)) for tensor in _tensors(output)]
-    return f'{type(output).__name__} {", ".join(shapes)}'
+    if len(tensors) == 1 and tensors[0] is first and (
+            first.ndim in (3, 4) and first.grad_fn is not None):
+        return describe(first)
+    shapes = ', '.join(str(tuple(tensor.shape)) for tensor in tensors)
+    return f'no map or tokens: it returned {type(output).__name__} {shapes}'
 
 
 def _tensors(output: Any) -> Iterator[Tensor]:

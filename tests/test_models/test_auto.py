@@ -74,7 +74,13 @@ def network(name, mix_at='auto'):
     return model, size, place
 
 
-@pytest.mark.parametrize('name', NETWORKS)
+SLOW = ('vgg, flattened', 'poolformer', 'resnet50', 'deit', 'checkpointed',
+        'convnext', 'one position at the end')
+
+
+@pytest.mark.parametrize('name', [
+    pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else [])
+    for name in NETWORKS])
 def test_the_place_and_that_nothing_changes(name):
     model, size, place = network(name)
     model.train()
@@ -87,6 +93,13 @@ def test_the_place_and_that_nothing_changes(name):
     for key, value in model.state_dict().items():
         assert torch.equal(value, state[key]), key
     assert all(p.grad is None for p in model.parameters())
+
+
+def test_a_head_after_pooling_sees_no_positions():
+    """Though as many features as positions, twice, are its inputs."""
+    model = build(PREACT, 'auto', GAP, head=dict(
+        type='LinearClsHead', num_classes=10, in_channels=32))
+    assert find_place(model, images()) == 'layer4.0'
 
 
 def effect(name, mix_at):
@@ -106,8 +119,10 @@ def effect(name, mix_at):
 
 @pytest.mark.parametrize('name, later', [
     ('resnet18', 'layer4.1'), ('preact', None), ('vit', None),
-    ('mixer', None), ('swin', None), ('the papers f', None),
-    ('mobilenet', None), ('maximum', None)])
+    ('mixer', None), pytest.param('swin', None, marks=pytest.mark.slow),
+    ('the papers f', None),
+    pytest.param('mobilenet', None, marks=pytest.mark.slow),
+    ('maximum', None)])
 def test_alignment_matters_there_and_all_passes_it(name, later):
     there, past = effect(name, 'auto')
     assert there > 1e-4 and past < 1e-4
@@ -227,3 +242,12 @@ def test_a_branch_that_is_none_is_no_map(mode, mix_at):
     embedding = model.extract_feat(MixBatch(
         images(), alignmix_plan(mode, LAM, PERM)))
     assert embedding[-1].shape == (3, 64)
+
+
+def test_what_operations_in_place_make_of_an_output_is_another():
+    """ResNet adds the shortcut to it: the module's output has not that."""
+    model = build(R18, 'auto', GAP, head=None)
+    rejected = find_places(model, (3, 64, 64)).rejected
+    for name in 'layer4.0.bn2', 'layer4.0.drop_path', 'layer4.1.conv1':
+        assert rejected[name] == 'some features go past it'
+    assert rejected['layer4.1.relu'] == 'it ran 2 times'
