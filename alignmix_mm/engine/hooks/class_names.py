@@ -51,11 +51,10 @@ class ClassNamesHook(Hook):
                      'train_dataloader')
         if runner.val_loop is not None:
             val = runner.val_loop.dataloader.dataset
-            for expected, found in (
-                    (names, _names(val, 'val_dataloader')),
-                    (_folders(train), _folders(val))):
-                _compare(expected, found, 'train_dataloader',
-                         'val_dataloader')
+            _compare(names, _names(val, 'val_dataloader'),
+                     'train_dataloader', 'val_dataloader')
+            _compare(_folders(train), _folders(val), 'train_dataloader',
+                     'val_dataloader', are_folders=True)
 
     def before_test(self, runner: Runner) -> None:
         """Check the test set.
@@ -68,15 +67,7 @@ class ClassNamesHook(Hook):
         """
         names = _names(getattr(runner.test_loop.dataloader, 'dataset', None),
                        'test_dataloader')
-        if {*self._stored} & {*names} or len(self._stored) < len(names):
-            _compare(self._stored, names, 'the checkpoint',
-                     'test_dataloader')
-        elif names:  # folders may have other names than classes: n01440764
-            print_log(
-                f'The checkpoint has the classes {listed(self._stored, 3)}, '
-                f'the test set {listed(names, 3)}. No name is the same, so '
-                'labels are compared by their numbers.', logger='current',
-                level=logging.WARNING)
+        _compare(self._stored, names, 'the checkpoint', 'test_dataloader')
 
 
 def _names(dataset: Dataset | None, loader: str) -> Sequence[str]:
@@ -99,10 +90,18 @@ def _folders(dataset: Dataset | None) -> Sequence[str]:
 
 
 def _compare(expected: Sequence[str], names: Sequence[str], of: str,
-             loader: str) -> None:
+             loader: str, are_folders: bool = False) -> None:
     wrong = [label for label, name in enumerate(names)
              if label >= len(expected) or name != expected[label]]
     if not (expected and names and wrong):
+        return
+    if not ({*expected} & {*names} or are_folders):
+        # folders and classes may have other names: n01440764 is the tench
+        print_log(
+            f'The classes of {of} are {listed(expected, 3)}, those of '
+            f'{loader}.dataset {listed(names, 3)}. No name is the same, so '
+            'labels are compared by their numbers.', logger='current',
+            level=logging.WARNING)
         return
     missing = [name for name in expected if name not in names]
     extra = [name for name in names if name not in expected]
