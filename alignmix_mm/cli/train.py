@@ -149,17 +149,23 @@ def main(argv: Sequence[str] | None = None) -> None:
             the command line.
     """
     args = parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
     compat.enable()
-    with brief_errors(args.debug):
-        from .common import build_runner, leave
-        if args.data is not None:
-            from .finetune.prepare import prepare
-            args.config = str(prepare(args))
-        runner = build_runner(complete(args))
-        words = sys.argv[1:] if argv is None else argv
-        train(runner, [word for word in words if word not in (
-            '--resume', args.resume)])
-        leave()
+    try:
+        with brief_errors(args.debug):
+            _run(args, [word for word in words if word not in (
+                '--resume', args.resume)])
+    except KeyboardInterrupt:  # before there is something to save
+        sys.exit(130)
+
+
+def _run(args: argparse.Namespace, words: Sequence[str]) -> None:
+    from .common import build_runner, leave
+    if args.data is not None:
+        from .finetune.prepare import prepare
+        args.config = str(prepare(args))
+    train(build_runner(complete(args)), words)
+    leave()
 
 
 def complete(args: argparse.Namespace) -> Config:

@@ -36,22 +36,24 @@ def prepare(args: argparse.Namespace) -> Path:
                  'most so many.')
     network = find_network(args.model, len(photos.classes), args.size)
     method = find_method(args.method, args.method_options, {
-        key: network.preprocessor.get(key) for key in ('mean', 'std')})
+        key: network.preprocessor[key] for key in ('mean', 'std')
+        if key in network.preprocessor})
     wrong = try_network(model_of(network, method), network.preprocessor,
                         args.size)
     if wrong:
         sys.exit(f'--model {args.model} with --method {args.method} cannot '
                  f'be trained on images of --size {args.size}: {wrong}')
-    folder = Path(args.work_dir or _folder(args))
-    weights = args.pretrained and find_weights(
-        args.pretrained, network, folder)
+    weights = args.pretrained and find_weights(args.pretrained, network)
     text = write_config(
-        photos, network, method, weights, epochs=args.epochs,
-        batch_size=args.batch_size, size=args.size, lr=args.lr,
-        workers=args.workers, seed=args.seed)
+        photos, network, method, weights and weights.source,
+        epochs=args.epochs, batch_size=args.batch_size, size=args.size,
+        lr=args.lr, workers=args.workers, seed=args.seed)
     for note in photos.notes:
         print(note)
-    return _keep(folder / FILE, text)
+    path = _keep(Path(args.work_dir or _folder(args)) / FILE, text)
+    if weights:
+        weights.write(path.parent)
+    return path
 
 
 def _folder(args: argparse.Namespace) -> Path:

@@ -4,10 +4,12 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from mmengine.runner import CheckpointLoader
 from mmpretrain.registry import MODELS
+from torch import Tensor
 
 from ...datasets.class_folders import listed
 from .networks import TIMM, Network
@@ -19,19 +21,38 @@ LEAST = .5  # share of the tensors that have to be found
 _RESIZED = re.compile('pos_embed|position_bias')
 
 
-def find_weights(source: str, network: Network, folder: Path) -> str:
+class Weights(NamedTuple):
+    """Weights of a backbone, whose names begin with ``backbone.``.
+
+    Attributes:
+        source (str): File or URL, as the config names it.
+        renamed (dict[str, Tensor], optional): What is to be written to that
+            file first; None if it is there.
+    """
+
+    source: str
+    renamed: dict[str, Tensor] | None = None
+
+    def write(self, folder: Path) -> None:
+        """Write what had to be renamed.
+
+        Args:
+            folder (Path): Folder of the config.
+        """
+        if self.renamed is not None:
+            torch.save(dict(state_dict=self.renamed), folder / FILE)
+
+
+def find_weights(source: str, network: Network) -> Weights:
     """Find weights of a backbone, and see that they fit.
 
     Args:
         source (str): A file, a URL, or ``'auto'``, the published weights of
             the network.
         network (Network): The network.
-        folder (Path): Where weights are written whose names have to be
-            changed first.
 
     Returns:
-        str: File or URL whose names begin with ``backbone.``. Mistakes end
-        the process with a sentence.
+        Weights: The weights. Mistakes end the process with a sentence.
     """
     if source == 'auto':
         source = network.weights or sys.exit(
@@ -55,15 +76,13 @@ def find_weights(source: str, network: Network, folder: Path) -> str:
         print(f'{source} lacks {len(missing)} of {len(wanted)} tensors of the '
               f'backbone: {listed(missing, 3)}')
     if (strip, add) == (f'{PREFIX}.', '') and not source.startswith(TIMM):
-        return source if '://' in source else str(Path(source).resolve())
-    folder.mkdir(parents=True, exist_ok=True)
-    torch.save(dict(state_dict={
-        f'{PREFIX}.{key}': value for key, value in found.items()}),
-        folder / FILE)
-    return '{{ fileDirname }}/' + FILE
+        return Weights(source if '://' in source else
+                       str(Path(source).resolve()))
+    return Weights('{{ fileDirname }}/' + FILE, {
+        f'{PREFIX}.{key}': value for key, value in found.items()})
 
 
-def read_state(source: str) -> dict[str, torch.Tensor]:
+def read_state(source: str) -> dict[str, Tensor]:
     """Read the tensors of a checkpoint or a plain state dict, executing none.
 
     Args:
@@ -84,7 +103,7 @@ def read_state(source: str) -> dict[str, torch.Tensor]:
                 content.get(key), Mapping):
             content = content[key]
     state = {key: value for key, value in dict(content).items()
-             if isinstance(value, torch.Tensor)} if isinstance(
+             if isinstance(value, Tensor)} if isinstance(
                  content, Mapping) else {}
     if not state:
         sys.exit(f'--pretrained {source} holds no tensors with names, but '

@@ -51,13 +51,10 @@ class ClassNamesHook(Hook):
                      'train_dataloader')
         if runner.val_loop is not None:
             val = runner.val_loop.dataloader.dataset
-            of, loader = 'train_dataloader', 'val_dataloader'
-            _compare(_folders(train), _folders(val), of, loader)
-            found = _names(val, loader)
-            if {*names} & {*found}:
-                _compare(names, found, of, loader)
-            elif names and found:
-                _warn(names, found, f'The data set of {of}', loader)
+            _compare(names, _names(val, 'val_dataloader'),
+                     'train_dataloader', 'val_dataloader')
+            _compare(_folders(train), _folders(val), 'train_dataloader',
+                     'val_dataloader', are_folders=True)
 
     def before_test(self, runner: Runner) -> None:
         """Check the test set.
@@ -70,11 +67,7 @@ class ClassNamesHook(Hook):
         """
         names = _names(getattr(runner.test_loop.dataloader, 'dataset', None),
                        'test_dataloader')
-        if {*self._stored} & {*names} or len(self._stored) < len(names):
-            _compare(self._stored, names, 'the checkpoint',
-                     'test_dataloader')
-        elif names:  # folders may have other names than classes: n01440764
-            _warn(self._stored, names, 'The checkpoint', 'test_dataloader')
+        _compare(self._stored, names, 'the checkpoint', 'test_dataloader')
 
 
 def _names(dataset: Dataset | None, loader: str) -> Sequence[str]:
@@ -96,19 +89,19 @@ def _folders(dataset: Dataset | None) -> Sequence[str]:
     return sorted(numbers, key=numbers.get)
 
 
-def _warn(expected: Sequence[str], names: Sequence[str], of: str,
-          loader: str) -> None:
-    print_log(
-        f'{of} has the classes {listed(expected, 3)}, that of {loader} '
-        f'{listed(names, 3)}. No name is the same, so labels are compared by '
-        'their numbers.', logger='current', level=logging.WARNING)
-
-
 def _compare(expected: Sequence[str], names: Sequence[str], of: str,
-             loader: str) -> None:
+             loader: str, are_folders: bool = False) -> None:
     wrong = [label for label, name in enumerate(names)
              if label >= len(expected) or name != expected[label]]
     if not (expected and names and wrong):
+        return
+    if not ({*expected} & {*names} or are_folders):
+        # folders and classes may have other names: n01440764 is the tench
+        print_log(
+            f'The classes of {of} are {listed(expected, 3)}, those of '
+            f'{loader}.dataset {listed(names, 3)}. No name is the same, so '
+            'labels are compared by their numbers.', logger='current',
+            level=logging.WARNING)
         return
     missing = [name for name in expected if name not in names]
     extra = [name for name in names if name not in expected]

@@ -124,10 +124,20 @@ def test_what_is_tested_is_what_was_trained(images, trained, tmp_path, remove,
 
 
 def test_names_of_which_none_is_the_same_are_warned_of(images, trained,
-                                                       tmp_path, mm_log):
+                                                       tmp_path):
+    """They may be folders there and classes here."""
     cfg = make(images, tmp_path, loader(images, classes=['x', 'y', 'z']))
     cfg.load_from = str(trained)
-    Runner.from_cfg(cfg).test()
+    runner = Runner.from_cfg(cfg)
+    runner.test()
+    log = next((tmp_path / 'run').glob('*/*.log')).read_text()
+    assert 'No name is the same, so labels are compared by their num' in log
+
+
+def test_folders_of_which_none_is_the_same_are_refused(images, tmp_path):
+    val = copy_of(images, tmp_path, ['one', 'two', 'three'], ['x', 'y', 'z'])
+    with pytest.raises(ValueError, match='and has x, y, z besides'):
+        Runner.from_cfg(make(images, tmp_path, loader(val))).train()
 
 
 def test_resuming_with_other_classes(images, trained, tmp_path):
