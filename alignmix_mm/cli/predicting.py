@@ -3,7 +3,7 @@ import argparse
 import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,36 +12,8 @@ from mmengine.dataset import pseudo_collate
 from torch import Tensor, nn
 
 from .common import tracked
-from .common.inputs import build_pipeline, file_pipeline
+from .common.inputs import build_pipeline, file_pipeline, find_images
 from .common.trained import load_trained
-
-#: Suffixes of what is taken from a folder.
-SUFFIXES = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif', '.tiff',
-            '.webp')
-
-
-def find_images(paths: Iterable[Path]) -> list[Path]:
-    """Find the images of folders.
-
-    Args:
-        paths (Iterable[Path]): Files, which are taken as they are, and
-            folders, whose images are taken, and those below.
-
-    Returns:
-        list[Path]: Files, those of a folder in the order of their names.
-    """
-    found = []
-    for path in paths:
-        if not path.is_dir():
-            found.append(path)
-            continue
-        images = sorted(file for file in path.rglob('*')
-                        if file.suffix.lower() in SUFFIXES and file.is_file())
-        if not images:
-            sys.exit(f'There is no image in {path}: expected files that end '
-                     f'in {", ".join(SUFFIXES)}.')
-        found += images
-    return found
 
 
 def predict(model: nn.Module, pipeline: Callable[[dict], Any],

@@ -63,9 +63,9 @@ def check_stored(part: dict | list) -> None:
             MMPretrain or this package, or a file is on the network or of a
             kind that can hold code.
     """
-    by_name = registered_classes()
+    known = registered()
     for key, value in _entries(part):
-        if key == 'type' and not _is_registered(value, by_name):
+        if key == 'type' and not _is_registered(value, known):
             raise ValueError(f'{value} is not registered here.')
         if key == '_scope_' and value not in _PACKAGES:
             raise ValueError(f'{value} is no scope of the stack.')
@@ -74,32 +74,34 @@ def check_stored(part: dict | list) -> None:
             raise ValueError(f'{key}={value!r} can execute code.')
 
 
-def _is_registered(name: Any, by_name: dict[str, Any]) -> bool:
+def _is_registered(name: Any, known: list[tuple[str, Any]]) -> bool:
     if not isinstance(name, str):
         return False
-    if '.' not in name:
-        return name in by_name
-    root, *_, last = name.split('.')
-    found = get_object_from_string(name) if root in _PACKAGES else None
-    if found is None:  # `mmpretrain.ResNet` is a name with its scope
-        return root in _PACKAGES and last in by_name
-    return any(found is known for known in by_name.values())
+    root, dot, _ = name.partition('.')
+    if dot and root not in _PACKAGES:
+        return False
+    found = get_object_from_string(name) if dot else None
+    if found is None:  # a name, or `mmpretrain.ResNet`, one with its scope
+        last = name.split('.')[-1]
+        return any(last == short for short, _ in known)
+    return any(found is entry for _, entry in known)
 
 
-def registered_classes() -> dict[str, Any]:
-    """All that the registries of the OpenMMLab stack know.
+def registered() -> list[tuple[str, Any]]:
+    """List all that the registries of the OpenMMLab stack know.
 
     Returns:
-        dict[str, Any]: Classes and functions by their short names.
+        list[tuple[str, Any]]: Short names with their classes or functions; a
+        name can be there several times.
     """
-    found: dict[str, Any] = {}
+    found: list[tuple[str, Any]] = []
     todo = [entry for module in (mmengine.registry, mmpretrain.registry)
             for entry in vars(module).values() if isinstance(entry, Registry)]
     while todo:
         entry = todo.pop()
         entry.import_from_location()
         todo += entry.children.values()
-        found.update(entry.module_dict)
+        found += entry.module_dict.items()
     return found
 
 

@@ -141,6 +141,7 @@ def test_who_wants_a_part_gets_it(misfits, tmp_path, command):
     (['gone.pth'], 1, 'There is no checkpoint gone.pth'),
     (['CKPT', '--metrics', 'beauty'], 2, 'invalid choice'),
     (['CKPT', '--ood', 'gone'], 1, '--ood gone: there is no such folder'),
+    (['CKPT', '--ood', 'alignmix_mm/ops'], 1, 'no image in alignmix_mm/ops'),
     (['CKPT', '--metrics', 'localization'], 1, 'CustomDataset has none'),
     (['CKPT', '--out', 'x.txt'], 2, 'has to end in .json'),
     (['CKPT', '--out', 'x.json', '--out-item', 'pred'], 2, 'FILE.pkl'),

@@ -2,7 +2,7 @@
 import copy
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +13,9 @@ from mmengine.dataset import Compose
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import TRANSFORMS
 
+#: Suffixes of what is taken from a folder.
+SUFFIXES = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif', '.tiff',
+            '.webp')
 #: Red, green and blue of the image that shows the order of channels.
 _PROBE = (200, 100, 50)
 
@@ -33,6 +36,30 @@ class Colours(NamedTuple):
     size: tuple[int, int]
     is_8bit: bool
     is_rgb: bool
+
+
+def find_images(paths: Iterable[Path]) -> list[Path]:
+    """Find the images of folders.
+
+    Args:
+        paths (Iterable[Path]): Files, which are taken as they are, and
+            folders, whose images are taken, and those below.
+
+    Returns:
+        list[Path]: Files, those of a folder in the order of their names.
+    """
+    found = []
+    for path in paths:
+        if not path.is_dir():
+            found.append(path)
+            continue
+        images = sorted(file for file in path.rglob('*')
+                        if file.suffix.lower() in SUFFIXES and file.is_file())
+        if not images:
+            sys.exit(f'There is no image in {path}: expected files that end '
+                     f'in {", ".join(SUFFIXES)}.')
+        found += images
+    return found
 
 
 def tested_dataset(config: Config) -> dict:

@@ -10,7 +10,7 @@ from mmpretrain.registry import DATASETS
 
 from ...datasets import CUBWithBoxes, WSOLMetadata
 from ...evaluation.protocols import METRICS, NOISE
-from ..common.inputs import file_pipeline
+from ..common.inputs import SUFFIXES, file_pipeline, find_images
 
 
 def passes(cfg: Config, args: argparse.Namespace) -> list[dict[str, Any]]:
@@ -112,10 +112,11 @@ def ood_sets(cfg: Config, names: list[str] | None) -> dict:
         if name in NOISE:
             unknown[name] = dict(type='NoiseImages', distribution=name)
         elif Path(name).is_dir():
+            find_images([Path(name)])  # exits if there is none
             short = Path(name).resolve().name
             unknown[name if short in unknown else short] = dict(
                 type='CustomDataset', data_root=name, with_label=False,
-                pipeline=file_pipeline(cfg))
+                extensions=SUFFIXES, pipeline=file_pipeline(cfg))
         else:
             sys.exit(f'--ood {name}: there is no such folder; noise is '
                      f'{" or ".join(NOISE)}.')

@@ -37,6 +37,7 @@ def test_config(args: argparse.Namespace) -> Config:
     if args.work_dir is None and 'work_dir' not in (args.cfg_options or {}):
         args.work_dir = _folder(args)
     cfg = read_config(args.config) if args.config else _stored_config(args)
+    cfg.setdefault('default_scope', 'mmpretrain')  # pure Python may lack it
     _complete(cfg)
     cfg = load_config(args, ['test_dataloader'], cfg)
     if not cfg.get('model'):
