@@ -17,7 +17,7 @@ OPTIONS = {'Mixup': dict(alpha=1.), 'CutMix': dict(alpha=1.),
 SHARES = {'CutMix': .5, 'SaliencyMix': .5, 'StyleCutMix': .5,
           'StyleMix': .2}
 #: Options of the classifier: where a method mixes, if not at the neck.
-PLACES: dict[str, dict] = {}
+PLACES = {'AlignMix': dict(mix_at='auto')}
 
 
 class Method(NamedTuple):
