@@ -148,7 +148,8 @@ def _encode(value: Any) -> Any:
 def _like(now: Any, saved: Any) -> Any:
     """What was saved, in the container that the hook has now."""
     if isinstance(now, Tensor) and now.shape == saved.shape:
-        return now.data.copy_(saved)  # others may refer to it
+        now.data.copy_(saved)  # in place: others may refer to it
+        return now
     if isinstance(now, defaultdict):
         return defaultdict(now.default_factory, saved)
     if isinstance(now, deque):
