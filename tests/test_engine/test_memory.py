@@ -8,6 +8,7 @@ import torch
 from mmengine.hooks import EarlyStoppingHook, EMAHook, Hook, IterTimerHook
 
 from alignmix_mm import MixLogHook, ProgressHook
+from alignmix_mm.engine import memory as memories
 from alignmix_mm.engine.checkpoints import load_checkpoint
 from alignmix_mm.engine.memory import HookMemory, same
 
@@ -32,16 +33,17 @@ CHANGES = {
     'number': (1, 2.5), 'from nothing': (None, 'text'),
     'numpy': (np.float64(1), np.float32(2)), 'bool': (False, True),
     'not a number': (0., float('-inf')),
-    'list': ([1], [1, [2, (3, None)]]), 'tuple': ((), (1, 'a')),
-    'dict': ({}, {'a': [1], 2: {'b': None}}),
+    'tuple': ((), (1, ('a', None))),
+    'dict': ({}, {'a': (1, ), 2: {'b': None}}),
     'ordered': (OrderedDict(), OrderedDict(b=1, a=2)),
     'counter': (Counter(), Counter('abca')),
-    'default': (defaultdict(list), defaultdict(list, a=[1])),
-    'set': (set(), {1, 2}), 'queue': (deque(maxlen=2), deque([1, 2], 2)),
+    'default': (defaultdict(int), defaultdict(int, a=1)),
+    'set': (set(), {1, 2}),
+    'queue': (deque(maxlen=2), deque([1, (2, 'x')], 2)),
     'tensor': (torch.zeros(2), torch.ones(2)),
     'larger tensor': (torch.zeros(2), torch.ones(2, 3)),
     'array': (np.zeros(3), np.arange(3.)),
-    'tensors': ([], [torch.ones(2), torch.zeros(())])}
+    'tensors': ((), (torch.ones(2), torch.zeros(())))}
 
 
 @pytest.mark.parametrize('name', CHANGES)
@@ -58,13 +60,45 @@ def test_plain_data_come_back(tmp_path, name):
     # what was restored is kept again
     assert same(hooks.collect(), saved)
     if name == 'default':
-        assert hook.value['new'] == []
+        assert hook.value['new'] == 0
 
 
 @pytest.mark.parametrize('name', CHANGES)
 def test_what_is_as_before_is_not_kept(name):
     old, _ = CHANGES[name]
     assert memory(old, old) == {}
+
+
+@pytest.fixture
+def said(monkeypatch):
+    """What is said in the log."""
+    texts = []
+    monkeypatch.setattr(memories, 'print_log',
+                        lambda text, **options: texts.append(text))
+    return texts
+
+
+@pytest.mark.parametrize('old, new', [
+    ([1], [1, 2]), (deque(), deque([1])), ({}, {'a': [1]}),
+    ((), ([1], )), (None, object())], ids=str)
+def test_records_and_objects_are_said_once(said, old, new):
+    """What grows with the run would be in each checkpoint."""
+    hook = Any(old)
+    hooks = HookMemory([hook])
+    hook.value = new
+    assert hooks.collect() == hooks.collect() == {}
+    text, = said
+    assert 'do not have value of Any' in text
+    assert 'state_dict() and load_state_dict()' in text
+
+
+def test_a_list_that_grows_is_seen(said):
+    hook = Any([])
+    hooks = HookMemory([hook])
+    assert hooks.collect() == {} and not said
+    hook.value.append(1)
+    assert hooks.collect() == {}
+    assert 'do not have value of Any' in said[0]
 
 
 def test_a_tensor_is_written_in_place():
