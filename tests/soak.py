@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 import traceback
+from collections import deque
 from pathlib import Path
 
 os.environ['CUDA_VISIBLE_DEVICES'] = ''  # of which a fork knows nothing
@@ -66,11 +67,11 @@ class Trainer(Hook):
     """A hook with a memory, by which it trains."""
 
     def __init__(self):
-        self.losses, self.count = [], 0
+        self.losses, self.count = deque(maxlen=3), 0
 
     def after_train_iter(self, runner, batch_idx, data_batch=None,
                          outputs=None):
-        self.losses = [*self.losses, float(outputs['loss'].detach())][-3:]
+        self.losses.append(float(outputs['loss'].detach()))
         self.count += 1
         with torch.no_grad():
             runner.model.head.fc.bias.add_(1e-3 * sum(

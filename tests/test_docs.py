@@ -153,3 +153,18 @@ def test_the_config_lines_of_the_docs_load(tmp_path):
     hook, = Config.fromfile(path).custom_hooks
     from alignmix_mm import MixSchedule
     assert MixSchedule(off_last=hook.off_last, alphas=hook.alphas)
+
+
+def test_promises_name_tests_that_are_there(root):
+    """docs/long_runs.md: each promise has one."""
+    text = (root / 'docs' / 'long_runs.md').read_text()
+    rows = text.split('## Promises and their tests')[1].splitlines()
+    rows = [row for row in rows if row.startswith('| ')][1:]
+    files = {path.name: path for path in (root / 'tests').rglob('test_*.py')}
+    assert len(rows) > 8
+    for row in rows:
+        names = re.findall(r'(test_\w+\.py)(?:::(test_\w+))?', row)
+        assert names, row
+        for file, function in names:
+            assert f'def {function}(' in files[file].read_text() or (
+                not function), row

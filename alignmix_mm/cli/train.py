@@ -46,8 +46,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         '--on-nan',
         choices=['stop', 'skip'],
         default='stop',
-        help='a batch whose loss is NaN or infinite ends the run, or is left '
-        'out; parameters are never updated by it')
+        help='a batch whose loss or gradient is NaN or infinite ends the run, '
+        'or is left out; parameters are never updated by it')
     parser.add_argument(
         '--vis',
         nargs='+',

@@ -18,7 +18,6 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 
 _ATOMS = (bool, int, float, str, np.generic, type(None))
-_SEQUENCES = (list, tuple)
 _MAPPINGS = (dict, OrderedDict, Counter, defaultdict)
 _GENERATORS = (np.random.Generator, np.random.RandomState, random.Random,
                torch.Generator)
@@ -30,9 +29,10 @@ class HookMemory:
     """Attributes of hooks that change in the course of training.
 
     A hook with ``state_dict()`` and ``load_state_dict()`` is asked. Of any
-    other, attributes of plain data (numbers, texts, tensors, and lists,
-    dicts, sets or queues of them) that are no longer what they were before
+    other, attributes of plain data (numbers, texts, tensors, and dicts, sets
+    or bounded queues of them) that are no longer what they were before
     training are kept. What a config says is unchanged, so it is not kept.
+    Lists are not: a record of the run grows, and would be in each checkpoint.
 
     Args:
         hooks (Sequence[Hook]): Hooks as they are before training.
@@ -84,9 +84,10 @@ class HookMemory:
         if lost and name not in self._told:
             self._told.add(name)
             print_log(
-                f'Checkpoints do not have {", ".join(lost)} of {name}, which '
-                'is not plain data. If training depends on it, a resumed run '
-                'differs: give the hook state_dict() and load_state_dict().',
+                f'Checkpoints do not have {", ".join(lost)} of {name}: only '
+                'plain data, and no lists, are kept. If training depends on '
+                'it, a resumed run differs: give the hook state_dict() and '
+                'load_state_dict().',
                 logger='current', level=logging.WARNING)
         return changed
 
@@ -114,6 +115,8 @@ def _snapshot(hook: Hook) -> dict[str, Any]:
 
 def _look_into(value: Any) -> tuple[int, dict[str, Any]]:
     """An object and its plain attributes; large ones are of the model."""
+    if isinstance(value, (list, deque)):
+        return id(value), dict(length=len(value))
     inner = {} if isinstance(value, nn.Module) else getattr(
         value, '__dict__', {})
     return id(value), {key: copy.deepcopy(item) for key, item in inner.items()
@@ -124,7 +127,8 @@ def _is_plain(value: Any, nested: bool = False) -> bool:
     kind = type(value)
     if isinstance(value, (*_ATOMS, Tensor, np.ndarray)):
         return not isinstance(value, nn.Parameter)
-    if kind in _SEQUENCES or not nested and kind in (set, deque):
+    if kind is tuple or not nested and (
+            kind is set or kind is deque and value.maxlen is not None):
         return all(_is_plain(item, True) for item in value)
     if kind is dict or not nested and kind in _MAPPINGS:
         return all(isinstance(key, _ATOMS) and _is_plain(item, True)
@@ -138,7 +142,7 @@ def _encode(value: Any) -> Any:
         return value.detach().cpu().clone()
     if isinstance(value, dict):
         return {key: _encode(item) for key, item in value.items()}
-    if isinstance(value, (list, set, deque)):
+    if isinstance(value, (set, deque)):
         return [_encode(item) for item in value]
     if isinstance(value, tuple):
         return tuple(map(_encode, value))
@@ -148,7 +152,8 @@ def _encode(value: Any) -> Any:
 def _like(now: Any, saved: Any) -> Any:
     """What was saved, in the container that the hook has now."""
     if isinstance(now, Tensor) and now.shape == saved.shape:
-        return now.data.copy_(saved)  # others may refer to it
+        now.data.copy_(saved)  # in place: others may refer to it
+        return now
     if isinstance(now, defaultdict):
         return defaultdict(now.default_factory, saved)
     if isinstance(now, deque):

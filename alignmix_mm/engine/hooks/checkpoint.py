@@ -15,6 +15,7 @@ from ..run_state import (
     find_not_finite,
     gradients_in_progress,
     progress,
+    require_resumable,
     restore_gradients,
     unwrap,
     validation_is_due,
@@ -69,6 +70,7 @@ class ResumableCheckpointHook(CheckpointHook):
         self._outdated: list[str] = []  # files to be removed
         self._step: int | None = None  # of the last checkpoint
         self._validating = self._best_is_new = False
+        self._never_finite: set[str] = set()  # buffers such as masks
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Keep what the run needs when it begins.
@@ -76,8 +78,12 @@ class ResumableCheckpointHook(CheckpointHook):
         Args:
             runner (Runner): The runner.
             checkpoint (dict): What was loaded.
+
+        Raises:
+            CheckpointError: If the run cannot go on from it.
         """
         if runner._resume:
+            require_resumable(runner, checkpoint)
             self._loaded = checkpoint.get(STATE, {})
             self._step = checkpoint['meta'][
                 'epoch' if self.by_epoch else 'iter']
