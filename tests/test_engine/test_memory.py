@@ -80,7 +80,7 @@ def said(monkeypatch):
 
 @pytest.mark.parametrize('old, new', [
     ([1], [1, 2]), (deque(), deque([1])), ({}, {'a': [1]}),
-    ((), ([1], )), (None, object())], ids=str)
+    ((), ([1], )), (None, object())], ids=lambda value: type(value).__name__)
 def test_records_and_objects_are_said_once(said, old, new):
     """What grows with the run would be in each checkpoint."""
     hook = Any(old)
