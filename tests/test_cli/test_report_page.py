@@ -88,11 +88,11 @@ def test_page_in_a_browser(browser, page, width, scheme):
     look(browser, page, width, scheme)
     assert browser.get_log('browser') == []
     ask = browser.execute_script
-    # accuracy: 2 runs and the paper's line; loss, rate, time: 2 runs, smoothed
-    # and as logged; loss_feat: 1 run; reliability: 1 and the diagonal
+    # accuracy: 2 runs and the paper's line; loss, time: 2 runs, smoothed and
+    # as logged; loss_feat: 1 run; rate: 2; reliability: 1 and the diagonal
     assert ask("return [...document.querySelectorAll('.chart')].map(c => "
                "c.querySelectorAll('.scatterlayer .trace').length)") == [
-        3, 4, 2, 4, 4, 2]
+        3, 4, 2, 2, 4, 2]
     assert ask('return document.documentElement.scrollWidth') <= width
     # nothing is cut off: what is too wide scrolls in a box of its own
     assert ask("""return [...document.querySelectorAll(

@@ -27,6 +27,7 @@ TITLES = {
 ORDER = ('loss', 'mixed_acc', 'clean_acc', 'plan_error', 'plan_entropy', 'lr',
          'grad_norm', 'time', 'data_time', 'memory')
 SAMPLED = ('clean_acc', 'plan_error', 'plan_entropy')  # by MixLogHook
+EXACT = ('lr', 'memory')  # without noise that smoothing would take away
 DASHES = ('solid', 'dash', 'dot', 'dashdot', 'longdash', 'longdashdot')
 
 
@@ -36,12 +37,12 @@ class Family(NamedTuple):
     Attributes:
         prefix (str): How their names begin; what follows tells them apart.
         title (str): Title of the chart.
-        logarithmic (bool): Whether its axis may be.
+        noisy (bool): Whether to smooth it; its axis may be logarithmic then.
     """
 
     prefix: str
     title: str
-    logarithmic: bool
+    noisy: bool
 
 
 FAMILIES = (Family('loss_', 'Training loss by mode', True),
@@ -148,7 +149,8 @@ def _training(runs: list[RunRecord], name: str, unit: str) -> Chart:
         notes.append('Each value is of one batch.')
     return Chart(
         TITLES.get(name, name), ' '.join(notes), _summary(runs, curves),
-        dict(data=data, layout=layout(unit, _end(data)), smooth=True,
+        dict(data=data, layout=layout(unit, _end(data)),
+             smooth=name not in EXACT,
              logarithmic=not name.endswith('_acc')))
 
 
@@ -176,8 +178,8 @@ def _family(runs: list[RunRecord], family: Family, names: list[str],
         for part, name in zip(parts, names)]
     return Chart(
         family.title, ' '.join(_blocks(curves)), '. '.join(ends),
-        dict(data=data, layout=layout(unit, _end(data)), smooth=True,
-             logarithmic=family.logarithmic),
+        dict(data=data, layout=layout(unit, _end(data)),
+             smooth=family.noisy, logarithmic=family.noisy),
         parts, {n: _dash(k) for k, n in enumerate(own)})
 
 
