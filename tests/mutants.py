@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from mutants_after import AFTER
 from mutants_ops import OPS
+from mutants_report import REPORT
 from mutants_trust import TRUST
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -122,7 +123,7 @@ MUTANTS = (
            'stage / stages)', '1 - stage / stages)',
            'test_ops/test_annealed.py'),
     # of every line of the transport that was mended
-    *(Mutant(*fault) for fault in (*OPS, *TRUST, *AFTER)),
+    *(Mutant(*fault) for fault in (*OPS, *TRUST, *AFTER, *REPORT)),
     Mutant('weights of anchor and partner exchanged',
            'alignmix_mm/mixing/pairs.py',
            'torch.lerp(partner.to(dtype), anchor.to(dtype),',

@@ -8,16 +8,20 @@ import runpy
 import shlex
 import subprocess
 import sys
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from unittest import mock
 
 import pytest
+import torch
 from commands import alignmix
 from conftest import ROOT
 from mmengine.config import Config
+from mmengine.runner import Runner
+from small_run import small_config, write_images
 
 from alignmix_mm.cli.main import COMMANDS
+from alignmix_mm.ops import align_and_mix
 
 PAGES = [ROOT / 'README.md', *sorted(ROOT.glob('docs/**/*.md'))]
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
@@ -145,9 +149,13 @@ def test_getting_started_as_it_is_written(tmp_path):
     assert list(Path(tmp_path).glob('work_dirs/alignment/matches_*.png'))
 
 
+def python_blocks(page):
+    return re.findall(r'```python\n(.*?)```', (
+        ROOT / 'docs' / page).read_text(), re.S)
+
+
 def test_the_config_lines_of_the_docs_load(tmp_path):
-    page = ROOT / 'docs' / 'watching.md'
-    block, = re.findall(r'```python\n(.*?)```', page.read_text(), re.S)
+    block, _ = python_blocks('watching.md')
     path = tmp_path / 'config.py'
     path.write_text(block)
     hook, = Config.fromfile(path).custom_hooks
@@ -168,3 +176,66 @@ def test_promises_name_tests_that_are_there(root):
         for file, function in names:
             assert f'def {function}(' in files[file].read_text() or (
                 not function), row
+
+
+@pytest.fixture(scope='module')
+def images(tmp_path_factory):
+    return write_images(tmp_path_factory.mktemp('images'))
+
+
+def with_the_hooks(images, folder, **changes):
+    """A config of MMPretrain with the lines of docs/watching.md."""
+    cfg = small_config(images, folder, epochs=2, experiment_name=folder.name,
+                       **changes)
+    _, block = python_blocks('watching.md')
+    cfg.merge_from_dict(dict(Config.fromstring(block, '.py')))
+    return cfg
+
+
+def test_the_runner_of_mmengine_resumes_bit_for_bit(images, tmp_path):
+    whole = Runner.from_cfg(with_the_hooks(images, tmp_path / 'whole'))
+    whole.train()
+    rest = Runner.from_cfg(with_the_hooks(
+        images, tmp_path / 'rest', resume=True,
+        load_from=str(tmp_path / 'whole' / 'epoch_1.pth')))
+    torch.rand(3)  # a process that is new has drawn otherwise
+    rest.train()
+    assert rest.iter == whole.iter > 0
+    states = [runner.model.state_dict() for runner in (whole, rest)]
+    assert all(torch.equal(value, states[1][key])
+               for key, value in states[0].items())
+    scalars = whole.message_hub.log_scalars
+    assert sum(key.startswith('train/loss_') for key in scalars) > 2
+
+
+def test_the_runner_of_mmengine_stops_at_nan(images, tmp_path):
+    cfg = with_the_hooks(images, tmp_path / 'nan')
+    data = cfg.train_dataloader.dataset
+    data.pipeline = [data.pipeline[0], dict(type='Poison', index=5),
+                     data.pipeline[-1]]
+    with pytest.raises(FloatingPointError):
+        Runner.from_cfg(cfg).train()
+
+
+def test_plain_pytorch_trains_and_compiles():
+    """What the page says, as it is written, on a network of timm."""
+    pytest.importorskip('timm')
+    loop, compiled = python_blocks('plain_pytorch.md')
+    names = {}
+    exec(loop, names)
+    network, below, above = (names[k] for k in ('network', 'below', 'above'))
+    images, labels = names['loader'][0]
+    network.eval()
+    with torch.no_grad():
+        torch.testing.assert_close(network(images), above(below(images)))
+    assert all(p.grad is not None for p in network.parameters())
+    assert names['loss'].isfinite()
+    with mock.patch.object(torch, 'compile', partial(
+            torch.compile, backend='eager')):
+        exec(compiled, names)
+    lam = torch.rand(len(images))
+    partner = torch.arange(len(images)).roll(3)
+    expected = above(align_and_mix(
+        below(images), below(images)[partner], lam))
+    torch.testing.assert_close(
+        names['forward'](images, partner, lam), expected)

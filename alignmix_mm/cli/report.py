@@ -1,7 +1,8 @@
 """Write a report of runs: `alignmix report RUN [RUN ...]`.
 
-RUN is the folder of a training, work_dirs/CONFIG. The report is one file of
-HTML, which needs nothing else to be looked at.
+RUN is the folder of a training, work_dirs/CONFIG. The report is a file of
+HTML. The code that draws its charts (Plotly, 5 MB) is a file beside it, which
+reports share; --single-file puts it into the report.
 """
 import argparse
 import sys
@@ -25,6 +26,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--images', nargs='+', type=Path, default=[], metavar='FILE',
         help='pictures to show, besides those in the folders of the runs')
+    parser.add_argument(
+        '--single-file', action='store_true',
+        help='write nothing but the report: 5 MB more, but one file to send')
     return parser.parse_args(argv)
 
 
@@ -37,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """
     args = parse_args(argv)
     try:
-        from .reporting.page import render
+        from .reporting.page import find_library, render
         from .reporting.records import read_runs
     except ModuleNotFoundError as error:
         package = error.name.split('.')[0]
@@ -46,10 +50,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(f'The report needs {package}, which is not installed: '
                  'pip install "alignmix_mm[report]"')
     try:
-        page = render(read_runs(args.runs), args.images, datetime.now())
+        page = render(read_runs(args.runs), args.images, datetime.now(),
+                      args.single_file)
         args.out.parent.mkdir(parents=True, exist_ok=True)
         # names of files need not be Unicode
         args.out.write_text(page, encoding='utf-8', errors='replace')
+        if not args.single_file:
+            library = find_library()
+            (args.out.parent / library.file).write_text(
+                library.code, 'utf-8')
     except (ValueError, OSError) as error:
         sys.exit(str(error))
     print(args.out)

@@ -9,6 +9,9 @@ from matplotlib.patches import ConnectionPatch
 
 from ._drawing import plain_texts, show_image
 
+MAX_ARCS = 6  # more of them cross, and none can be followed
+TIE = .02  # plans that converged differ by less between certain matches
+
 
 def plot_mixed_batch(anchors: np.ndarray,
                      partners: np.ndarray,
@@ -55,11 +58,12 @@ def plot_alignment(anchor: np.ndarray,
                    plan: np.ndarray,
                    grid: tuple[int, int],
                    title: str = '') -> Figure:
-    """Draw an arrow from each position of the anchor to its match.
+    """Draw arrows from a few positions of the anchor to their matches.
 
     Position ``i`` of the anchor's map is matched to the position ``j`` with
-    the largest ``plan[i, j]``. The same colour marks a position and its
-    match; the right panel shows the partner's cells moved to where they are
+    the largest ``plan[i, j]``. The strongest six matches are drawn, see
+    :func:`strongest_matches`; the same colour marks a position and its match.
+    The right panel shows all of the partner's cells moved to where they are
     needed, i.e. its pixels in the geometry of the anchor.
 
     Args:
@@ -88,10 +92,11 @@ def plot_alignment(anchor: np.ndarray,
         axis.grid(color='white', alpha=.35, linewidth=.7)
         axis.tick_params(length=0)
         axis.set_title(name, fontsize='medium')
-    hues = np.linspace(0, 1, len(match), endpoint=False)
-    for i, j in enumerate(match):
-        color = _color(hues[i])
-        start, stop = (_center(k, grid, (height, width)) for k in (i, j))
+    shown = strongest_matches(plan, grid, MAX_ARCS)
+    for i, hue in zip(shown, np.linspace(0, 1, len(shown), endpoint=False)):
+        color = _color(hue)
+        start, stop = (_center(k, grid, (height, width))
+                       for k in (i, match[i]))
         left.plot(*start, 'o', color=color, markersize=5)
         middle.plot(*stop, 'o', color=color, markersize=5)
         figure.add_artist(
@@ -102,6 +107,38 @@ def plot_alignment(anchor: np.ndarray,
     if title:
         figure.suptitle(title)
     return plain_texts(figure)
+
+
+def strongest_matches(plan: np.ndarray, grid: tuple[int, int],
+                      count: int) -> np.ndarray:
+    """Positions of the anchor whose matches have the largest weights.
+
+    A converged plan gives many of them the same weight. Of such ties those
+    are taken that lie far from each other, so that all parts of the image are
+    seen.
+
+    Args:
+        plan (np.ndarray): Assignment, ``(h * w, h * w)``.
+        grid (tuple[int, int]): Rows and columns of the feature map, (h, w).
+        count (int): How many to find, at most.
+
+    Returns:
+        np.ndarray: Their indices in ascending order, ``(min(count, h * w),
+        )``, int64.
+    """
+    weight = plan.max(axis=1)
+    count = min(count, len(weight))
+    least = np.sort(weight)[-count]  # of those that are needed
+    chosen = np.flatnonzero(weight > least + TIE)
+    ties = np.flatnonzero(np.abs(weight - least) <= TIE)
+    places = np.stack(np.divmod(np.arange(len(weight)), grid[1]), 1)
+    while len(chosen) < count:
+        gaps = np.linalg.norm(
+            places[ties][:, None] - places[chosen], axis=2)
+        # the first of all is the one in the upper left
+        far = ties[gaps.min(axis=1).argmax() if len(chosen) else 0]
+        chosen, ties = np.append(chosen, far), ties[ties != far]
+    return np.sort(chosen)
 
 
 def move_cells(image: np.ndarray, match: np.ndarray,

@@ -88,11 +88,11 @@ def test_page_in_a_browser(browser, page, width, scheme):
     look(browser, page, width, scheme)
     assert browser.get_log('browser') == []
     ask = browser.execute_script
-    # loss and rate: 2 runs; loss_feat: 1; accuracy: 2 and the paper's line;
-    # time: 2; reliability: 1 and the diagonal
+    # accuracy: 2 runs and the paper's line; loss, time: 2 runs, smoothed and
+    # as logged; loss_feat: 1 run; rate: 2; reliability: 1 and the diagonal
     assert ask("return [...document.querySelectorAll('.chart')].map(c => "
                "c.querySelectorAll('.scatterlayer .trace').length)") == [
-        2, 1, 3, 2, 2, 2]
+        3, 4, 2, 2, 4, 2]
     assert ask('return document.documentElement.scrollWidth') <= width
     # nothing is cut off: what is too wide scrolls in a box of its own
     assert ask("""return [...document.querySelectorAll(
@@ -101,6 +101,7 @@ def test_page_in_a_browser(browser, page, width, scheme):
                      || e.scrollWidth > e.clientWidth + 1
                         && getComputedStyle(e).display !== 'inline')
         .map(e => e.textContent)""") == []
+    # files are not counted
     assert ask("return performance.getEntriesByType('resource').map(e => "
                'e.name)') == []
     dark = scheme == 'dark'
@@ -145,19 +146,89 @@ def test_page_can_be_used_without_seeing_it(browser, page):
     assert all(b <= a + 1 for a, b in zip(levels, levels[1:]))
 
 
-def test_charts_follow_the_scheme_and_the_boxes(browser, page):
+def test_charts_follow_the_scheme(browser, page):
     from selenium.webdriver.support.wait import WebDriverWait
     look(browser, page, 1280, 'light')
-    ask = browser.execute_script
     line = ("const e = document.querySelector('#chart-0 .js-line');"
             'return getComputedStyle(e).stroke')
-    before = ask(line)
+    before = browser.execute_script(line)
     prefer(browser, 'dark')
     WebDriverWait(browser, 10).until(
-        lambda _: ask(line) != before, 'The charts keep their colours.')
-    traces = ("return document.querySelectorAll('#chart-0 .scatterlayer "
-              ".trace').length")
-    assert ask(traces) == 2
-    ask("document.querySelector('[data-run=\"1\"]').click()")
-    assert ask(traces) == 1
+        lambda b: b.execute_script(line) != before,
+        'The charts keep their colours.')
     assert browser.get_log('browser') == []
+
+
+ACCURACY, LOSS, BY_MODE, RATE, TIME, RELIABILITY = range(6)
+
+
+def lines_of(browser, chart):
+    """Values of the lines that can be seen, with their opacity."""
+    return browser.execute_script(
+        "return document.getElementById('chart-' + arguments[0]).data"
+        '.filter(t => t.visible).map(t => [t.y, t.opacity ?? 1])', chart)
+
+
+def slide(browser, value):
+    """As a finger does, by events; WebDriver cannot aim at a value."""
+    browser.execute_script(
+        "const e = document.getElementById('smoothing');"
+        "e.value = arguments[0]; e.dispatchEvent(new Event('input',"
+        ' {bubbles: true}))', value)
+
+
+@pytest.mark.parametrize('width', [1280, 390])
+def test_switches(browser, page, width):
+    look(browser, page, width, 'dark')
+    ask = browser.execute_script
+    (logged, faint), (smooth, strong), *others = lines_of(browser, LOSS)
+    assert faint < strong == 1 and len(others) == 2
+    slide(browser, '0.9')
+    assert ask("return document.querySelector('output').value") == '0.90'
+    (same, _), (smoother, _), *_ = lines_of(browser, LOSS)
+    assert same == logged
+    for weight, values in (.6, smooth), (.9, smoother):
+        # by the definition: each value weighs less by its age
+        expected = [sum(weight**(n - k) * logged[k] for k in range(n + 1))
+                    / sum(weight**k for k in range(n + 1))
+                    for n in range(len(logged))]
+        assert values == pytest.approx(expected, rel=1e-5)
+    slide(browser, '0')
+    assert [opacity for _, opacity in lines_of(browser, LOSS)] == [1, 1]
+    types = ("return [...document.querySelectorAll('.chart')].map(c => "
+             'c._fullLayout.yaxis.type)')
+    assert set(ask(types)) == {'linear'}
+    browser.find_element('id', 'logarithmic').click()
+    assert [n for n, kind in enumerate(ask(types)) if kind == 'log'] == [
+        LOSS, BY_MODE, RATE, TIME]
+    counts = [len(lines_of(browser, n)) for n in (ACCURACY, LOSS, BY_MODE)]
+    assert counts == [3, 2, 1]
+    browser.find_element('css selector', '[data-run="0"]').click()
+    counts = [len(lines_of(browser, n)) for n in (ACCURACY, LOSS, BY_MODE)]
+    assert counts == [1, 1, 0]
+    browser.find_element('css selector', '[data-run="0"]').click()
+    browser.find_element('id', 'logarithmic').click()
+    slide(browser, '0.6')
+    assert lines_of(browser, LOSS)[1] == [smooth, 1]
+    assert set(ask(types)) == {'linear'}
+    assert browser.get_log('browser') == []
+
+
+def test_ticks_are_whole_epochs(browser, page):
+    look(browser, page, 1280, 'light')
+    for n in range(RELIABILITY):
+        ticks = browser.execute_script(
+            "return [...document.querySelectorAll('#chart-' + arguments[0]"
+            " + ' .xtick text')].map(e => e.textContent)", n)
+        assert len(ticks) > 2
+        assert [int(tick) for tick in ticks] == sorted(set(map(int, ticks)))
+
+
+def test_page_without_its_library_says_so(browser, page, tmp_path):
+    alone = tmp_path / page.name
+    shutil.copy(page, alone)
+    look(browser, alone, 390, 'light')
+    message = browser.find_element('id', 'missing')
+    assert 'plotly-' in message.text and '--single-file' in message.text
+    errors = [entry['message'] for entry in browser.get_log('browser')]
+    assert len(errors) == 1 and 'ERR_FILE_NOT_FOUND' in errors[0]

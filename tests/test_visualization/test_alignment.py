@@ -7,6 +7,7 @@ from alignmix_mm.visualization import (
     plot_mixed_batch,
     save,
 )
+from alignmix_mm.visualization.alignment import strongest_matches
 
 
 def test_cells_move_to_their_matches():
@@ -27,6 +28,35 @@ def test_arrows_go_from_a_position_to_its_match():
     assert [(arrow.xy1, arrow.xy2) for arrow in arrows[:2]] == [
         ((1.5, 1.5), (5.5, 1.5)), ((5.5, 1.5), (1.5, 1.5))]
     assert len(arrows) == 4
+
+
+def test_the_strongest_few_matches_are_drawn():
+    image = np.zeros((15, 21, 3), np.uint8)
+    plan = np.full((35, 35), .01)
+    strong = [3, 8, 11, 20, 27, 34]
+    plan[strong, strong[::-1]] = [.9, .5, .7, .6, .8, .4]
+    figure = plot_alignment(image, image, plan, (5, 7))
+    arrows = figure.findobj(ConnectionPatch)
+
+    def center(cell):
+        return cell % 7 * 3 + 1, cell // 7 * 3 + 1
+    assert [(arrow.xy1, arrow.xy2) for arrow in arrows] == [
+        (center(i), center(j)) for i, j in zip(strong, strong[::-1])]
+    marks = [line for axis in figure.axes[:2] for line in axis.lines]
+    assert len(marks) == 12
+
+
+def test_of_equal_matches_those_far_apart_are_drawn():
+    plan = np.eye(25)
+    corners = [0, 4, 20, 24]
+    assert strongest_matches(plan, (5, 5), 4).tolist() == corners
+    # what is stronger comes first, wherever it is
+    plan[[1, 2], [1, 2]] = 3, 4
+    assert {1, 2} < set(strongest_matches(plan, (5, 5), 3))
+    # rounding decides nothing
+    noisy = np.eye(25) - np.diag(np.linspace(0, 1e-3, 25)[::-1])
+    assert strongest_matches(noisy, (5, 5), 4).tolist() == corners
+    assert strongest_matches(np.eye(1), (1, 1), 6).tolist() == [0]
 
 
 def test_pictures_are_written(tmp_path):

@@ -120,7 +120,7 @@ def draw_pair(model: AlignMixClassifier, dataset: BaseDataset,
                      '(align=False), so positions have no matches.')
         yield plot_alignment(
             images[0], images[1], alignment.R[0].cpu().numpy(),
-            alignment.grid, f'Where each position of {one} finds its match '
+            alignment.grid, f'Where positions of {one} find their matches '
             f'in {two}, at {alignment.place}')
 
 

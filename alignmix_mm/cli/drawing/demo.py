@@ -54,6 +54,6 @@ def draw(out: Path) -> list[Path]:
         pictures.append(out / f'alignment_{n}.png')
         figure = plot_alignment(
             pixels[n], pixels[partners[n]], R[n].numpy(), maps.shape[2:],
-            f'Where each position of {n} finds its match in {partners[n]}')
+            f'Where positions of {n} find their matches in {partners[n]}')
         save(figure, pictures[-1])
     return pictures

@@ -2,13 +2,17 @@
 import html
 import math
 import statistics
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from .axis import common_unit, layout, of_evaluation, of_training
 from .records import RunRecord
-from .tables import Row
+from .reliability import reliability
+from .scalars import Curves
+from .tables import MAIN, Row
+from .traces import SYMBOLS, Chart, trace
 
-MAX_POINTS = 1500
+MAX_POINTS = 600  # a chart is no wider; more make the page large
 MAX_MARKERS = 60  # beyond, a line is clearer without
 TITLES = {
     'loss': 'Training loss', 'lr': 'Learning rate',
@@ -21,54 +25,81 @@ TITLES = {
     'plan_error': 'Violation of the marginals of the plan',
     'plan_entropy': 'Entropy of the plan: 0 one to one, 1 uniform',
 }
-ORDER = ('loss', 'mixed_acc', 'clean_acc', 'lr', 'grad_norm', 'time',
-         'data_time', 'memory')
-SYMBOLS = ('circle', 'square', 'diamond', 'triangle-up', 'cross', 'x')
+ORDER = ('loss', 'mixed_acc', 'clean_acc', 'plan_error', 'plan_entropy', 'lr',
+         'grad_norm', 'time', 'data_time', 'memory')
+SAMPLED = ('clean_acc', 'plan_error', 'plan_entropy')  # by MixLogHook
+EXACT = ('lr', 'memory')  # without noise that smoothing would take away
+DASHES = ('solid', 'dash', 'dot', 'dashdot', 'longdash', 'longdashdot')
 
 
-class Chart(NamedTuple):
-    """A chart.
+class Family(NamedTuple):
+    """Scalars of one kind, which a chart shows on one axis.
 
     Attributes:
-        title (str): What it shows.
-        note (str): How it was made, if that is not plain.
-        summary (str): Its content in words, for those who do not see it.
-        spec (dict): ``data`` and ``layout`` of Plotly. A trace has the index
-            of its run in ``meta``; the page gives it the run's colour.
+        prefix (str): How their names begin; what follows tells them apart.
+        title (str): Title of the chart.
+        noisy (bool): Whether to smooth it; its axis may be logarithmic then.
     """
 
+    prefix: str
     title: str
-    note: str
-    summary: str
-    spec: dict
+    noisy: bool
+
+
+FAMILIES = (Family('loss_', 'Training loss by mode', True),
+            Family('share_', 'Share of each mode among the steps, %', False))
 
 
 def charts(runs: list[RunRecord], rows: list[Row]) -> list[Chart]:
-    """All charts that the runs have data for.
+    """All charts that the runs have data for. A dot alone is none.
 
     Args:
         runs (list[RunRecord]): The runs.
         rows (list[Row]): Their figures, for lines at the paper's values.
 
     Returns:
-        list[Chart]: Losses, then what was evaluated more than once, then the
-        rest of what was logged; reliability last.
+        list[Chart]: Accuracies, losses, whatever else was evaluated or
+        logged; reliability last.
     """
-    logged = {name for run in runs for name in run.scalars.training}
-    # what was evaluated once is in the tables
-    evaluated = {name for run in runs for name, curve in
-                 run.scalars.validation.items() if len(curve) > 1}
-    losses = {name for name in logged if 'loss' in name}
+    unit = common_unit(runs)
+    logged = _lines(runs, lambda run: run.scalars.training)
+    evaluated = sorted(_lines(runs, lambda run: run.scalars.validation),
+                       key=lambda name: (name != MAIN, name))
+    families = {family: sorted(
+        name for name in logged if name.startswith(family.prefix))
+        for family in FAMILIES}
+    alone = sorted(logged - set().union(*families.values()), key=_rank)
+    accuracies = [name for name in evaluated if name.startswith('accuracy/')]
 
-    def rank(name: str) -> tuple[int, str]:
-        return (ORDER.index(name) if name in ORDER else 1, name)
+    def drawn(names: Iterable[str]) -> list[Chart]:
+        return [_training(runs, name, unit) for name in names]
 
-    drawn = [*(_training(runs, name) for name in sorted(losses, key=rank)),
-             *(_validation(runs, name, rows) for name in sorted(evaluated)),
-             *(_training(runs, name)
-               for name in sorted(logged - losses, key=rank))]
-    tables = any(run.table for run in runs)
-    return drawn + ([_reliability(runs)] if tables else [])
+    by_mode, shares = ([_family(runs, family, names, unit)] if names else []
+                       for family, names in families.items())
+    return [
+        *(_evaluation(runs, name, rows, unit) for name in accuracies),
+        *drawn(name for name in alone if 'loss' in name), *by_mode,
+        *(_evaluation(runs, name, rows, unit) for name in evaluated
+          if name not in accuracies),
+        *drawn(name for name in alone if 'loss' not in name), *shares,
+        *reliability(runs)]
+
+
+def undrawn(runs: list[RunRecord]) -> list[str]:
+    """What was logged only once, in words.
+
+    Args:
+        runs (list[RunRecord]): The runs.
+
+    Returns:
+        list[str]: Of scalars of the training that are no line in any run,
+        name, run and value. Those of evaluations are in the tables.
+    """
+    logged = _lines(runs, lambda run: run.scalars.training)
+    return [f'{name} {value:.4g} ({run.name}, iteration {step})'
+            for run in runs
+            for name, curve in run.scalars.training.items()
+            if name not in logged for step, value in curve.items()]
 
 
 def thin(curve: dict[int, float], most: int = MAX_POINTS,
@@ -77,7 +108,7 @@ def thin(curve: dict[int, float], most: int = MAX_POINTS,
 
     Args:
         curve (dict[int, float]): Value at each step.
-        most (int): Largest number of points. Defaults to 1500.
+        most (int): Largest number of points. Defaults to 600.
 
     Returns:
         tuple: Steps, and the mean of each block of as many values as needed,
@@ -98,80 +129,109 @@ def _mean(values: Iterable[float]) -> float | None:
     return scale * statistics.fmean(value / scale for value in finite)
 
 
-def _training(runs: list[RunRecord], name: str) -> Chart:
+def _lines(runs: list[RunRecord],
+           curves_of: Callable[[RunRecord], Curves]) -> set[str]:
+    """Names of which some run has two values that can be drawn."""
+    return {name for run in runs for name, curve in curves_of(run).items()
+            if sum(map(math.isfinite, curve.values())) > 1}
+
+
+def _rank(name: str) -> tuple[int, str]:
+    return (ORDER.index(name) if name in ORDER else len(ORDER), name)
+
+
+def _training(runs: list[RunRecord], name: str, unit: str) -> Chart:
     curves = {n: run.scalars.training[name] for n, run in enumerate(runs)
               if name in run.scalars.training}
     data = []
     for n, curve in curves.items():
         x, y = thin(curve)
-        data.append(_trace(runs, n, x, y, mode='lines' if len(x) > 1
-                           else 'markers'))
-    longest = max(map(len, curves.values()))
-    notes = _coincident(runs, curves)
-    if longest > MAX_POINTS:
-        notes.append(f'Each point is the mean of '
-                     f'{math.ceil(longest / MAX_POINTS)} logged values, in '
-                     'the longest run.')
-    return Chart(TITLES.get(name, name), ' '.join(notes),
-                 _summary(runs, curves),
-                 dict(data=data, layout=_layout('iteration')))
+        data.append(trace(runs, n, of_training(runs[n], x, unit), y,
+                          mode=_mode(x)))
+    notes = [*_coincident(runs, curves), *_blocks(curves.values())]
+    if name in SAMPLED:
+        notes.append('Each value is of one batch.')
+    return Chart(
+        TITLES.get(name, name), ' '.join(notes), _summary(runs, curves),
+        dict(data=data, layout=layout(unit, _end(data)),
+             smooth=name not in EXACT,
+             logarithmic=not name.endswith('_acc')))
 
 
-def _validation(runs: list[RunRecord], name: str, rows: list[Row]) -> Chart:
+def _family(runs: list[RunRecord], family: Family, names: list[str],
+            unit: str) -> Chart:
+    """One axis for all of a kind: a colour for each, dashes for runs."""
+    own = [n for n, run in enumerate(runs)
+           if not run.scalars.training.keys().isdisjoint(names)]
+    parts = [name.removeprefix(family.prefix) for name in names]
+    data, curves = [], []
+    for part, name in enumerate(names):
+        for n in own:
+            curve = runs[n].scalars.training.get(name)
+            if curve is None:
+                continue
+            x, y = thin(curve)
+            curves.append(curve)
+            data.append(trace(
+                runs, n, of_training(runs[n], x, unit), y,
+                of=f': {html.escape(parts[part])}', mode=_mode(x),
+                part=part, line=dict(dash=_dash(own.index(n)))))
+    ends = [f'{part}: ' + _summary(runs, {
+        n: runs[n].scalars.training[name] for n in own
+        if name in runs[n].scalars.training})
+        for part, name in zip(parts, names)]
+    return Chart(
+        family.title, ' '.join(_blocks(curves)), '. '.join(ends),
+        dict(data=data, layout=layout(unit, _end(data)),
+             smooth=family.noisy, logarithmic=family.noisy),
+        parts, {n: _dash(k) for k, n in enumerate(own)})
+
+
+def _evaluation(runs: list[RunRecord], name: str, rows: list[Row],
+                unit: str) -> Chart:
     curves = {n: run.scalars.validation[name] for n, run in enumerate(runs)
               if name in run.scalars.validation}
     data = []
     for n, curve in curves.items():
         x, y = thin(curve)
-        mode = 'lines' if len(x) > MAX_MARKERS else 'lines+markers'
-        data.append(_trace(runs, n, x, y, mode=mode,
-                           marker=dict(symbol=SYMBOLS[n % len(SYMBOLS)])))
+        data.append(trace(runs, n, of_evaluation(runs[n], x, unit), y,
+                          mode=_mode(x, MAX_MARKERS),
+                          marker=dict(symbol=SYMBOLS[n % len(SYMBOLS)])))
         values = {entry.value for row in rows for entry in row.paper
                   if (row.run, row.metric) == (n, name)}
-        end = max(runs[n].planned or 0, *curve)
-        data += [_trace(runs, n, [0, end], [value] * 2, mode='lines',
-                        line=dict(dash='dot'), of=', in the paper')
-                 for value in sorted(values)]
-    units = {'epoch' if runs[n].by_epoch else 'iteration' for n in curves}
-    notes = _coincident(runs, curves)
+        ends = [0, max(runs[n].planned or 0, *curve)]
+        data += [trace(runs, n, of_evaluation(runs[n], ends, unit),
+                       [value] * 2, mode='lines', line=dict(dash='dot'),
+                       of=', in the paper') for value in sorted(values)]
+    notes = [*_coincident(runs, curves), *_blocks(curves.values())]
     if len(data) > len(curves):
         notes.append('Dotted: the value in the paper.')
     return Chart(
         TITLES.get(name, name), ' '.join(notes), _summary(runs, curves),
-        dict(data=data, layout=_layout(' or '.join(sorted(units)))))
+        dict(data=data, layout=layout(unit, _end(data)), smooth=False,
+             logarithmic=False))
 
 
-def _reliability(runs: list[RunRecord]) -> Chart:
-    data = [dict(x=[0, 1], y=[0, 1], mode='lines', line=dict(dash='dash'),
-                 hoverinfo='skip')]
-    errors = []
-    for n, run in enumerate(runs):
-        if run.table is None:
-            continue
-        count = run.table.count[filled := run.table.count > 0]
-        data.append(_trace(
-            runs, n, run.table.conf[filled].tolist(),
-            run.table.acc[filled].tolist(), mode='lines+markers',
-            text=[f'{number:,} samples' for number in count.tolist()],
-            marker=dict(symbol=SYMBOLS[n % len(SYMBOLS)], opacity=.8, size=(
-                4 + 16 * (count / count.sum())**.5).tolist())))
-        errors.append(f'{run.name}: ECE {100 * run.table.ece:.2f} %, '
-                      f'OE {100 * run.table.oe:.2f} %, '
-                      f'{run.table.count.sum():,} samples '
-                      f'({run.table_source})')
-    layout = _layout('confidence')
-    layout['xaxis']['range'] = layout['yaxis']['range'] = [-.03, 1.05]
-    return Chart('Reliability: accuracy against confidence',
-                 'On the dashed line they agree. The area of a point grows '
-                 'with its samples. ' + '; '.join(errors) + '.',
-                 '; '.join(errors), dict(data=data, layout=layout))
+def _mode(x: list, markers: int = 1) -> str:
+    if len(x) == 1:
+        return 'markers'
+    return 'lines' if len(x) > markers else 'lines+markers'
 
 
-def _trace(runs: list[RunRecord], n: int, x: list, y: list, of: str = '',
-           **options: object) -> dict:
-    """A line of run ``n``; Plotly reads names as a kind of HTML."""
-    return dict(options, x=x, y=y, meta=n,
-                name=html.escape(runs[n].name) + of)
+def _dash(index: int) -> str:
+    return DASHES[index % len(DASHES)]
+
+
+def _end(data: list[dict]) -> float:
+    return max(max(line['x']) for line in data)
+
+
+def _blocks(curves: Iterable[dict[int, float]]) -> list[str]:
+    longest = max(map(len, curves))
+    if longest <= MAX_POINTS:
+        return []
+    return [f'Each point is the mean of {math.ceil(longest / MAX_POINTS)} '
+            'logged values, in the longest run.']
 
 
 def _coincident(runs: list[RunRecord], curves: dict[int, dict]) -> list[str]:
@@ -181,10 +241,6 @@ def _coincident(runs: list[RunRecord], curves: dict[int, dict]) -> list[str]:
         same.setdefault(tuple(curve.items()), []).append(runs[n].name)
     return [f'The lines of {" and ".join(names)} coincide.'
             for names in same.values() if len(names) > 1]
-
-
-def _layout(x_title: str) -> dict:
-    return dict(xaxis=dict(title=dict(text=x_title)), yaxis={})
 
 
 def _summary(runs: list[RunRecord], curves: dict[int, dict]) -> str:

@@ -1,9 +1,12 @@
-// Draw the charts in the colours of the page, and anew when these change.
+// Draw the charts in the colours of the page, and anew when a switch changes.
 const specs = JSON.parse(document.getElementById('specs').textContent);
 const dark = matchMedia('(prefers-color-scheme: dark)');
 const touch = matchMedia('(pointer: coarse)').matches;
 const boxes = [...document.querySelectorAll('[data-run]')];
+const smoothing = document.getElementById('smoothing');
+const logarithmic = document.getElementById('logarithmic');
 const DASHES = ['solid', 'dash', 'dashdot', 'dot'];
+const PALETTE = 8;
 
 const colour = name => getComputedStyle(document.documentElement)
   .getPropertyValue(`--${name}`).trim();
@@ -11,28 +14,59 @@ const colour = name => getComputedStyle(document.documentElement)
 const shown = run => boxes.every(
   box => Number(box.dataset.run) !== run || box.checked);
 
+// The mean of all values so far, of which older ones count less; gaps stay.
+function smoothed(values, weight) {
+  let sum = 0, total = 0;
+  return values.map(value => {
+    if (value === null) return null;
+    sum = weight * sum + value;
+    total = weight * total + 1;
+    // without the noise of rounding, at which a constant would be drawn
+    return Number((sum / total).toPrecision(6));
+  });
+}
+
+function ink({run, part}) {
+  if (run === undefined) return colour('muted');
+  return part === null ? colour(`run-${run % PALETTE}`)
+    : colour(`part-${part % PALETTE}`);
+}
+
 function paint(trace) {
-  const run = trace.meta;
-  const own = run === undefined ? colour('muted') : colour(`run-${run % 8}`);
+  const own = ink(trace.meta);
   // there are eight colours; the runs that follow have dashes
-  const dash = DASHES[Math.floor((run ?? 0) / 8) % DASHES.length];
+  const dash = DASHES[Math.floor((trace.meta.run ?? 0) / PALETTE)
+    % DASHES.length];
   return {
-    type: 'scatter', ...trace, visible: run === undefined || shown(run),
+    type: 'scatter', ...trace, visible: shown(trace.meta.run),
     line: {color: own, width: 2, dash, ...trace.line},
     marker: {color: own, size: 6, ...trace.marker},
     hoverlabel: {namelength: -1},
   };
 }
 
-function arrange(layout) {
+// What was logged stays behind its smoothed line, faint.
+function lines(trace, spec) {
+  const weight = Number(smoothing.value);
+  const logged = paint(trace);
+  if (!spec.smooth || !weight || trace.mode !== 'lines') return [logged];
+  return [
+    {...logged, opacity: .22, hoverinfo: 'skip',
+      line: {...logged.line, width: 1, dash: 'solid'}},
+    {...logged, y: smoothed(trace.y, weight)},
+  ];
+}
+
+function arrange(spec) {
   const axis = {
     gridcolor: colour('grid'), linecolor: colour('line'),
     zerolinecolor: colour('grid'), automargin: true, fixedrange: touch,
   };
+  const type = spec.logarithmic && logarithmic.checked ? 'log' : 'linear';
   return {
-    ...layout, showlegend: false,
-    xaxis: {...axis, exponentformat: 'SI', ...layout.xaxis},
-    yaxis: {...axis, exponentformat: 'power', ...layout.yaxis},
+    showlegend: false,
+    xaxis: {...axis, exponentformat: 'SI', ...spec.layout.xaxis},
+    yaxis: {...axis, exponentformat: 'power', type, ...spec.layout.yaxis},
     paper_bgcolor: 'rgba(0, 0, 0, 0)', plot_bgcolor: 'rgba(0, 0, 0, 0)',
     font: {color: colour('text'), size: 13, family: 'inherit'},
     margin: {l: 48, r: 12, t: 10, b: 44}, hovermode: 'closest',
@@ -43,10 +77,23 @@ function arrange(layout) {
 
 function draw() {
   specs.forEach((spec, index) => Plotly.react(
-    `chart-${index}`, spec.data.map(paint), arrange(spec.layout),
-    {responsive: true, displayModeBar: false}));
+    `chart-${index}`, spec.data.flatMap(trace => lines(trace, spec)),
+    arrange(spec), {responsive: true, displayModeBar: false}));
 }
 
-draw();
-dark.addEventListener('change', draw);
-boxes.forEach(box => box.addEventListener('change', draw));
+function change() {
+  document.querySelector('output').textContent =
+    Number(smoothing.value).toFixed(2);
+  draw();
+}
+
+if (!specs.length) {
+  // there is nothing to draw, and no switch
+} else if (window.Plotly === undefined) {
+  document.getElementById('missing').hidden = false;
+  document.querySelector('.charts').hidden = true;
+} else {
+  draw();
+  dark.addEventListener('change', draw);
+  document.querySelector('.switches').addEventListener('input', change);
+}

@@ -1,4 +1,4 @@
-"""The page: one file of HTML with its charts, pictures and library."""
+"""The page: HTML with its charts and pictures."""
 import math
 import re
 from collections.abc import Iterator, Sequence
@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from plotly.offline import get_plotlyjs
+from plotly.offline import get_plotlyjs, get_plotlyjs_version
 
-from .figures import TITLES, charts
+from .differences import differences
+from .figures import charts, undrawn
 from .pictures import Picture, embed
 from .records import RunRecord
 from .tables import MAIN, Row, changed_settings, table
@@ -40,17 +41,41 @@ class Side(NamedTuple):
     remarks: list[str]
 
 
+class Library(NamedTuple):
+    """The code that draws the charts: Plotly.
+
+    Attributes:
+        file (str): Name of its file, if that is beside the page.
+        code (str): All of it.
+    """
+
+    file: str
+    code: str
+
+
+def find_library() -> Library:
+    """The Plotly that is installed.
+
+    Returns:
+        Library: With its version in the name, for pages may stay longer.
+    """
+    return Library(f'plotly-{get_plotlyjs_version()}.min.js', get_plotlyjs())
+
+
 def render(runs: Sequence[RunRecord], images: Sequence[Path],
-           written: datetime) -> str:
+           written: datetime, single_file: bool = False) -> str:
     """Write the page.
 
     Args:
         runs (Sequence[RunRecord]): The runs, side by side in this order.
         images (Sequence[Path]): Pictures that are in no run's folder.
         written (datetime): The time that the page shows.
+        single_file (bool): Whether the code that draws the charts goes into
+            the page. Defaults to False: the page takes it from the file of
+            :func:`find_library`, beside it.
 
     Returns:
-        str: HTML that needs nothing else, no network either.
+        str: HTML that needs no network.
 
     Raises:
         ValueError: If one of ``images`` is no picture.
@@ -60,6 +85,7 @@ def render(runs: Sequence[RunRecord], images: Sequence[Path],
     found, broken = _pictures(runs)
     sides = [_side(n, run, rows, broken[n]) for n, run in enumerate(runs)]
     drawn = charts(runs, rows)
+    configured = [n for n, run in enumerate(runs) if run.config is not None]
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True,
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
@@ -67,10 +93,13 @@ def render(runs: Sequence[RunRecord], images: Sequence[Path],
     environment.policies['json.dumps_kwargs'] = dict(allow_nan=False)
     environment.filters.update(best=best, median=median, number=number)
     return environment.get_template('page.html.j2').render(
-        sides=sides, drawn=drawn, titles=TITLES, written=written,
+        sides=sides, drawn=drawn, undrawn=undrawn(runs), written=written,
         specs=[chart.spec for chart in drawn], pictures=found + pictures,
         metrics=[(name, list(group)) for name, group in groupby(
-            rows, key=lambda row: row.metric)], plotly=get_plotlyjs())
+            rows, key=lambda row: row.metric)], library=find_library(),
+        single_file=single_file,
+        configured=configured, differences=differences(
+            [runs[n] for n in configured]))
 
 
 def number(value: float | None, metric: str = '') -> str:

@@ -12,9 +12,9 @@ SIGNATURES = {b'\x89PNG\r\n': 'image/png', b'\xff\xd8\xff': 'image/jpeg',
 SUBJECTS = {
     'localization': 'Localization: class activation maps, boxes found and '
                     'true ones',
-    'matches': 'Alignment: where each position of an image finds its match '
+    'matches': 'Alignment: where positions of an image find their matches '
                'in another one',
-    'alignment': 'Alignment: where each position of an image finds its match '
+    'alignment': 'Alignment: where positions of an image find their matches '
                  'in another one',
     'interpolation': 'Interpolation: decoded mixtures of two images, without '
                      'and with alignment',

@@ -13,6 +13,7 @@ from .scalars import Scalars, numbers, read_scalars
 
 PICTURES = ('.png', '.jpg', '.jpeg', '.svg', '.webp')
 DRAWN_HERE = 'reliability'  # its table is drawn, so its picture is not shown
+SERIES = 'vis_image'  # where MMEngine keeps a picture of every so many steps
 MAX_PICTURES = 24
 START, END = 'System environment:', '-' * 20  # of the environment in a log
 
@@ -213,16 +214,26 @@ def _read_table(folder: Path, notes: list[str],
 
 
 def _find_pictures(folder: Path, notes: list[str]) -> tuple[Path, ...]:
-    """Pictures of the run, each in one format only."""
+    """Pictures of the run, each in one format; the latest of a series."""
     found = {}
     for suffix in PICTURES:
-        for file in sorted([*folder.glob(f'*{suffix}'),
-                            *folder.glob(f'*/*{suffix}')]):
-            if file.stem != DRAWN_HERE:
-                found.setdefault(file.with_suffix(''), file)
+        for file in sorted(folder.rglob(f'*{suffix}'), key=_age):
+            if file.stem == DRAWN_HERE:
+                continue
+            if file.parent.name == SERIES:
+                found[file.stem.rpartition('_')[0]] = file
+            else:
+                found.setdefault(file.with_suffix('').as_posix(), file)
     if len(found) > MAX_PICTURES:
         notes.append(f'{MAX_PICTURES} of {len(found)} pictures are shown.')
     return tuple(sorted(found.values())[:MAX_PICTURES])
+
+
+def _age(file: Path) -> tuple[str, int, str]:
+    """The part of the run, and the step, that a picture is of."""
+    step = file.stem.rpartition('_')[2]
+    return (file.parent.as_posix(), int(step) if step.isdecimal() else 0,
+            file.name)
 
 
 def _read_environment(folder: Path) -> str:

@@ -21,6 +21,8 @@ class Scalars:
         validation (Curves): By epoch, or by iteration if the run counts so.
         iteration (int): The last one that was logged.
         epoch (int, optional): Its epoch, if the run counts epochs.
+        starts (dict[int, int]): Of each epoch, the first iteration that
+            MMEngine logged.
         notes (list[str]): What is wrong with the files.
     """
 
@@ -28,7 +30,19 @@ class Scalars:
     validation: Curves = field(default_factory=dict)
     iteration: int = 0
     epoch: int | None = None
+    starts: dict[int, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def per_epoch(self) -> int | None:
+        """Iterations of an epoch; None if the run does not count epochs."""
+        if not self.starts:
+            return None
+        if len(self.starts) == 1:  # as far as it went
+            return math.ceil(self.iteration / self.epoch)
+        # MMEngine logs the same iterations of each epoch
+        (first, start), *_, (last, end) = sorted(self.starts.items())
+        return max(1, round((end - start) / (last - first)))
 
 
 class Entry(NamedTuple):
@@ -130,9 +144,11 @@ def _cut(scalars: Scalars, entries: list[Entry], axis: str) -> None:
     first = next((e for e in entries if e.is_training), None)
     if first is None:
         return
-    starts = ((scalars.training, first.step),
-              (scalars.validation, first.counters.get(axis, math.inf)))
-    for curves, start in starts:
+    scalars.starts = {epoch: step for epoch, step in scalars.starts.items()
+                      if step < first.step}
+    ends = ((scalars.training, first.step),
+            (scalars.validation, first.counters.get(axis, math.inf)))
+    for curves, start in ends:
         for name, values in list(curves.items()):
             curves[name] = {k: v for k, v in values.items() if k < start}
             if not curves[name]:
@@ -143,6 +159,8 @@ def _add(scalars: Scalars, entry: Entry) -> None:
     if entry.is_training:
         scalars.iteration = entry.step
         scalars.epoch = entry.counters.get('epoch')
+        if scalars.epoch and 'loss' in entry.values:
+            scalars.starts.setdefault(scalars.epoch, entry.step)
     elif not entry.step:
         return  # a test before the first step is no point of the training
     curves = scalars.training if entry.is_training else scalars.validation

@@ -2,7 +2,7 @@
 from collections import Counter
 
 import torch
-from mmengine.hooks import Hook
+from mmengine.hooks import Hook, LoggerHook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
@@ -21,7 +21,8 @@ class MixLogHook(Hook):
       wrong set-up: each of them falls, and those of mixed batches stay above
       the entropy of their labels.
     - ``mixed_acc``: accuracy of mixed batches in percent, where a class that
-      has the weight :math:`\lambda` in the label counts :math:`\lambda`.
+      has the weight :math:`\lambda` in the label counts :math:`\lambda`; the
+      mean of all batches since the line before.
 
     Every ``interval`` steps, for the backends of the visualizer
     (``vis_data/scalars.json``, TensorBoard, ...):
@@ -52,6 +53,7 @@ class MixLogHook(Hook):
         self.interval = interval
         self.observer: StepObserver | None = None
         self._steps: Counter[str] = Counter()
+        self._accuracies: list[torch.Tensor] = []
 
     def state_dict(self) -> dict[str, dict[str, int]]:
         """What a resumed run has to know."""
@@ -90,23 +92,32 @@ class MixLogHook(Hook):
         if self.observer is None or self.observer.batch is None:
             return
         try:
-            self._log(runner)
+            self._log(runner, batch_idx)
         finally:
             self.observer.forget()
 
-    def _log(self, runner: Runner) -> None:
+    def _log(self, runner: Runner, batch_idx: int) -> None:
         hub = runner.message_hub
         self._steps[self.observer.tag] += 1
         # MMEngine has read it from the device already
         hub.update_scalar(f'train/loss_{self.observer.tag}',
                           hub.get_scalar('train/loss').current())
+        self._accuracies += _mixed_accuracy(self.observer)
+        if self._accuracies and self._is_logged(runner, batch_idx):
+            # on the device until now: nothing waits for it in other steps
+            hub.update_scalar('train/mixed_acc',
+                              float(torch.stack(self._accuracies).mean()))
+            self._accuracies.clear()
         if self.every_n_train_iters(runner, self.interval):
-            accuracy = _mixed_accuracy(self.observer)
-            if accuracy is not None:
-                hub.update_scalar('train/mixed_acc', float(accuracy))
             runner.visualizer.add_scalars(
                 {**self._shares(), **_measure(self.observer),
                  **_position(runner)}, step=runner.iter + 1)
+
+    def _is_logged(self, runner: Runner, batch_idx: int) -> bool:
+        """Whether MMEngine's logger may write a line after this step."""
+        return self.end_of_epoch(runner.train_dataloader, batch_idx) or any(
+            self.every_n_inner_iters(batch_idx, hook.interval)
+            for hook in runner.hooks if isinstance(hook, LoggerHook))
 
     def _shares(self) -> dict[str, float]:
         total = self._steps.total()
@@ -122,13 +133,14 @@ def _position(runner: Runner) -> dict[str, int]:
     return position
 
 
-def _mixed_accuracy(observer: StepObserver) -> torch.Tensor | None:
+def _mixed_accuracy(observer: StepObserver) -> list[torch.Tensor]:
+    """That of the step in percent, ``()``; empty if the head did not run."""
     if observer.scores is None:
-        return None
+        return []
     labels = torch.stack([sample.gt_score for sample in observer.samples])
     predicted = observer.scores.argmax(1, keepdim=True)
     # without an augmentation, MMPretrain leaves them as integers
-    return 100 * labels.gather(1, predicted).float().mean()
+    return [100 * labels.gather(1, predicted).float().mean()]
 
 
 def _measure(observer: StepObserver) -> dict[str, float]:

@@ -108,6 +108,26 @@ def test_losses_and_accuracies_are_those_of_the_modes(images, tmp_path):
         assert 0 <= line['plan_entropy'] < 1
 
 
+def test_the_accuracy_is_the_mean_since_the_line_before(images, tmp_path):
+    """Lines after the 3rd and 6th of 8 steps; measurements in between."""
+    listener = Listener()
+    _, lines = train(images, tmp_path, interval=5, hooks=[listener], **{
+        'train_dataloader.batch_size': 3,
+        'default_hooks.logger.interval': 3})
+    logged = {line['step']: line['mixed_acc'] for line in lines
+              if 'mixed_acc' in line}
+    expected = {}
+    for start in range(0, 24, 8):  # the rest of an epoch has no line
+        for first, last in (start, start + 3), (start + 3, start + 6):
+            seen = [accuracy for *_, accuracy in listener.steps[first:last]
+                    if accuracy is not None]
+            if seen:
+                expected[last] = sum(seen) / len(seen)
+    assert len(expected) >= 5 and len(set(expected.values())) > 2
+    assert {step: logged[step] for step in expected} == pytest.approx(
+        expected, abs=1e-4)
+
+
 def test_it_changes_nothing(images, tmp_path):
     states = []
     for name, interval in ('rare', 10**6), ('often', 1):
