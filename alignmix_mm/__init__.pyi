@@ -29,6 +29,9 @@ from .engine.loops import (
 from .engine.schedulers import (
     PiecewiseLinearLR,
 )
+from .engine.step_loop import (
+    StepsTrainLoop,
+)
 from .evaluation.metrics import (
     CalibrationError,
     Localization,
@@ -79,7 +82,7 @@ __all__ = [
     'OODTestSets', 'PiecewiseLinearLR', 'PreActResNet_CIFAR', 'ProgressHook',
     'PuzzleMix', 'ReproducibleHook', 'ResidualDecoder',
     'ResumableCheckpointHook', 'ResumedScheduleHook', 'SaliencyMix',
-    'SoftmaxBCELoss', 'StyleCutMix', 'StyleMix', 'SummaryHook', 'TinyImageNet',
-    'VGGACoL', 'VGGGAP', 'WSOLMetadata', 'WideResNet_CIFAR', '__version__',
-    'config_path'
+    'SoftmaxBCELoss', 'StepsTrainLoop', 'StyleCutMix', 'StyleMix',
+    'SummaryHook', 'TinyImageNet', 'VGGACoL', 'VGGGAP', 'WSOLMetadata',
+    'WideResNet_CIFAR', '__version__', 'config_path'
 ]

@@ -11,6 +11,7 @@ COMMANDS = {
     'train': ('cli.train', 'train a model from a config'),
     'test': ('cli.test', 'evaluate a checkpoint: accuracy, calibration, '
              'attacks, OOD, boxes'),
+    'compare': ('cli.compare', 'compare methods on your data, in one table'),
     'add': ('cli.add', 'write the config that adds AlignMix to another one'),
     'report': ('cli.report', 'compare runs in one HTML page'),
     'visualize alignment': (

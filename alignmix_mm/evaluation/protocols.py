@@ -5,3 +5,13 @@ ATTACKS = {
     'fgsm': dict(eps=8., step=8., num_steps=1, random_start=False),
     'pgd': dict(eps=4., step=2., num_steps=20, random_start=True),
 }
+
+#: What `alignmix test --metrics` knows, besides attacks; evaluators of images
+#: of the known classes, as configs name them.
+METRICS = {
+    'accuracy': dict(type='Accuracy', topk=(1, )),
+    'calibration': dict(type='CalibrationError'),
+    'localization': dict(type='Localization'),
+}
+#: Distributions of synthetic images for out-of-distribution detection.
+NOISE = ('uniform', 'gaussian')
