@@ -1,6 +1,8 @@
 """A comparison so small that it takes seconds."""
+import contextlib
 import json
 from pathlib import Path
+from unittest import mock
 
 from commands import _forget_run, alignmix
 from small_run import CLASSES, write_images
@@ -83,22 +85,22 @@ def in_process(folders, resources):
             _forget_run()
 
 
-def compare(*words, code=0):
+def compare(*words, code=0, pictures=False):
     """Run `alignmix compare` in this process, its runs too.
 
     Args:
         *words: Arguments.
         code (int): Exit status that is expected. Defaults to 0.
+        pictures (bool): Whether batches are drawn, which takes long.
+            Defaults to False.
 
     Returns:
         str: What it printed.
     """
-    executors = execute.EXECUTORS
-    local, executors['local'] = executors['local'], in_process
-    try:
+    with (mock.patch.dict(execute.EXECUTORS, local=in_process),
+          contextlib.nullcontext() if pictures else
+          mock.patch.object(run, 'draw_batch')):
         return alignmix('compare', *words, code=code)
-    finally:
-        executors['local'] = local
 
 
 def results(folder: Path, ignored=('seconds_per_step', 'memory_mib')):

@@ -51,7 +51,7 @@ def run(folder: str | Path) -> None:
         except FloatingPointError as error:  # a result, too
             told.update(figures={}, diverged=str(error))
         told.update(_costs(folder))
-        if told['kind'] == 'run':
+        if told.pop('pictures'):
             draw_batch(runner, folder)
         text = json.dumps(told, indent=1, allow_nan=False) + '\n'
         write_whole(text.encode(), folder / RESULT)

@@ -38,7 +38,7 @@ class Task(NamedTuple):
 
 def make_task(folder: Path, label: str, base: Base, entry: Entry, seed: int,
               steps: int, lr: float | None, initial: Path,
-              tests: list[dict], kind: str = 'run') -> Task:
+              tests: list[dict], pictures: bool = False) -> Task:
     """Make a run.
 
     Args:
@@ -52,7 +52,7 @@ def make_task(folder: Path, label: str, base: Base, entry: Entry, seed: int,
         initial (Path): Weights to start from.
         tests (list[dict]): Loops that follow the training, see
             :func:`tests_of`; an empty one for none.
-        kind (str): What it is for. Defaults to ``'run'``.
+        pictures (bool): Whether a batch is drawn. Defaults to False.
 
     Returns:
         Task: The run.
@@ -76,9 +76,9 @@ def make_task(folder: Path, label: str, base: Base, entry: Entry, seed: int,
         resume=False, param_scheduler=schedule(steps),
         train_cfg=dict(type='StepsTrainLoop', max_steps=steps),
         randomness={**(cfg.get('randomness') or {}), 'seed': seed},
-        comparison=dict(kind=kind, method=entry.name, seed=seed, steps=steps,
+        comparison=dict(method=entry.name, seed=seed, steps=steps,
                         lr=cfg['optim_wrapper']['optimizer'].get('lr'),
-                        tests=tests))
+                        tests=tests, pictures=pictures))
     return Task(folder, label, HEADER + ''.join(
         f'{name} = {pprint.pformat(value, width=79, sort_dicts=False)}\n'
         for name, value in cfg.items()))

@@ -35,7 +35,11 @@ def compare(args: argparse.Namespace) -> None:
     if args.trust_checkpoint:
         trust_checkpoints()
     with locked(args.work_dir):
-        failed = Comparison(args).run()
+        try:
+            failed = Comparison(args).run()
+        except KeyboardInterrupt:
+            print('Stopped. The same command goes on.', file=sys.stderr)
+            sys.exit(130)
     print(write_report(args.work_dir))
     if failed:
         sys.exit(f'{failed} runs failed, see above. The same command tries '
@@ -77,7 +81,7 @@ class Comparison:
         tasks = [self._task(RUNS, f'{entry.name}_seed{seed}',
                             f'{entry.name}, seed {seed}', entry, seed,
                             steps[entry.name], rates[entry.name],
-                            self._tests)
+                            self._tests, pictures=seed == seeds[0])
                  for seed in seeds for entry in self.entries]
         write_tasks(tasks)
         tell(self.folder, str(args.source), args.budget.text, names, seeds,
@@ -92,7 +96,7 @@ class Comparison:
                     for entry in self.entries}
         trials = {entry.name: self._task(
             'trials', entry.name, f'{entry.name}, timed', entry, 0, TRIAL,
-            None, lambda folder: [], 'trial') for entry in self.entries}
+            None, lambda folder: []) for entry in self.entries}
         self._prepare(trials.values())
         return {name: budget.steps(per_epoch, result['seconds_per_step'])
                 for name, result in self._results(trials).items()}
@@ -105,7 +109,7 @@ class Comparison:
         steps = args.search_budget.steps(self.base.steps_per_epoch)
         tasks = {(entry.name, rate): self._task(
             'search', f'{entry.name}_lr{rate:g}', f'{entry.name}, rate '
-            f'{rate:g}', entry, 0, steps, rate, self._validation, 'search')
+            f'{rate:g}', entry, 0, steps, rate, self._validation)
             for entry in self.entries for rate in args.lr_search}
         self._prepare(tasks.values())
         results = self._results(tasks)
@@ -126,10 +130,11 @@ class Comparison:
 
     def _task(self, room: str, name: str, label: str, entry: Entry, seed: int,
               steps: int, lr: float | None,
-              tests: Callable[[Path], list[dict]], kind: str = 'run') -> Task:
+              tests: Callable[[Path], list[dict]],
+              pictures: bool = False) -> Task:
         folder = (self.folder / room / name.replace('/', '-')).resolve()
         return make_task(folder, label, self.base, entry, seed, steps, lr,
-                         self._initial(seed), tests(folder), kind)
+                         self._initial(seed), tests(folder), pictures)
 
     def _initial(self, seed: int) -> Path:
         return (self.folder / 'initial' / f'seed{seed}.pth').resolve()
