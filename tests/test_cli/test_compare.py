@@ -104,6 +104,7 @@ def test_configs_of_a_seed_are_alike(compared):
         cfg.pop('comparison')
     model, mixed = (cfg.pop('model') for cfg in cfgs)
     assert cfgs[0] == cfgs[1] and cfgs[0]['randomness'] == dict(seed=1)
+    assert cfgs[0]['load_from'] == str(folder / 'initial' / 'seed1.pth')
     assert 'train_cfg' not in model and model['type'] == 'ImageClassifier'
     assert [augment['type'] for augment in mixed['train_cfg']['augments']
             ] == ['AlignMix']  # and not the CutMix of the config

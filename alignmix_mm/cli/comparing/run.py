@@ -10,6 +10,7 @@ import resource
 import statistics
 import sys
 import threading
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from mmengine.runner import Runner
 from ...engine import compat
 from ...engine.checkpoints import write_whole
 from ..common import build_runner, load_config, make_safe
-from ..errors import plain_errors
+from ..errors import sentence
 from ..reporting.scalars import read_scalars
 from .evaluation import figures_of
 from .lock import locked
@@ -131,5 +132,8 @@ def _end_with_parent() -> None:
 
 if __name__ == '__main__':
     _end_with_parent()
-    with plain_errors('compare', debug=False):
+    try:
         run(sys.argv[1])
+    except Exception as error:
+        traceback.print_exc()
+        sys.exit(sentence(error))  # the last line of the log
