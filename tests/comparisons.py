@@ -7,7 +7,7 @@ from unittest import mock
 from commands import _forget_run, alignmix
 from small_run import CLASSES, write_images
 
-from alignmix_mm.cli.comparing import execute, run
+from alignmix_mm.cli.comparing import execute, page, run
 
 CONFIG = """
 default_scope = 'mmpretrain'
@@ -91,15 +91,19 @@ def compare(*words, code=0, pictures=False):
     Args:
         *words: Arguments.
         code (int): Exit status that is expected. Defaults to 0.
-        pictures (bool): Whether batches are drawn, which takes long.
-            Defaults to False.
+        pictures (bool): Whether batches and the page are drawn, which takes
+            long. Defaults to False.
 
     Returns:
         str: What it printed.
     """
-    with (mock.patch.dict(execute.EXECUTORS, local=in_process),
-          contextlib.nullcontext() if pictures else
-          mock.patch.object(run, 'draw_batch')):
+    with contextlib.ExitStack() as patches:
+        patches.enter_context(mock.patch.dict(
+            execute.EXECUTORS, local=in_process))
+        if not pictures:
+            patches.enter_context(mock.patch.object(run, 'draw_batch'))
+            patches.enter_context(mock.patch.object(
+                page, 'render', lambda told, folders: ''))
         return alignmix('compare', *words, code=code)
 
 

@@ -84,10 +84,9 @@ def test_a_run_that_fails_says_why(tmp_path):
 
 
 @pytest.mark.process
-def test_ctrl_c_stops_the_runs_and_they_go_on(config, tmp_path):
-    words = words_of(config, tmp_path, ['none'], 1)
-    process = start([*words, '--cfg-options',
-                     'train_dataloader.batch_size=2'])
+def test_ctrl_c_saves_the_runs(config, tmp_path):
+    process = start([*words_of(config, tmp_path, ['none'], 1), '--budget',
+                     '5000it'])
     log = tmp_path / 'runs' / 'none_seed0'
     while not list(log.glob('*/vis_data/scalars.json')):
         time.sleep(.05)
@@ -98,6 +97,7 @@ def test_ctrl_c_stops_the_runs_and_they_go_on(config, tmp_path):
     assert output.strip().splitlines()[-1] == (
         'Stopped. The same command goes on.')
     assert 'Traceback' not in output
+    assert (log / 'interrupted.pth').exists()
     assert not (log / 'result.json').exists()
 
 
