@@ -24,7 +24,8 @@ def share_encoder(base: Base) -> None:
     """
     model = base.cfg.model
     with torch.random.fork_rng(devices=[]):
-        backbone = MODELS.build(copy.deepcopy(model.backbone)).eval()
+        backbone = MODELS.build(copy.deepcopy(model.backbone))
+        backbone.eval()  # of MMPretrain's, it returns None
         maps = backbone(torch.zeros(1, 3, base.size, base.size))
     shape = (maps if isinstance(maps, torch.Tensor) else maps[-1]).shape
     width = (model.get('head') or {}).get('in_channels')
