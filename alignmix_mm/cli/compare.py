@@ -8,6 +8,7 @@ from pathlib import Path
 from ..engine import compat
 from ..evaluation.protocols import ATTACKS, METRICS
 from .comparing.budget import read_budget
+from .comparing.lock import locked
 from .errors import plain_errors
 from .numbers import count, positive, rate, share
 from .options import DictAction, make_parser
@@ -182,6 +183,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             from .comparing.report import write_report
             print(write_report(args.work_dir, args.reference))
             return
-        from . import common  # noqa: F401  first, it silences mmcv-lite
-        from .comparing.work import compare
-        compare(args)
+        with locked(args.work_dir):  # a second process hears of it at once
+            from . import common  # noqa: F401  first, it silences mmcv-lite
+            from .comparing.work import compare
+            compare(args)

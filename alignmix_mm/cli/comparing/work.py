@@ -13,7 +13,6 @@ from ..finetune.networks import try_network
 from .base import Base, read_base
 from .evaluation import tests_of
 from .execute import EXECUTORS, Resources
-from .lock import locked
 from .methods import Entry, find_entries
 from .networks import share_encoder, show_where
 from .report import RUNS, tell, write_report
@@ -28,18 +27,17 @@ def compare(args: argparse.Namespace) -> None:
     """Compare methods, and write the report.
 
     Args:
-        args (Namespace): Parsed options.
+        args (Namespace): Parsed options, whose ``work_dir`` is locked.
     """
     init_default_scope('mmpretrain')
     MMLogger.get_current_instance().setLevel('ERROR')  # of what is tried here
     if args.trust_checkpoint:
         trust_checkpoints()
-    with locked(args.work_dir):
-        try:
-            failed = Comparison(args).run()
-        except KeyboardInterrupt:
-            print('Stopped. The same command goes on.', file=sys.stderr)
-            sys.exit(130)
+    try:
+        failed = Comparison(args).run()
+    except KeyboardInterrupt:
+        print('Stopped. The same command goes on.', file=sys.stderr)
+        sys.exit(130)
     print(write_report(args.work_dir))
     if failed:
         sys.exit(f'{failed} runs failed, see above. The same command tries '
