@@ -48,6 +48,7 @@ setup(
               'image classification', 'mmpretrain', 'openmmlab', 'pytorch'],
     packages=find_packages(include=['alignmix_mm', 'alignmix_mm.*']),
     package_data={'alignmix_mm': ['py.typed', '*.pyi'],
+                  'alignmix_mm.cli.comparing': ['*.j2'],
                   'alignmix_mm.cli.reporting': ['*.css', '*.js', '*.j2']},
     entry_points=dict(
         console_scripts=['alignmix = alignmix_mm.cli.main:main']),

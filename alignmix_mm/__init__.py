@@ -23,6 +23,7 @@ _EXPORTS = _lazy.exports(
                    'SummaryHook', 'WeightsCheckHook'),
     engine__loops=('AdversarialTestLoop', ),
     engine__schedulers=('PiecewiseLinearLR', ),
+    engine__step_loop=('StepsTrainLoop', ),
     evaluation__metrics=('CalibrationError', 'Localization', 'OODDetection'),
     mixing=('AlignMix', 'CoMixup', 'ManifoldMix', 'MixBatch', 'MixMethod',
             'MixPlan', 'PuzzleMix', 'SaliencyMix', 'StyleCutMix',

@@ -30,6 +30,9 @@ from .engine.loops import (
 from .engine.schedulers import (
     PiecewiseLinearLR,
 )
+from .engine.step_loop import (
+    StepsTrainLoop,
+)
 from .evaluation.metrics import (
     CalibrationError,
     Localization,
@@ -80,8 +83,7 @@ __all__ = [
     'OODTestSets', 'PiecewiseLinearLR', 'PreActResNet_CIFAR', 'ProgressHook',
     'PuzzleMix', 'ReproducibleHook', 'ResidualDecoder',
     'ResumableCheckpointHook', 'ResumedScheduleHook', 'SaliencyMix',
-    'SoftmaxBCELoss', 'StyleCutMix', 'StyleMix', 'SummaryHook', 'TinyImageNet',
-    'VGGACoL', 'VGGGAP', 'WSOLMetadata', 'WeightsCheckHook',
-    'WideResNet_CIFAR', '__version__',
-    'config_path'
+    'SoftmaxBCELoss', 'StepsTrainLoop', 'StyleCutMix', 'StyleMix',
+    'SummaryHook', 'TinyImageNet', 'VGGACoL', 'VGGGAP', 'WSOLMetadata',
+    'WeightsCheckHook', 'WideResNet_CIFAR', '__version__', 'config_path'
 ]

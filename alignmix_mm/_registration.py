@@ -17,7 +17,7 @@ LOCATIONS = {
                        'mixing.saliencymix', 'mixing.stylemix'),
     'DATASETS': ('datasets', ),
     'HOOKS': ('engine.hooks', ),
-    'LOOPS': ('engine.loops', ),
+    'LOOPS': ('engine.loops', 'engine.step_loop'),
     'METRICS': ('evaluation.metrics', ),
     'MODELS': ('models', ),
     'PARAM_SCHEDULERS': ('engine.schedulers', ),

@@ -69,6 +69,9 @@ LOCALIZATION = 'alignmix_mm/models/localization'
 HOOKS = 'alignmix_mm/engine/hooks'
 EVIDENCE = 'test_models/test_evidence.py'
 HEADS = 'test_models/test_heads.py'
+COMPARING = 'alignmix_mm/cli/comparing'
+COMPARED = 'test_cli/test_comparing'
+COMPARE = 'test_cli/test_compare.py'
 MUTANTS = (
     Mutant('R transposed', 'alignmix_mm/ops/align.py',
            'torch.bmm(b.to(dtype), R.to(dtype).transpose(1, 2))',
@@ -686,6 +689,33 @@ MUTANTS = (
            'alignmix_mm/cli/common/terminal.py',
            'if source.resolve().parent != Path(self.work_dir).resolve():',
            'if True:', 'test_cli/test_terminal.py'),
+    Mutant('Holm is not monotone', f'{COMPARING}/statistics.py',
+           'largest = max(largest, min(1., (len(p) - rank) * p[name]))',
+           'largest = min(1., (len(p) - rank) * p[name])', COMPARED),
+    Mutant('p of one side', f'{COMPARING}/statistics.py',
+           'p = 2 * float(', 'p = float(', COMPARED),
+    Mutant('an interval of normal quantiles', f'{COMPARING}/statistics.py',
+           'student.ppf((1 + LEVEL) / 2, freedom)',
+           'student.ppf((1 + LEVEL) / 2, 1e9)', COMPARED),
+    Mutant('rounding is a spread', f'{COMPARING}/statistics.py',
+           'error <= _ROUNDING * scale', 'error <= 0', COMPARED),
+    Mutant('stars without correction', f'{COMPARING}/summary.py',
+           'star=corrected.get(method, 1.) < SIGNIFICANT',
+           'star=(difference.p or 1.) < SIGNIFICANT', COMPARED),
+    Mutant('seeds are not paired', f'{COMPARING}/statistics.py',
+           'reference[seed]) for seed in sorted(values)\n'
+           '             if seed in reference]',
+           'other) for seed, other in zip(values, reference.values())]',
+           COMPARED),
+    Mutant('a step beyond the time', f'{COMPARING}/budget.py',
+           'max(1, int(count))', 'max(1, round(count))', COMPARED),
+    Mutant('the config mixes beside the method', f'{COMPARING}/base.py',
+           "    model.pop('train_cfg', None)\n", '', COMPARE),
+    Mutant('the search looks at the test', f'{COMPARING}/work.py',
+           'return [dict(loop, dataset=', 'return [dict(loop, data_set=',
+           COMPARE),
+    Mutant('each run draws its weights', f'{COMPARING}/tasks.py',
+           'load_from=str(initial)', 'load_from=None', COMPARE),
 )
 
 def put(mutant: Mutant, copy: Path) -> None:

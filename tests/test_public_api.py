@@ -36,10 +36,10 @@ def test_exports():
         'NumClassCheckHook', 'OODDetection', 'OODTestSets',
         'PiecewiseLinearLR', 'PreActResNet_CIFAR', 'ProgressHook', 'PuzzleMix',
         'ReproducibleHook', 'ResidualDecoder', 'ResumableCheckpointHook',
-        'ResumedScheduleHook', 'SaliencyMix', 'SoftmaxBCELoss', 'StyleCutMix',
-        'StyleMix', 'SummaryHook', 'TinyImageNet', 'VGGACoL', 'VGGGAP',
-        'WSOLMetadata', 'WeightsCheckHook', 'WideResNet_CIFAR', '__version__',
-        'config_path']
+        'ResumedScheduleHook', 'SaliencyMix', 'SoftmaxBCELoss',
+        'StepsTrainLoop', 'StyleCutMix', 'StyleMix', 'SummaryHook',
+        'TinyImageNet', 'VGGACoL', 'VGGGAP', 'WSOLMetadata',
+        'WeightsCheckHook', 'WideResNet_CIFAR', '__version__', 'config_path']
     assert set(functional.__all__) >= {
         'bin_statistics', 'expected_calibration_error',
         'overconfidence_error', 'ood_metrics', 'projected_gradient_ascent',
@@ -55,7 +55,8 @@ def test_exports():
     (DATASETS, 'CUBWithBoxes'), (DATASETS, 'NoiseImages'),
     (DATASETS, 'OODTestSets'), (DATASETS, 'TinyImageNet'),
     (DATASETS, 'WSOLMetadata'),
-    (LOOPS, 'AdversarialTestLoop'), (METRICS, 'CalibrationError'),
+    (LOOPS, 'AdversarialTestLoop'), (LOOPS, 'StepsTrainLoop'),
+    (METRICS, 'CalibrationError'),
     (METRICS, 'Localization'), (METRICS, 'OODDetection'),
     (MODELS, 'ACoLHead'), (MODELS, 'ADL'), (MODELS, 'VGGACoL'),
     (MODELS, 'AlignMixNeck'), (MODELS, 'AlignMixClassifier'),

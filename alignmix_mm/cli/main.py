@@ -14,6 +14,7 @@ COMMANDS = {
     'predict': ('cli.predict', 'predict the classes of images'),
     'export': ('cli.export', 'write a trained network as ONNX'),
     'publish': ('cli.publish', 'write the weights of a checkpoint for others'),
+    'compare': ('cli.compare', 'compare methods on your data, in one table'),
     'add': ('cli.add', 'write the config that adds AlignMix to another one'),
     'report': ('cli.report', 'compare runs in one HTML page'),
     'visualize alignment': (

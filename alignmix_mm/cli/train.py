@@ -4,12 +4,13 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..engine import compat
 from .errors import brief_errors
+from .numbers import count, positive, rate, share
 from .options import VISUALIZERS, DictAction, add_common_options, make_parser
 
 if TYPE_CHECKING:
@@ -72,28 +73,6 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     return args
 
 
-def _number(kind: type, accepts: Callable[[float], bool],
-            expected: str) -> Callable[[str], float]:
-    """Make the ``type`` of an option."""
-    def read(text: str) -> float:
-        try:
-            number = kind(text)
-        except ValueError:
-            number = None
-        if number is None or not accepts(number):
-            raise argparse.ArgumentTypeError(
-                f'expected {expected}, got {text}')
-        return number
-
-    return read
-
-
-_positive = _number(int, lambda n: n > 0, 'a whole number above 0')
-_count = _number(int, lambda n: n >= 0, 'a whole number, 0 or more')
-_rate = _number(float, lambda x: 0 < x < float('inf'), 'a number above 0')
-_share = _number(float, lambda x: 0 < x < 1, 'a share between 0 and 1')
-
-
 def _add_flags(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         '--data', type=Path, metavar='FOLDER', help='photos in a folder for '
@@ -110,20 +89,20 @@ def _add_flags(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         '--method-options', nargs='+', action=DictAction,
         metavar='KEY=VALUE', help='arguments of the method, e.g. alpha=1.0')
-    group.add_argument('--epochs', type=_positive, help='default: 20')
-    group.add_argument('--batch-size', type=_positive, help='default: 64')
+    group.add_argument('--epochs', type=positive, help='default: 20')
+    group.add_argument('--batch-size', type=positive, help='default: 64')
     group.add_argument(
-        '--size', type=_positive, help='rows and columns; default: 224')
+        '--size', type=positive, help='rows and columns; default: 224')
     group.add_argument(
-        '--lr', type=_rate, help='learning rate of AdamW; default: 0.0005 '
+        '--lr', type=rate, help='learning rate of AdamW; default: 0.0005 '
         'with --pretrained, else 0.001')
     group.add_argument(
-        '--val-share', type=_share, help='share of each class for validation '
+        '--val-share', type=share, help='share of each class for validation '
         'where there is no folder for it; default: 0.2')
     group.add_argument(
-        '--workers', type=_count, help='processes that load images; '
+        '--workers', type=count, help='processes that load images; '
         'default: 2')
-    group.add_argument('--seed', type=_count, help='default: 0')
+    group.add_argument('--seed', type=count, help='default: 0')
 
 
 def _check_flags(parser: argparse.ArgumentParser,
