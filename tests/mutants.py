@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mutants_ops import OPS
+from mutants_runs import RUNS
 
 ROOT = Path(__file__).resolve().parents[1]
 TIER = 'not (slow or process or browser)'
@@ -119,7 +120,7 @@ MUTANTS = (
            'stage / stages)', '1 - stage / stages)',
            'test_ops/test_annealed.py'),
     # of every line of the transport that was mended
-    *(Mutant(*fault) for fault in OPS),
+    *(Mutant(*fault) for fault in (*OPS, *RUNS)),
     Mutant('weights of anchor and partner exchanged',
            'alignmix_mm/mixing/pairs.py',
            'torch.lerp(partner.to(dtype), anchor.to(dtype),',
