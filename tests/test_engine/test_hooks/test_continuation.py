@@ -281,6 +281,20 @@ def test_killed_during_a_validation(tmp_path, method, times):
         assert runner.message_hub.get_info('best_score') == 40
 
 
+@pytest.mark.parametrize('interval', [1, slow(2)])
+def test_killed_during_the_last_validation(tmp_path, interval):
+    """The best epoch is the last: the one before it goes."""
+    def change(cfg):
+        cfg.custom_hooks = [dict(type='Scores')]
+        cfg.default_hooks.checkpoint.update(
+            save_best='accuracy/top1', interval=interval)
+
+    _, resumed = compare(tmp_path, change, 'before_val_iter', 6, epochs=2)
+    assert files(tmp_path / 'killed')[:1] == ['best_accuracy_top1_epoch_2.pth']
+    last = torch.load(tmp_path / 'killed' / 'epoch_2.pth', weights_only=False)
+    assert last['message_hub']['runtime_info']['best_score'] == 40
+
+
 @pytest.mark.slow
 def test_by_iterations_too(tmp_path):
     compare(tmp_path, lambda cfg: by_iterations(cfg, every=3),

@@ -133,6 +133,7 @@ def fail(*args, **kwargs):
 def test_who_watches_never_ends_a_run(tmp_path, capsys, monkeypatch, broken,
                                       hook):
     cfg = tiny_config(tmp_path, epochs=1, **{
+        'model.train_cfg.augments': [dict(type='AlignMix')],
         'default_hooks.logger.interval': 99, 'val_cfg': None,
         'val_dataloader': None, 'val_evaluator': None})
     cfg.custom_hooks = WATCHERS
