@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from unittest import mock
 
-from commands import _forget_run, alignmix
+from commands import alignmix, forget_run
 from small_run import CLASSES, write_images
 
 from alignmix_mm.cli.comparing import execute, page, run
@@ -82,7 +82,7 @@ def in_process(folders, resources):
         except Exception as error:
             yield folder, str(error)
         finally:
-            _forget_run()
+            forget_run()
 
 
 def compare(*words, code=0, pictures=False):

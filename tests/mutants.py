@@ -16,6 +16,7 @@ from typing import NamedTuple
 from mutants_after import AFTER
 from mutants_ops import OPS
 from mutants_report import REPORT
+from mutants_runs import RUNS
 from mutants_trust import TRUST
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -126,7 +127,7 @@ MUTANTS = (
            'stage / stages)', '1 - stage / stages)',
            'test_ops/test_annealed.py'),
     # of every line of the transport that was mended
-    *(Mutant(*fault) for fault in (*OPS, *TRUST, *AFTER, *REPORT)),
+    *(Mutant(*fault) for fault in (*OPS, *TRUST, *AFTER, *REPORT, *RUNS)),
     Mutant('weights of anchor and partner exchanged',
            'alignmix_mm/mixing/pairs.py',
            'torch.lerp(partner.to(dtype), anchor.to(dtype),',
@@ -668,8 +669,8 @@ MUTANTS = (
            'label >= len(expected) or name != expected[label]',
            'label >= len(expected)',
            'test_engine/test_hooks/test_class_names.py'),
-    Mutant('an epoch starts anew after Ctrl-C', f'{HOOKS}/interrupt.py',
-           'self._seen = self._resumes_at', 'self._seen = 0',
+    Mutant('an epoch starts anew after Ctrl-C', f'{HOOKS}/reproducible.py',
+           "self._done = place['done']", 'self._done = 0',
            'test_engine/test_hooks/test_interrupt.py'),
     Mutant('Ctrl-C loses accumulated gradients', f'{HOOKS}/interrupt.py',
            'self.requested and (runner.iter + 1) % steps == 0',

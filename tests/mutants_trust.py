@@ -76,7 +76,7 @@ FAULTS = {
          "json.loads(file.read_text(encoding='utf-8-sig'))",
          'json.loads(file.read_text())'),
     ),
-    ('cli/reporting/figures.py', REPORT): (
+    ('cli/reporting/thinning.py', REPORT): (
         ('means of large losses overflow',
          'scale = max(map(abs, finite)) or 1.', 'scale = 1.'),
     ),

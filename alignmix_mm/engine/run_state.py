@@ -70,6 +70,12 @@ def gradients_in_progress(runner: Runner) -> dict[str, Any]:
                for name, parameter in unwrap(runner.model).named_parameters()
                if parameter.grad is not None}
         state['gradients'] = gather_object(own)
+        if getattr(runner.model, 'find_unused_parameters', False):
+            print_log('With find_unused_parameters, DDP does not say which '
+                      'gradients that wait for their update it would average: '
+                      'a resumed run differs unless accumulative_counts '
+                      'divides the interval of checkpoints.',
+                      logger='current', level=logging.WARNING)
     return state
 
 

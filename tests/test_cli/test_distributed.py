@@ -81,12 +81,13 @@ def test_ranks_share_the_mode_and_the_parameters(tmp_path, changes):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('accumulated', [1, 3])
-def test_two_processes_resume_exactly(tmp_path, accumulated):
+@pytest.mark.parametrize('changes', [{}, {
+    **PLAIN, 'optim_wrapper.accumulative_counts': 3}],
+    ids=['VAE', 'accumulated'])
+def test_two_processes_resume_exactly(tmp_path, changes):
     """Also with gradients of each that wait for their update."""
     config = write_config(tmp_path, epochs=4, **{
-        'optim_wrapper.accumulative_counts': accumulated,
-        'default_hooks.checkpoint.max_keep_ckpts': -1})
+        **changes, 'default_hooks.checkpoint.max_keep_ckpts': -1})
     launch(config, tmp_path / 'run')
     launch(config, tmp_path / 'resumed', '--resume',
            str(tmp_path / 'run' / 'epoch_2.pth'))

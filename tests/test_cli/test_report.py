@@ -16,10 +16,11 @@ pytest.importorskip('plotly')
 
 from alignmix_mm.cli import report
 from alignmix_mm.cli.reporting.differences import differences
-from alignmix_mm.cli.reporting.figures import charts, thin, undrawn
+from alignmix_mm.cli.reporting.figures import charts, undrawn
 from alignmix_mm.cli.reporting.page import render
 from alignmix_mm.cli.reporting.records import read_run, read_runs
 from alignmix_mm.cli.reporting.tables import changed_settings, table
+from alignmix_mm.cli.reporting.thinning import thin
 from alignmix_mm.evaluation.functional import bin_confidences
 
 

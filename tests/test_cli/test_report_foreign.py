@@ -17,10 +17,11 @@ pytest.importorskip('plotly')
 
 from alignmix_mm.cli import report, visualize_reliability
 from alignmix_mm.cli.indexing import results
-from alignmix_mm.cli.reporting.figures import charts, thin
+from alignmix_mm.cli.reporting.figures import charts
 from alignmix_mm.cli.reporting.page import number, render
 from alignmix_mm.cli.reporting.records import read_run, read_runs
 from alignmix_mm.cli.reporting.tables import changed_settings, table
+from alignmix_mm.cli.reporting.thinning import thin
 from alignmix_mm.evaluation.functional import BinStatistics, bin_confidences
 
 LINES = epoch_lines(1, 3, {1: 10., 2: 20., 3: 30.})
@@ -99,7 +100,8 @@ def test_losses_at_the_end_of_the_range(tmp_path):
     run = read(tmp_path, lines=lines, metrics=(
         '{"huge": 1' + 400 * '0' + ', "n_x": 1e300}'))
     curve, = charts([run], table([run]))[0].spec['data']
-    assert curve['y'] == pytest.approx(1250 * [1.7e308])
+    assert len(curve['y']) > 100
+    assert curve['y'] == pytest.approx(len(curve['y']) * [1.7e308])
     text = page(run)
     assert '1.7e+308' in text and 100 * '0' not in text
     row, = [row for row in table([run]) if row.metric == 'accuracy/top1']

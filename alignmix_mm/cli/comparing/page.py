@@ -12,9 +12,10 @@ from matplotlib.figure import Figure
 
 from ...evaluation.functional import BinStatistics
 from ...visualization import plot_reliability
-from ..reporting.figures import TITLES, thin
+from ..reporting.figures import TITLES
 from ..reporting.pictures import Picture, embed
 from ..reporting.scalars import Curves, read_scalars
+from ..reporting.thinning import thin
 from .pictures import PREFIX
 from .tables import cells, differences, notes
 

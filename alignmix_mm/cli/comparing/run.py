@@ -21,7 +21,7 @@ from mmengine.runner import Runner
 from ...engine import compat
 from ...engine.checkpoints import write_whole
 from ..common import build_runner, load_config, make_safe
-from ..errors import sentence
+from ..errors import describe
 from ..reporting.scalars import read_scalars
 from .evaluation import figures_of
 from .lock import locked
@@ -136,4 +136,4 @@ if __name__ == '__main__':
         run(sys.argv[1])
     except Exception as error:
         traceback.print_exc()
-        sys.exit(sentence(error))  # the last line of the log
+        sys.exit(describe(error))  # the last line of the log

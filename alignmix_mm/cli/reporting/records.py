@@ -66,15 +66,14 @@ class RunRecord:
     @property
     def progress(self) -> str:
         """How far the training went, in words."""
-        unit = 'epoch' if self.by_epoch else 'iteration'
-        reached = (self.scalars.epoch if self.by_epoch else
-                   self.scalars.iteration)
-        if not self.scalars.iteration:
+        scalars = self.scalars
+        reached = scalars.epoch if self.by_epoch else scalars.iteration
+        if not scalars.iteration:
             return 'no training logged'
         if reached is None:
-            return f'iteration {self.scalars.iteration}'
-        return f'{unit} {reached}' + (
-            f' of {self.planned}' if self.planned else '')
+            return f'iteration {scalars.iteration}'
+        of = f' of {self.planned}' if self.planned else ''
+        return f'{"epoch" if self.by_epoch else "iteration"} {reached}{of}'
 
 
 def counts_epochs(config: Config | None) -> bool:
@@ -85,7 +84,7 @@ def counts_epochs(config: Config | None) -> bool:
 
 def _setting(config: Config | None, *names: str) -> object:
     """A setting, however deep; None where the config does not have it."""
-    value: object = config
+    value = config
     for name in names:
         value = value.get(name) if isinstance(value, (Config, dict)) else None
     return value

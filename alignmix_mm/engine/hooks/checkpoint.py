@@ -112,6 +112,9 @@ class ResumableCheckpointHook(CheckpointHook):
         self._known = self._know(runner)
         due = validation_is_due(runner)
         hub = runner.message_hub
+        if loaded:  # MMEngine would not write a better one down
+            self.last_ckpt = runner._load_from or hub.runtime_info.get(
+                'last_ckpt')
         if loaded and due is not None and due != hub.runtime_info.get(
                 VALIDATED):
             runner.logger.info('The run was interrupted before or during a '
@@ -127,6 +130,8 @@ class ResumableCheckpointHook(CheckpointHook):
             checkpoint (dict): What will be written.
         """
         if 'optimizer' in checkpoint:
+            if runner.world_size == 1:  # whoever writes, as InterruptHook does
+                self._gradients = gradients_in_progress(runner)
             checkpoint[STATE] = dict(
                 gradients=self._gradients, hooks=self._memory.collect(),
                 stopped=_is_stopped(runner),

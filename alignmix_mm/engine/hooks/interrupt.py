@@ -1,17 +1,16 @@
 """Stopping a run such that it can go on."""
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
-from mmengine.runner import EpochBasedTrainLoop, Runner
+from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
-from torch.utils.data import BatchSampler, DataLoader, Sampler
+
+from ..seeding import PlacedBatches
 
 FILE = 'interrupted.pth'
-_SEEN = 'images_of_epoch'  # in the checkpoint's meta
 
 
 @HOOKS.register_module()
@@ -20,10 +19,10 @@ class InterruptHook(Hook):
 
     The step or the validation that runs is finished, then the state is
     written to ``interrupted.pth``. A run that resumes from it goes on with
-    the next batch of the epoch. A second Ctrl-C stops at once. So does the
-    first one with several processes, each of which would stop at a different
-    step, and with loaders that have a batch sampler of their own: these go
-    on from the last checkpoint.
+    the next batch of the epoch, which :class:`ReproducibleHook` knows. A
+    second Ctrl-C stops at once. So does the first one with several processes,
+    each of which would stop at a different step, without that hook, and with
+    data that it cannot count: these go on from the last checkpoint.
 
     Attributes:
         requested (bool): Whether the run is to stop.
@@ -33,17 +32,7 @@ class InterruptHook(Hook):
 
     def __init__(self) -> None:
         self.requested = False
-        self._seen = 0  # images of the epoch
         self._previous = None
-
-    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Note how many images of the epoch a checkpoint has seen.
-
-        Args:
-            runner (Runner): The runner.
-            checkpoint (dict): The checkpoint.
-        """
-        self._resumes_at = (checkpoint.get('meta') or {}).get(_SEEN, 0)
 
     def before_train(self, runner: Runner) -> None:
         """Take Ctrl-C over, before workers are started, which inherit it.
@@ -51,13 +40,8 @@ class InterruptHook(Hook):
         Args:
             runner (Runner): The runner, which has resumed already.
         """
-        loader = runner.train_loop.dataloader
-        if runner.iter and isinstance(runner.train_loop, EpochBasedTrainLoop):
-            self._seen = self._resumes_at
-        if self._seen:
-            loader.batch_sampler.sampler = _Later(
-                loader.batch_sampler.sampler, self._seen)
-        if runner.world_size == 1 and _can_go_on(loader):
+        batches = getattr(runner.train_loop.dataloader, 'batch_sampler', None)
+        if runner.world_size == 1 and isinstance(batches, PlacedBatches):
             self._previous = signal.signal(signal.SIGINT, self._request)
 
     def after_train_iter(self, runner: Runner, batch_idx: int,
@@ -71,19 +55,9 @@ class InterruptHook(Hook):
             data_batch (dict, optional): The batch. Defaults to None.
             outputs (dict, optional): The losses. Defaults to None.
         """
-        self._seen += getattr(runner.train_loop.dataloader, 'batch_size',
-                              None) or 0
         steps = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
         if self.requested and (runner.iter + 1) % steps == 0:
             self._stop(runner, runner.iter + 1)
-
-    def after_train_epoch(self, runner: Runner) -> None:
-        """Count anew.
-
-        Args:
-            runner (Runner): The runner.
-        """
-        self._seen = 0
 
     def after_val_epoch(self, runner: Runner,
                         metrics: dict | None = None) -> None:
@@ -118,35 +92,9 @@ class InterruptHook(Hook):
 
     def _stop(self, runner: Runner, iteration: int) -> None:
         runner.save_checkpoint(
-            runner.work_dir, FILE, by_epoch=False, meta={
-                'epoch': runner.epoch, 'iter': iteration, _SEEN: self._seen})
+            runner.work_dir, FILE, by_epoch=False,
+            meta=dict(epoch=runner.epoch, iter=iteration))
         path = Path(runner.work_dir) / FILE
         path.with_name('last_checkpoint').write_text(str(path))
         self._release()
         raise KeyboardInterrupt
-
-
-class _Later(Sampler):
-    """A sampler that leaves out its first samples, once.
-
-    Args:
-        sampler (Sampler): The sampler.
-        seen (int): How many are left out.
-    """
-
-    def __init__(self, sampler: Sampler, seen: int) -> None:
-        self.sampler = sampler
-        self.seen = seen
-
-    def __len__(self) -> int:
-        return len(self.sampler)
-
-    def __iter__(self) -> Iterator[int]:
-        indices = list(self.sampler)[self.seen:]
-        self.seen = 0
-        return iter(indices)
-
-
-def _can_go_on(loader: DataLoader) -> bool:
-    """Whether an epoch can go on in its middle."""
-    return type(getattr(loader, 'batch_sampler', None)) is BatchSampler

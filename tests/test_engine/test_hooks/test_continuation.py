@@ -7,7 +7,7 @@ import pytest
 import torch
 from commands import alignmix
 from mmengine.hooks import Hook
-from mmpretrain.registry import HOOKS, PARAM_SCHEDULERS
+from mmpretrain.registry import HOOKS
 from tiny_run import (
     by_iterations,
     differing,
@@ -16,6 +16,11 @@ from tiny_run import (
     tiny_config,
     train,
 )
+
+
+def slow(*values):
+    """Further instances of what the quick tests show."""
+    return pytest.param(*values, marks=pytest.mark.slow)
 
 
 class Killed(BaseException):
@@ -89,7 +94,7 @@ class Spoil(Hook):
 
 
 @pytest.mark.parametrize('on_nan, spoiled', [
-    ('stop', []), ('skip', [2, 7]), ('skip', [5])], ids=str)
+    ('stop', []), ('skip', [2, 7]), slow('skip', [5])], ids=str)
 def test_gradients_that_wait_for_their_update(tmp_path, on_nan, spoiled):
     """Sums of three, four batches an epoch."""
     def change(cfg):
@@ -99,6 +104,7 @@ def test_gradients_that_wait_for_their_update(tmp_path, on_nan, spoiled):
             **{'optim_wrapper.accumulative_counts': 3})
 
 
+@pytest.mark.slow
 def test_gradients_are_not_mixed_up_between_processes(tmp_path, monkeypatch,
                                                       capsys):
     cfg = tiny_config(tmp_path, epochs=1, **{
@@ -119,7 +125,7 @@ EARLY = dict(type='EarlyStoppingHook', monitor='accuracy/top1', patience=2,
 
 
 @pytest.mark.parametrize('method, times', [
-    ('before_train_iter', 10), ('before_val_iter', 9)])
+    slow('before_train_iter', 10), ('before_val_iter', 9)])
 def test_early_stopping(tmp_path, method, times):
     """Two epochs without progress: it ends after the third."""
     def change(cfg):
@@ -131,14 +137,13 @@ def test_early_stopping(tmp_path, method, times):
     assert again.epoch == 3  # it is over
 
 
-def test_schedulers_that_look_at_metrics(tmp_path, monkeypatch):
+@pytest.mark.slow
+def test_schedulers_that_look_at_metrics(tmp_path):
     def change(cfg):
         cfg.param_scheduler = [dict(
             type='ReduceOnPlateauLR', monitor='accuracy/top1', patience=1,
             rule='greater', threshold=100., factor=.5)]
 
-    monkeypatch.setattr(PARAM_SCHEDULERS, '_module_dict', {
-        **PARAM_SCHEDULERS._module_dict})
     whole, _ = compare(tmp_path, change, 'before_train_iter', 10, epochs=5)
     assert whole.optim_wrapper.get_lr()['lr'][0] < .05
 
@@ -187,7 +192,7 @@ class RemembersByItself(Remembers):
         self.curve, self.kinds = state['curve'], Counter(state['kinds'])
 
 
-@pytest.mark.parametrize('name', ['Remembers', 'RemembersByItself'])
+@pytest.mark.parametrize('name', ['Remembers', slow('RemembersByItself')])
 def test_what_hooks_remember(tmp_path, name):
     def change(cfg):
         cfg.custom_hooks = [dict(type=name), dict(type=name)]
@@ -204,6 +209,7 @@ def test_what_hooks_remember(tmp_path, name):
             assert one.names == other.names and one.last == other.last
 
 
+@pytest.mark.slow
 def test_what_the_config_says_is_not_remembered(tmp_path):
     cfg = tiny_config(tmp_path)
     cfg.custom_hooks = [dict(type='Remembers', patience=2)]
@@ -238,7 +244,8 @@ class RemembersElsewhere(Hook):
             self.memory = Tracker()
 
 
-@pytest.mark.parametrize('how', ['object', 'generator', 'replaced', 'none'])
+@pytest.mark.parametrize('how', [
+    'object', slow('generator'), slow('replaced'), 'none'])
 def test_what_cannot_be_kept_is_said(tmp_path, how, capsys):
     cfg = tiny_config(tmp_path)
     cfg.custom_hooks = [dict(type='RemembersElsewhere', how=how)]
@@ -258,8 +265,8 @@ class Scores(Hook):
 
 
 @pytest.mark.parametrize('method, times', [
-    ('before_val', 2), ('after_val_iter', 6), ('after_val_epoch', 2),
-    ('after_val', 2)])
+    slow('before_val', 2), ('after_val_iter', 6),
+    slow('after_val_epoch', 2), slow('after_val', 2)])
 def test_killed_during_a_validation(tmp_path, method, times):
     """The best epoch is the second, whose validation is made up for."""
     def change(cfg):
@@ -274,6 +281,21 @@ def test_killed_during_a_validation(tmp_path, method, times):
         assert runner.message_hub.get_info('best_score') == 40
 
 
+@pytest.mark.parametrize('interval', [1, slow(2)])
+def test_killed_during_the_last_validation(tmp_path, interval):
+    """The best epoch is the last: the one before it goes."""
+    def change(cfg):
+        cfg.custom_hooks = [dict(type='Scores')]
+        cfg.default_hooks.checkpoint.update(
+            save_best='accuracy/top1', interval=interval)
+
+    _, resumed = compare(tmp_path, change, 'before_val_iter', 6, epochs=2)
+    assert files(tmp_path / 'killed')[:1] == ['best_accuracy_top1_epoch_2.pth']
+    last = torch.load(tmp_path / 'killed' / 'epoch_2.pth', weights_only=False)
+    assert last['message_hub']['runtime_info']['best_score'] == 40
+
+
+@pytest.mark.slow
 def test_by_iterations_too(tmp_path):
     compare(tmp_path, lambda cfg: by_iterations(cfg, every=3),
             'before_val_iter', 5)
@@ -292,7 +314,7 @@ def test_a_validation_that_was_seen_is_not_repeated(tmp_path):
     assert kill.left == 1
 
 
-@pytest.mark.parametrize('moment', ['last', 'best'])
+@pytest.mark.parametrize('moment', ['last', slow('best')])
 def test_killed_while_old_files_are_removed(tmp_path, monkeypatch, moment):
     from mmengine.fileio import LocalBackend
     name = 'epoch_1.pth' if moment == 'last' else 'best_'

@@ -145,8 +145,8 @@ def tiny_runner(folder, *hooks, on_nan='stop', **changes):
     return runner
 
 
-@pytest.mark.parametrize('value', [float('inf'), float('nan')])
-@pytest.mark.parametrize('clip', [None, dict(max_norm=1.)])
+@pytest.mark.parametrize('value, clip', [
+    (float('inf'), None), (float('nan'), dict(max_norm=1.))])
 def test_a_gradient_that_is_not_finite_never_reaches_parameters(
         tmp_path, value, clip):
     """Step 6, with a checkpoint of epoch 1 that is the only one."""
@@ -225,8 +225,8 @@ def test_a_gradient_scaler_looks_by_itself(tmp_path):
         runner.train()  # here, nobody does
 
 
-@pytest.mark.parametrize('name', ['head.fc.weight', 'backbone.1.running_var'])
-@pytest.mark.parametrize('best', [None, 'accuracy/top1'])
+@pytest.mark.parametrize('name, best', [
+    ('head.fc.weight', None), ('backbone.1.running_var', 'accuracy/top1')])
 def test_what_is_not_finite_is_never_written(tmp_path, name, best):
     """Spoiled after the last step of the second epoch."""
     class SpoilLate(Hook):

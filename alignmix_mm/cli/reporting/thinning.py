@@ -1,0 +1,33 @@
+"""Curves with no more points than a chart can show."""
+import math
+import statistics
+from collections.abc import Iterable
+
+MAX_POINTS = 600  # a chart is no wider; more make the page large
+
+
+def thin(curve: dict[int, float], most: int = MAX_POINTS,
+         ) -> tuple[list[int], list[float | None]]:
+    """A curve with few enough points to draw.
+
+    Args:
+        curve (dict[int, float]): Value at each step.
+        most (int): Largest number of points. Defaults to 600.
+
+    Returns:
+        tuple: Steps, and the mean of each block of as many values as needed,
+        at its last step. None where no value of a block is finite.
+    """
+    items = sorted(curve.items())
+    size = math.ceil(len(items) / most) or 1
+    blocks = [items[n:n + size] for n in range(0, len(items), size)]
+    return ([block[-1][0] for block in blocks],
+            [_mean(value for _, value in block) for block in blocks])
+
+
+def _mean(values: Iterable[float]) -> float | None:
+    finite = [value for value in values if math.isfinite(value)]
+    if not finite:
+        return None
+    scale = max(map(abs, finite)) or 1.  # the sum of large ones overflows
+    return scale * statistics.fmean(value / scale for value in finite)
