@@ -22,7 +22,7 @@ AFTER = (
     ('after: prefixes of wrappers stay', 'alignmix_mm/engine/weights.py',
      "_WRAPPERS.sub('', key)", 'key', WEIGHTS),
     ('after: any class is built', 'alignmix_mm/engine/stored_config.py',
-     'return any(found is known for known in by_name.values())',
+     'return any(found is entry for _, entry in known)',
      'return True', STORED),
     ('after: pickles are opened', 'alignmix_mm/engine/stored_config.py',
      'and _CAN_EXECUTE.search(value)', 'and False', STORED),
