@@ -190,6 +190,7 @@ def train(runner: Runner, words: Sequence[str]) -> None:
         words (Sequence[str]): The command that starts the run.
     """
     from ..engine.checkpoints import find_latest
+    from ..engine.hooks import InterruptHook
     try:
         runner.train()
     except KeyboardInterrupt:
@@ -199,3 +200,7 @@ def train(runner: Runner, words: Sequence[str]) -> None:
               f'{shlex.join(["alignmix", "train", *words, "--resume"])}',
               file=sys.stderr)
         sys.exit(130)
+    finally:
+        for hook in runner.hooks:
+            if isinstance(hook, InterruptHook):
+                hook.release()

@@ -60,9 +60,8 @@ def small(tmp_path):
     return tmp_path / 'small.py'
 
 
-@pytest.mark.parametrize('name', [
-    pytest.param(name, marks=[pytest.mark.slow] if n > 0 else [])
-    for n, name in enumerate(CONFIGS)])
+@pytest.mark.slow
+@pytest.mark.parametrize('name', CONFIGS)
 def test_kinds_of_backbones(name, tmp_path):
     """The tool trains one step of each mode before it says so."""
     base = f'mmpretrain::{name}.py'

@@ -25,7 +25,7 @@ DEEP = {
     'mmpretrain::convnext/convnext-tiny_32xb128_in1k.py': 'stages.2',
     'mmpretrain::vgg/vgg16_8xb32_in1k.py': 'features.15',
 }
-LARGE = ('swinv2', 'convnext', 'vgg')  # half a minute each
+LARGE = ('swin', 'convnext', 'vgg')  # half a minute each
 
 
 @pytest.fixture(params=STOCK)

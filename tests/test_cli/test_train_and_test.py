@@ -185,6 +185,7 @@ def test_two_processes_without_a_gpu(config, tmp_path):
     assert (tmp_path / 'epoch_1.pth').is_file()
 
 
+@pytest.mark.slow
 def test_real_images_in_folders(shared_data, tmp_path):
     """alignmix_r18_cifar10 on real CIFAR-10 images, trained and tested."""
     data = tmp_path / 'cifar10'

@@ -42,6 +42,9 @@ class InterruptHook(Hook):
         """
         batches = getattr(runner.train_loop.dataloader, 'batch_sampler', None)
         if runner.world_size == 1 and isinstance(batches, PlacedBatches):
+            owner = getattr(signal.getsignal(signal.SIGINT), '__self__', None)
+            if isinstance(owner, InterruptHook):  # its run ended in an error
+                owner.release()
             self._previous = signal.signal(signal.SIGINT, self._request)
 
     def after_train_iter(self, runner: Runner, batch_idx: int,
@@ -76,17 +79,18 @@ class InterruptHook(Hook):
         Args:
             runner (Runner): The runner.
         """
-        self._release()
+        self.release()
         if is_main_process():  # there are later checkpoints
             (Path(runner.work_dir) / FILE).unlink(missing_ok=True)
 
     def _request(self, number: int, frame: FrameType | None) -> None:
         if self.requested:
-            self._release()
+            self.release()
             raise KeyboardInterrupt
         self.requested = True
 
-    def _release(self) -> None:
+    def release(self) -> None:
+        """Give Ctrl-C back, which MMEngine has no hook for after an error."""
         if self._previous is not None:
             signal.signal(signal.SIGINT, self._previous)
 
@@ -96,5 +100,5 @@ class InterruptHook(Hook):
             meta=dict(epoch=runner.epoch, iter=iteration))
         path = Path(runner.work_dir) / FILE
         path.with_name('last_checkpoint').write_text(str(path))
-        self._release()
+        self.release()
         raise KeyboardInterrupt

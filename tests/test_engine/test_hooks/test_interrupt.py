@@ -148,3 +148,15 @@ def test_the_terminal_sends_it_to_workers_too(images, tmp_path):
     assert stopped.startswith('Stopped in epoch ') and FILE in stopped
     assert 'Traceback' not in output and 'worker' not in output
     assert command == f'alignmix train {tmp_path}/config.py --resume'
+
+
+def test_a_run_that_failed_gives_it_back_to_the_next(images, tmp_path):
+    before = signal.getsignal(signal.SIGINT)
+    runner = make(images, tmp_path / 'fails')
+    runner.model.forward = None  # not callable
+    with pytest.raises(TypeError):
+        runner.train()
+    assert signal.getsignal(signal.SIGINT) is not before
+    with pytest.raises(KeyboardInterrupt):
+        make(images, tmp_path / 'next', dict(step=1)).train()
+    assert signal.getsignal(signal.SIGINT) is before
