@@ -78,7 +78,9 @@ def test_one_process(case, folder, tmp_path):
 
 @pytest.mark.process
 @pytest.mark.skipif(torch.cuda.is_available(), reason='for CPUs')
-@pytest.mark.parametrize('case', CASES)
+@pytest.mark.parametrize('case', [
+    pytest.param(case, marks=[pytest.mark.slow] if case != 'attack' else [])
+    for case in CASES])
 def test_two_processes_give_the_numbers_of_one(case, folder, tmp_path):
     """301, 234 and 99 images do not divide into batches of two processes."""
     config, options = CASES[case]

@@ -25,6 +25,7 @@ def trained(tmp_path_factory):
     return work_dir
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_two_processes_train_different_parts(tmp_path):
     """Steps without the decoder and steps without the classifier."""
