@@ -36,7 +36,7 @@ def _no_autocast(device: torch.device) -> contextlib.AbstractContextManager:
     return torch.autocast(device.type, enabled=False)
 
 
-@constant_result  # before 2.12 torch.compile cannot trace the question
+@constant_result  # torch.compile of torch 2.11 cannot trace the question
 def _has_autocast(kind: str) -> bool:
     return torch.amp.is_autocast_available(kind)
 

@@ -80,3 +80,26 @@ def test_cross_cost_has_the_same_converged_plan():
     torch.testing.assert_close(
         assignment(cross_cost(a, b)), assignment(pairwise_cost(a, b)),
         atol=1e-3, rtol=0)  # costs of 300 eps resolve to 2e-4 of a plan
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='of CPUs')
+@pytest.mark.parametrize('function', [pairwise_cost, cross_cost])
+@pytest.mark.parametrize('numbers, parts', [(1, 7), (2 * 35, 4), (1000, 1)])
+def test_a_few_pairs_at_a_time(monkeypatch, function, numbers, parts):
+    """Seven pairs of 5 channels, 7 and 4 positions; distances by loops."""
+    from alignmix_mm.ops import cost
+    sizes, centered = [], cost._centered
+    monkeypatch.setattr(cost, 'CPU_NUMBERS', numbers)
+    monkeypatch.setattr(cost, '_centered', lambda a, b: (
+        sizes.append(len(a)), centered(a, b))[1])
+    a, b = torch.randn(7, 5, 7), torch.randn(7, 5, 4)
+    found = function(a, b)
+    assert len(sizes) == parts and sum(sizes) == 7
+    center = b.mean(2, keepdim=True)
+    for pair, x, y in zip(found, a - center, b - center):
+        for i in range(7):
+            for j in range(4):
+                expected = ((x[:, i] - y[:, j])**2).sum() if (
+                    function is pairwise_cost) else -2 * x[:, i] @ y[:, j]
+                torch.testing.assert_close(pair[i, j], expected,
+                                           atol=1e-5, rtol=1e-5)
