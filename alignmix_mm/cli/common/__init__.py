@@ -6,13 +6,8 @@ warnings.filterwarnings('ignore', 'Fail to import ``MultiScaleDeform')
 
 from .config import load_config, make_safe  # noqa: E402
 from .progress import tracked  # noqa: E402
-from .run import (  # noqa: E402
-    bad_checkpoints_end,
-    build_runner,
-    leave,
-    load_model,
-)
+from .run import build_runner, leave, load_model  # noqa: E402
 from .visualizers import add_visualizers  # noqa: E402
 
-__all__ = ['add_visualizers', 'bad_checkpoints_end', 'build_runner', 'leave',
-           'load_config', 'load_model', 'make_safe', 'tracked']
+__all__ = ['add_visualizers', 'build_runner', 'leave', 'load_config',
+           'load_model', 'make_safe', 'tracked']

@@ -2,8 +2,6 @@
 import logging
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -12,8 +10,7 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from mmpretrain.apis import get_model
 
-from ...engine.checkpoints import CheckpointError
-from ...engine.weights import WeightsError, load_weights
+from ...engine.weights import load_weights
 from .terminal import QuietRunner
 from .trained import class_names, read_checkpoint
 
@@ -53,25 +50,11 @@ def load_model(cfg: Config, checkpoint: str) -> torch.nn.Module:
         Module: In evaluation mode, on the GPU if there is one.
     """
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
-    with bad_checkpoints_end():
-        stored = read_checkpoint(checkpoint)
-        model = get_model(cfg, pretrained=False, device=device)
-        load_weights(model, stored.weights, stored.source)
+    stored = read_checkpoint(checkpoint)
+    model = get_model(cfg, pretrained=False, device=device)
+    load_weights(model, stored.weights, stored.source)
     model._dataset_meta = dict(classes=class_names(stored.meta, cfg))
     return model.eval()
-
-
-@contextmanager
-def bad_checkpoints_end() -> Iterator[None]:
-    """End the command with what is wrong with a checkpoint, in a line.
-
-    Yields:
-        None: Once.
-    """
-    try:
-        yield
-    except (CheckpointError, WeightsError) as error:
-        sys.exit(str(error))
 
 
 def leave() -> None:
