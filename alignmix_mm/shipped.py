@@ -43,8 +43,8 @@ def config_path(name: str) -> str:
     path = configs / name
     if path.is_file():
         return str(path)
-    names = [other.relative_to(configs).as_posix()
-             for other in configs.rglob('*.py')]
+    names = sorted(other.relative_to(configs).as_posix()
+                   for other in configs.rglob('*.py'))
     close = difflib.get_close_matches(name, names, n=3)
     raise FileNotFoundError(
         f'alignmix_mm has no config {name!r}. '
