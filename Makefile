@@ -1,16 +1,16 @@
-# Each target sets up .venv by itself. Another interpreter: make PYTHON=python3.12
-# The maintained forks of the OpenMMLab stack: make STACK=onedl
+# Each target sets up .venv if necessary. With a different interpreter: make PYTHON=python3.12
+# With the maintained forks of the OpenMMLab packages: make STACK=onedl
 PYTHON ?= python3
 STACK ?= official
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready-$(STACK)
-# pip leaves compiling to the first import, which has to be allowed to keep it
+# pip leaves compiling to the first import, which must be allowed to write the bytecode
 export PYTHONDONTWRITEBYTECODE :=
 
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(or $(JOBS),auto)
 OUTER := process or browser
-# collecting all of the tests takes half a minute
+# only the files that have such tests: collecting all tests takes half a minute
 OUTER_FILES = $(shell grep -rlE 'mark\.(process|browser)' tests --include='test_*.py')
 
 .PHONY: demo test test-ci test-slow test-all test-matrix mutants docs lint benchmark gpu clean
@@ -18,11 +18,11 @@ OUTER_FILES = $(shell grep -rlE 'mark\.(process|browser)' tests --include='test_
 demo: $(READY)
 	$(BIN)/python tools/demo.py $(DEMO_FLAGS)
 
-# what shows that the package is right, in a few minutes
+# the main tests of the package, in a few minutes
 test: $(READY)
 	$(PYTEST) tests -m "not (slow or $(OUTER))"
 
-# what `make test` leaves out: several processes, packaging, the browser
+# what `make test` leaves out except slow tests: several processes, packaging, the browser
 test-ci: $(READY)
 	$(PYTEST) $(OUTER_FILES) -m "($(OUTER)) and not slow"
 
@@ -32,11 +32,11 @@ test-slow: $(READY)
 test-all: $(READY)
 	$(PYTEST) tests
 
-# known faults in a copy of the package: each has to be caught by `make test`
+# puts known faults into a copy of the package; `make test` has to catch each one
 mutants: $(READY)
 	$(BIN)/python tests/mutants.py
 
-# both stacks, the oldest and the newest torch; 25 GB of environments
+# official packages and forks, each with the oldest and the newest torch; needs 25 GB
 test-matrix:
 	$(PYTHON) tests/matrix.py
 

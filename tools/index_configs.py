@@ -1,8 +1,8 @@
 #!/usr/bin/env python
 """Write configs/README.md and metafile.yml: what each config reproduces.
 
-Published values come from configs/published.json, our own from complete runs
-below work_dirs, whose config is that of the repository; they are kept in
+Published values come from configs/published.json. Our own come from complete
+runs in work_dirs with the repository's config, and are kept in
 configs/results.json. Parameters are counted in the built model.
 
   python tools/index_configs.py                     # after training or testing
@@ -33,17 +33,17 @@ NAMES = dict(zip(METRICS, ('top-1 error', 'top-1 accuracy',
 HEAD = """<!-- written by tools/index_configs.py -->
 # Configs
 
-**Published** is what the paper reports (of `*_official.py`, what the authors'
-README does), in percent: the best epoch on the test set, one run. Most of its
-figures for competitors on ImageNet and TinyImageNet are quoted from other
-papers, whose recipes are not those of these configs. **Ours** is what
-complete runs of the config gave on our machines (`results.json`), and "not
-run" if there is none. Parameters are those of training, i.e. with decoder.
+**Published** is the value in the paper (for `*_official.py`, in the authors'
+README), in percent: the best epoch on the test set in one run. Most of the
+paper's figures for competitors on ImageNet and TinyImageNet are quoted from
+other papers, whose recipes differ from these configs. **Ours** is the result
+of complete runs of the config on our machines (`results.json`), or "not run".
+Parameters are those in training, so they include the decoder.
 
 Two figures of Table 4 look wrong. Its MaxBoxAccV2 of ADL with VGG-GAP, 61.3,
-may be a transposition of 66.3, which Choe et al. (2020) report. Its 59.7 of
-class activation maps (Baseline) with R-50 is what they report of a box at the
-centre, and 63.0 of class activation maps.
+may be a transposition of 66.3, which Choe et al. (2020) report. For class
+activation maps (Baseline) with R-50 it has 59.7, which is the value of Choe et
+al. for a box at the centre; their value for class activation maps is 63.0.
 """
 
 
