@@ -13,10 +13,10 @@ os.environ['TRITON_INTERPRET'] = '0'
 
 
 def repository() -> str:
-    """The address that this checkout was cloned from, for browsers.
+    """The web address that this checkout was cloned from.
 
     Returns:
-        str: '' if it has none that a browser can open.
+        str: '' if a browser cannot open it.
     """
     try:
         address = subprocess.run(
@@ -25,20 +25,20 @@ def repository() -> str:
     except FileNotFoundError:  # no git
         return ''
     address = re.sub(r'^(?:ssh://)?git@([^:/]+)[:/]', r'https://\1/', address)
-    # without the name and password of who cloned it
+    # drop the user name and password
     address = re.sub(r'^(https?://)[^@/]*@', r'\1', address)
     return address.removesuffix('.git') if address.startswith('http') else ''
 
 
 def is_foreign(app: object, kind: str, name: str, member: object, skip: bool,
                options: object) -> bool | None:
-    """Leave out what classes inherit from torch and MMEngine."""
+    """Leave out members inherited from torch and MMEngine."""
     owner = getattr(getattr(member, 'fget', member), '__module__', None)
     return None if str(owner).startswith('alignmix_mm') else True
 
 
 def setup(app: object) -> None:
-    """Let Sphinx ask which members to leave out."""
+    """Tell Sphinx which members to leave out."""
     app.connect('autodoc-skip-member', is_foreign)
 
 
