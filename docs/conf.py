@@ -4,7 +4,11 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+from pygments.formatters import HtmlFormatter
+from sphinx.highlighting import PygmentsBridge
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -37,9 +41,36 @@ def is_foreign(app: object, kind: str, name: str, member: object, skip: bool,
     return None if str(owner).startswith('alignmix_mm') else True
 
 
+class Lines(HtmlFormatter):
+    """Code whose long lines continue indented, and never after ``--``."""
+
+    def _format_lines(self, tokens: Iterable) -> Iterator[tuple[int, str]]:
+        for kind, line in super()._format_lines(tokens):
+            line = re.sub(r'(?<![\w-])--[a-z][\w-]*',
+                          r'<span class="option">\g<0></span>', line)
+            yield kind, f'<span class="line">{line}</span>'
+
+
+def keep_together(app: object, page: str, source: list[str]) -> None:
+    """Numbers stay in one line with the units and errors after them."""
+    source[0] = re.sub(r'(?<=\d) (?=[±%])|(?<=±) ', '\N{NO-BREAK SPACE}',
+                       source[0])
+
+
+def link_pictures(app: object, page: str, template: str, context: dict,
+                  doctree: object) -> None:
+    """A click on a picture opens it in full size."""
+    context['body'] = re.sub(
+        r'<img [^>]*src="([^"]+)"[^>]*>', r'<a href="\1">\g<0></a>',
+        context.get('body', ''))
+
+
 def setup(app: object) -> None:
-    """Tell Sphinx which members to leave out."""
+    """Tell Sphinx what to leave out and how to write code and pictures."""
     app.connect('autodoc-skip-member', is_foreign)
+    app.connect('source-read', keep_together)
+    app.connect('html-page-context', link_pictures)
+    PygmentsBridge.html_formatter = Lines
 
 
 project = 'alignmix_mm'
