@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pygments.formatters import HtmlFormatter
+from sphinx.ext import autosummary
 from sphinx.highlighting import PygmentsBridge
 
 ROOT = Path(__file__).parents[1]
@@ -52,25 +53,29 @@ class Lines(HtmlFormatter):
 
 
 def keep_together(app: object, page: str, source: list[str]) -> None:
-    """Numbers stay in one line with the units and errors after them."""
-    source[0] = re.sub(r'(?<=\d) (?=[±%])|(?<=±) ', '\N{NO-BREAK SPACE}',
+    """Percent signs and errors stay in one line with their numbers."""
+    source[0] = re.sub(r'(?<=\d) (?=%)|(?<=±) ', '\N{NO-BREAK SPACE}',
                        source[0])
 
 
-def link_pictures(app: object, page: str, template: str, context: dict,
-                  doctree: object) -> None:
-    """A click on a picture opens it in full size."""
-    context['body'] = re.sub(
-        r'<img [^>]*src="([^"]+)"[^>]*>', r'<a href="\1">\g<0></a>',
-        context.get('body', ''))
+def finish(app: object, page: str, template: str, context: dict,
+           doctree: object) -> None:
+    """A click opens a picture in full size; short words of code stay whole."""
+    body = context.get('body', '')
+    body = re.sub(r'<img [^>]*src="([^"]+)"[^>]*>',
+                  r'<a href="\1">\g<0></a>', body)
+    context['body'] = re.sub(r'<span class="pre">(?=[^<]{1,24}<)',
+                             '<span class="pre option">', body)
 
 
 def setup(app: object) -> None:
     """Tell Sphinx what to leave out and how to write code and pictures."""
     app.connect('autodoc-skip-member', is_foreign)
     app.connect('source-read', keep_together)
-    app.connect('html-page-context', link_pictures)
+    app.connect('html-page-context', finish)
     PygmentsBridge.html_formatter = Lines
+    # a summary does not end there
+    autosummary.WELL_KNOWN_ABBREVIATIONS += ('eq.', 'eqs.')
 
 
 project = 'alignmix_mm'
