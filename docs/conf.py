@@ -7,9 +7,11 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from numpy.typing import ArrayLike
 from pygments.formatters import HtmlFormatter
 from sphinx.ext import autosummary
 from sphinx.highlighting import PygmentsBridge
+from sphinx.util.typing import stringify_annotation
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -42,6 +44,14 @@ def is_foreign(app: object, kind: str, name: str, member: object, skip: bool,
     return None if str(owner).startswith('alignmix_mm') else True
 
 
+def name_arrays(app: object, kind: str, name: str, member: object,
+                options: object, signature: str | None,
+                returns: str | None) -> tuple[str | None, str | None]:
+    """Write ``ArrayLike`` instead of the types that it stands for."""
+    types = stringify_annotation(ArrayLike, 'smart')
+    return signature and signature.replace(types, 'ArrayLike'), returns
+
+
 class Lines(HtmlFormatter):
     """Code whose long lines continue indented, and never after ``--``."""
 
@@ -71,6 +81,7 @@ def finish(app: object, page: str, template: str, context: dict,
 def setup(app: object) -> None:
     """Tell Sphinx what to leave out and how to write code and pictures."""
     app.connect('autodoc-skip-member', is_foreign)
+    app.connect('autodoc-process-signature', name_arrays)
     app.connect('source-read', keep_together)
     app.connect('html-page-context', finish)
     PygmentsBridge.html_formatter = Lines
