@@ -49,7 +49,10 @@ def name_arrays(app: object, kind: str, name: str, member: object,
                 returns: str | None) -> tuple[str | None, str | None]:
     """Write ``ArrayLike`` instead of the types that it stands for."""
     types = stringify_annotation(ArrayLike, 'smart')
-    return signature and signature.replace(types, 'ArrayLike'), returns
+    beside_str = types.replace(' | str', '', 1)  # as in str | ArrayLike
+    for long in (types, beside_str):
+        signature = signature and signature.replace(long, 'ArrayLike')
+    return signature, returns
 
 
 class Lines(HtmlFormatter):

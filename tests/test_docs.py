@@ -101,6 +101,15 @@ def test_python_blocks_are_python(page):
         compile(block, str(page), 'exec')
 
 
+@pytest.mark.parametrize('page', PAGES, ids=NAMES)
+def test_no_words_that_need_a_second_reading(page):
+    text = re.sub(r'```.*?```|`[^`]*`', '', page.read_text(), flags=re.S)
+    foreign = re.findall(
+        r'\bbehind\b|\bis none\b|\bto be had\b|\bof whom\b|\bthat which\b|'
+        r'\bsuch that\b|\bgoes on\b', text)
+    assert not foreign
+
+
 def strings_of(path):
     """Its strings, with NUL for what f-strings fill in."""
     for node in ast.walk(ast.parse(path.read_text())):
