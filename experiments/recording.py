@@ -5,15 +5,15 @@ import time
 from pathlib import Path
 
 import torch
+from controls import RandomPairs
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
-from torch import Tensor
 
 from alignmix_mm import AlignMixClassifier, MixBatch
 from alignmix_mm.engine.writing import write_whole
-from alignmix_mm.mixing import Pairs, alignmix_plan
+from alignmix_mm.mixing import alignmix_plan
 from alignmix_mm.models.methods import methods_of
 
 LAST = 0.2  # part of the training over which losses are averaged
@@ -25,24 +25,6 @@ def unwrap(runner: Runner) -> AlignMixClassifier:
     return model.module if is_model_wrapper(model) else model
 
 
-class RandomlyMatched(Pairs):
-    """Pairs whose positions are matched at random, uniformly."""
-
-    aligns = True
-
-    def mix_map(self, x: Tensor) -> Tensor:
-        """Mix maps, ``(B, C, H, W)``."""
-        anchor, partner = self.split(x)
-        keys = torch.rand(len(x), 1, x[0, 0].numel(), device=x.device)
-        order = keys.argsort(2).expand(-1, x.shape[1], -1)
-        matched = partner.flatten(2).gather(2, order).view_as(x)
-        return self.interpolate(anchor, matched)
-
-    def unaligned(self) -> Pairs:
-        """The same pairs, each position with its own."""
-        return Pairs(self.lam, self.perm, self.swap)
-
-
 @HOOKS.register_module()
 class RandomMatching(Hook):
     """Match positions at random: the control of every comparison of plans."""
@@ -52,7 +34,7 @@ class RandomMatching(Hook):
         method, = methods_of(unwrap(runner).data_preprocessor)
         plan = method.plan
         method.plan = lambda *args: plan(*args).map_mixtures(
-            lambda pairs: RandomlyMatched(pairs.lam, pairs.perm, pairs.swap))
+            lambda pairs: RandomPairs(pairs.lam, pairs.perm, pairs.swap))
 
 
 class Listener(Hook):

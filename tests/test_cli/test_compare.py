@@ -237,6 +237,21 @@ def test_cutout_and_the_auto_encoder(config, tmp_path):
         start_size=4)
 
 
+def test_one_method_in_several_ways(config, tmp_path):
+    compare(config, '--methods', 'weak=mixup', 'mixup', 'late=alignmix',
+            '--method-options', 'weak.alpha=0.25', 'late.alpha=3',
+            'late.model.mix_at=layer3', 'late.model.mixer.align=False',
+            '--reference', 'weak', *QUICK, '--work-dir', tmp_path)
+    runs, methods = results(tmp_path)
+    assert [row['method'] for row in methods] == ['weak', 'mixup', 'late']
+    weak, strong, late = (config_of(tmp_path, f'{name}_seed0').model
+                          for name in ('weak', 'mixup', 'late'))
+    assert [model.train_cfg.augments[0].alpha
+            for model in (weak, strong, late)] == [.25, 1., 3]
+    assert late.mix_at == 'layer3' and late.mixer == dict(align=False)
+    assert 'mixer' not in weak
+
+
 def test_a_folder_of_photos(tmp_path):
     for name in ('train', 'val'):
         write_images(tmp_path / 'photos' / name, 3)
@@ -280,7 +295,14 @@ def test_mistakes_are_one_line(name):
 IN_CONFIGS = {
     'unknown': (['--methods', 'alinmix'], 'Did you mean alignmix?'),
     'twice': (['--methods', 'mixup', 'none', 'MIXUP'],
-              '--methods mixup and mixup are the same'),
+              '--methods has mixup twice. Give one of them another name: '
+              'NAME=mixup'),
+    'name': (['--methods', 'a.b=mixup'], 'expected a name of letters'),
+    'variants alike': (['--methods', 'a=mixup', 'b=mixup'],
+                       '--methods a and b are the same'),
+    'option of the method': (
+        ['--methods', 'a=mixup', '--method-options', 'mixup.alpha=1'],
+        '--method-options mixup.alpha belongs to no method: expected METHOD'),
     'by two names': (['--methods', 'none', 'baseline'],
                      '--methods none and baseline are the same'),
     'option': (['--methods', 'mixup', '--method-options', 'alpha=1'],
