@@ -32,8 +32,7 @@ def controls(study):
     return controls
 
 
-@pytest.mark.parametrize('part', ['cifar100', 'plans', 'places', 'modes',
-                                  'eps'])
+@pytest.mark.parametrize('part', ['cifar100', 'places', 'neck'])
 def test_methods_of_every_part_are_built(study, part):
     args = parse_args(study.words_of(part, argparse.Namespace(
         work_dir=Path('x'), jobs=1)))
@@ -52,8 +51,8 @@ def test_methods_of_every_part_are_built(study, part):
 
 
 def test_every_part_is_a_comparison(study):
-    assert [*study.comparisons()] == ['cifar100', 'clothing', 'plans',
-                                      'places', 'modes', 'eps']
+    assert [*study.comparisons()] == ['cifar100', 'clothing', 'places',
+                                      'neck']
 
 
 def positions(x):

@@ -1,14 +1,14 @@
 # CIFAR-100 in folders, $ALIGNMIX_CIFAR100/{train,test}/<class>/<image>: 50 of
 # the 500 training images of each class, and 25 of the 100 for the test. The
-# paper's PreActResNet-18 with a quarter of its channels, after a stem of
+# paper's PreActResNet-18 with an eighth of its channels, after a stem of
 # stride 2, so that a run takes minutes on a CPU; A is 4x4 as in the paper.
 _base_ = ['../../configs/_base_/models/preact_r18_cifar.py',
           '../../configs/_base_/default_runtime.py']
 custom_imports = dict(
     imports=['alignmix_mm', 'controls'], allow_failed_imports=False)
 model = dict(
-    backbone=dict(base_channels=16, stem_stride=2, last_stride=1),
-    head=dict(num_classes=100, in_channels=128))
+    backbone=dict(base_channels=8, stem_stride=2, last_stride=1),
+    head=dict(num_classes=100, in_channels=64))
 data_preprocessor = dict(
     num_classes=100,
     mean=[129.304, 124.070, 112.434],
