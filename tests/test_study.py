@@ -96,3 +96,87 @@ def test_transport_relative_to_the_mean_cost(controls, eps, prior):
                            numItermax=100000, stopThr=1e-12)
         # float32 costs over the smallest eps
         np.testing.assert_allclose(moved[n], (8 * plan @ b).T, atol=1e-4)
+
+
+@pytest.fixture
+def tables(study):
+    import study_tables
+    return study_tables
+
+
+def runs(method, *values, name='accuracy'):
+    return [dict(method=method, seed=seed, steps=9, lr=.1, figures={
+        name: value, 'ece': 1.}) for seed, value in enumerate(values)]
+
+
+KNOWN = dict(cifar100=[
+    *runs('manifold', 33., 35.), *runs('mixup', 31., 32.),
+    *runs('baseline', 30., 34.), *runs('cutmix', 40., 41.)])
+
+
+def test_a_table_has_means_differences_and_what_was_published(tables):
+    text = tables.text_of(tables.TABLES['accuracy'], KNOWN)
+    lines = [[cell.strip() for cell in line.split('|')[1:-1]]
+             for line in text.splitlines() if line.startswith('|')]
+    assert lines[0] == ['method', 'runs', 'accuracy, %', 'to baseline',
+                        'published, %']
+    assert [line[0] for line in lines[2:]] == [
+        'baseline', 'mixup', 'cutmix', 'manifold']
+    assert lines[2] == ['baseline', '2', '32.00 ± 2.00', '', '76.76']
+    # differences +3 and +1: standard error 1, t of one degree is 12.71
+    assert lines[5] == ['manifold', '2', '34.00 ± 1.00',
+                        '+2.00 [-10.71, +14.71]', '80.20']
+
+
+def test_the_order_of_methods(tables):
+    """Mixup 31.5, baseline 32, manifold 34, CutMix 40.5; published are
+    baseline, mixup, manifold, CutMix: two neighbours change places."""
+    text = tables.text_of(tables.TABLES['accuracy'], KNOWN)
+    assert 'of these 4 methods: +0.80;' in text  # 1 - 6 (1 + 1) / (4 15)
+    alone = tables.text_of(tables.TABLES['accuracy'], dict(
+        cifar100=runs('baseline', 1.)))
+    assert alone.endswith('Too few runs for a rank correlation.')
+
+
+def test_a_part_without_runs(tables):
+    assert tables.text_of(tables.TABLES['modes'], KNOWN) == (
+        'No run is complete yet.')
+
+
+def test_the_page_is_up_to_date(tables):
+    known = tables.collect(Path('nowhere'), [])
+    page = tables.PAGE.read_text()
+    assert tables.fill(page, known) == page
+    with pytest.raises(ValueError, match='found it 0 times'):
+        tables.fill(page.replace('table: eps', 'table: x').replace(
+            'table: plans', 'table: y'), known)
+
+
+def test_the_study_goes_on_elsewhere(study, tmp_path, monkeypatch):
+    import study_results
+    monkeypatch.setattr(study_results, 'RESULTS', tmp_path / 'study.json')
+    study_results.save(KNOWN)
+    study_results.restore(tmp_path / 'new', 'cifar100')
+    result = tmp_path / 'new/cifar100/runs/cutmix_seed1/result.json'
+    assert result.exists()
+    (tmp_path / 'study.json').unlink()
+    found = study_results.collect(tmp_path / 'new', ['cifar100', 'neck'])
+    assert [*found] == ['cifar100']
+    assert sorted(map(str, found['cifar100'])) == sorted(
+        map(str, KNOWN['cifar100']))
+
+
+def test_twenty_photographs_of_each_class(study, tmp_path):
+    source = tmp_path / 'all'
+    for count, name in ((3, 'few'), (25, 'many')):
+        (source / 'train' / name).mkdir(parents=True)
+        for n in range(count):
+            (source / 'train' / name / f'{n}.jpg').touch()
+    (source / 'test').mkdir()
+    for _ in range(2):  # it goes on
+        study.take_few(source, tmp_path / 'photos')
+    found = {path.name: {image.name for image in path.iterdir()}
+             for path in (tmp_path / 'photos' / 'train').iterdir()}
+    assert {name: len(images) for name, images in found.items()} == dict(
+        few=3, many=20)
+    assert (tmp_path / 'photos' / 'test').is_dir()
