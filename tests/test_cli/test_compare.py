@@ -6,7 +6,7 @@ import torch
 from commands import alignmix
 from comparisons import compare, results, write_config
 from mmengine.config import Config
-from mmpretrain.registry import BATCH_AUGMENTS, TRANSFORMS
+from mmpretrain.registry import BATCH_AUGMENTS, MODELS, TRANSFORMS
 from small_run import write_images
 
 from alignmix_mm.mixing import MixMethod, MixPlan
@@ -265,6 +265,27 @@ def test_a_folder_of_photos(tmp_path):
     output = compare(tmp_path / 'photos', *words, '--work-dir',
                      tmp_path / 'other', '--lr-search', .1, code=1)
     assert f'Put the images of the test into {tmp_path}/photos/test' in output
+
+
+@pytest.mark.parametrize('prefix', ['backbone.', ''])
+def test_a_folder_of_photos_and_weights(tmp_path, prefix):
+    """All methods of all seeds begin with them, whatever they are called."""
+    for name in ('train', 'test'):
+        write_images(tmp_path / 'photos' / name, 3)
+    backbone = MODELS.build(dict(type='MobileNetV3', arch='small_050'))
+    weights = {prefix + name: torch.full_like(value, .25)
+               for name, value in backbone.state_dict().items()}
+    torch.save(weights, tmp_path / 'weights.pth')
+    compare(tmp_path / 'photos', '--model', 'mobilenet-v3-small-050',
+            '--pretrained', tmp_path / 'weights.pth', '--size', 33,
+            '--batch-size', 4, '--workers', 0, '--methods', 'none', *QUICK,
+            '--work-dir', tmp_path / 'out')
+    state = torch.load(tmp_path / 'out/initial/seed0.pth')['state_dict']
+    found = [value for name, value in state.items()
+             if name.startswith('backbone.')]
+    assert len(found) == len(weights)
+    assert all((value == .25).all() or not value.is_floating_point()
+               for value in found)
 
 
 MISTAKES = {

@@ -105,16 +105,17 @@ def _write_base(args: argparse.Namespace) -> Path:
     photos = find_photos(Path(args.source), args.val_share)
     network = find_network(args.model, len(photos.classes), args.size)
     folder = args.work_dir
-    weights = args.pretrained and find_weights(
-        args.pretrained, network, folder)
+    weights = args.pretrained and find_weights(args.pretrained, network)
     text = write_config(
-        photos, network, find_method('none'), weights, epochs=1,
-        batch_size=args.batch_size, size=args.size, lr=args.lr,
+        photos, network, find_method('none'), weights and weights.source,
+        epochs=1, batch_size=args.batch_size, size=args.size, lr=args.lr,
         workers=args.workers, seed=0)
     for note in photos.notes:
         print(note)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / FILE).write_text(text)
+    if weights:
+        weights.write(folder)
     return folder / FILE
 
 
