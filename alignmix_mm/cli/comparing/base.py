@@ -100,6 +100,23 @@ def pipelines(dataset: dict) -> Iterator[list]:
         yield dataset['pipeline']
 
 
+def without_weights(model: dict[str, Any]) -> dict[str, Any]:
+    """A network that looks for no weights: its run starts from a file.
+
+    Args:
+        model (dict): Config of a classifier, changed in place.
+
+    Returns:
+        dict: The same.
+    """
+    model.pop('pretrained', None)
+    for part in (model, model['backbone']):
+        given = part.get('init_cfg')
+        if isinstance(given, dict) and given.get('type') == 'Pretrained':
+            part.pop('init_cfg')
+    return model
+
+
 def _write_base(args: argparse.Namespace) -> Path:
     """Write the config of a folder of photos, without a method."""
     photos = find_photos(Path(args.source), args.val_share)

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 from mmengine.config import Config
 
+from ..finetune.early import fit_places
 from ..finetune.methods import Method, find_method
-from .base import Base, pipelines
+from .base import Base, pipelines, without_weights
 
 MODEL = 'model.'  # options that begin with it are of the network
 _Parts = tuple[Method, dict | None]  # and a transform
@@ -128,7 +129,10 @@ def _find_entry(name: str, kind: str, options: dict, base: Base) -> Entry:
 
 
 def _mixing(kind: str, options: dict, base: Base) -> _Parts:
-    return find_method(kind, options or None, base.scale), None
+    method = find_method(kind, options or None, base.scale)
+    return fit_places(
+        method, without_weights(base.cfg.model.to_dict()),
+        base.cfg.data_preprocessor.to_dict(), base.size), None
 
 
 def _cutout(kind: str, options: dict, base: Base) -> _Parts:
