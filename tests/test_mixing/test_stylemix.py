@@ -202,7 +202,7 @@ def test_arguments_are_checked():
             (StyleMix, dict(alpha=0.), '`alpha`'),
             (StyleMix, dict(ratio=1.2), '`ratio`'),
             (StyleMix, dict(size=30), 'multiple of 8'),
-            (StyleMix, dict(size=8), 'from 16'),
+            (StyleMix, dict(size=8), 'at least 16'),
             (StyleCutMix, dict(gamma_alpha=-1.), '`gamma_alpha`'),
             (StyleCutMix, dict(delta=0.), '`delta`')):
         with pytest.raises(ValueError, match=match):

@@ -104,7 +104,7 @@ def test_numbers_of_each_sample():
             **TOLERANCE)
     with pytest.raises(ValueError, match='`rs`.*3 samples.*(2,)'):
         style_mix_features(a, b, rc, rs[:2], t)
-    with pytest.raises(ValueError, match='one shape'):
+    with pytest.raises(ValueError, match='equal shape'):
         style_mix_features(a, b[:2], rc, rs, t)
 
 
