@@ -148,6 +148,6 @@ def _misuse(user: str) -> str:
     return (
         f'`{user}` received a MixBatch, i.e. images that still carry a plan '
         'of mixing: labels would be mixed, but not features. To let the '
-        'model execute the plan, set model.type in the config to '
-        "'AlignMixClassifier' (or 'alignmix_mm.AlignMixClassifier') instead "
-        "of 'ImageClassifier'.")
+        "model execute the plan, set model.type to 'AlignMixClassifier' (or "
+        "'alignmix_mm.AlignMixClassifier') in the config, instead of "
+        "'ImageClassifier'.")

@@ -71,7 +71,7 @@ class EffectReport:
                      'batches.')
         elif effect < NO_EFFECT:
             text += (
-                ' The layers after it average over positions, so this is '
+                ' The network after it averages over positions, so this is '
                 "plain feature mixing. With model.mix_at='auto' (before the "
                 'last block) alignment matters, and cost no accuracy in small '
                 'runs; or embed with LinearEmbedding.')

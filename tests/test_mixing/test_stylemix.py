@@ -128,7 +128,7 @@ def test_distances_of_classes_say_gamma(tmp_path):
     for mixed, labels in kept:
         assert mixed.equal(expected)
         torch.testing.assert_close(labels, label(own, draw.perm))
-    with pytest.raises(ValueError, match='5 classes, but there are 4'):
+    with pytest.raises(ValueError, match='of 4 classes, but got 5'):
         augment(images, scores[:, :4])
     with pytest.raises(FileNotFoundError, match='style-distances'):
         StyleCutMix(encode, decode, distances='no.npy', size=None)(images,

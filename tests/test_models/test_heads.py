@@ -206,7 +206,7 @@ def test_weights_of_one_class_may_sum_to_more_by_rounding(name):
 REFUSED = {
     'SeesawLoss, which counts': linear(
         **loss('SeesawLoss', num_classes=CLASSES)),
-    "mode='multi_label', which takes every label above 0": linear(
+    "mode='multi_label', which treats every label above 0": linear(
         'MultiLabelLinearClsHead', loss=smooth(
             mode='multi_label', use_sigmoid=True)),
     'MultiTaskHead, whose labels': dict(
