@@ -1,4 +1,4 @@
-"""Settings of the paper's evaluations; this module imports nothing."""
+"""Settings of the paper's evaluations, for code that imports nothing else."""
 
 #: Attacks of Table 2, in units of 8-bit pixels.
 ATTACKS = {
