@@ -163,8 +163,8 @@ def main() -> None:
     print(f'goal, {GOAL} of it: {"met" if goal["met"] else "MISSED"}')
     print(write(args.name, dict(
         parts=args.parts, inputs=INPUTS, blocks=BLOCKS, results=results,
-        compared_with='a run of the official code beside ours' if args.official
-        else f'the published {PUBLISHED_MS:g} ms a part, another machine',
+        compared_with='the official code, in turn with ours' if args.official
+        else f'the published {PUBLISHED_MS:g} ms per part, another machine',
         goals={key: goal})))
 
 

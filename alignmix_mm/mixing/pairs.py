@@ -36,7 +36,7 @@ class Pairs(Mixture):
         """Anchor and partner of every pair.
 
         Args:
-            x (Tensor): ``(B, ...)``.
+            x (Tensor): ``(B, ...)``, any dtype.
 
         Returns:
             tuple[Tensor, Tensor]: Two tensors like ``x``. The anchor keeps
@@ -53,7 +53,7 @@ class Pairs(Mixture):
         """Raise if the pairs were drawn for a different number of samples.
 
         Args:
-            x (Tensor): ``(B, ...)``.
+            x (Tensor): ``(B, ...)``, any dtype.
 
         Raises:
             ValueError: If they were.
@@ -100,7 +100,7 @@ def draw_pairs(generator: np.random.Generator, alpha: float, x: Tensor,
         generator (Generator): It draws on the CPU, so a seed gives the same
             pairs on every device.
         alpha (float): :math:`\alpha`.
-        x (Tensor): The batch, ``(B, ...)``.
+        x (Tensor): The batch, ``(B, ...)``, any dtype.
         per_batch (bool): Whether all pairs share one :math:`\lambda`.
             Defaults to False.
 

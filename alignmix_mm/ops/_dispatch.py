@@ -104,8 +104,8 @@ def fuses(x: Tensor, y: Tensor, lam: Tensor) -> bool:
     """Say whether one kernel can do all of a mix that Triton supports.
 
     Args:
-        x (Tensor): First maps, ``(B, c, r)``.
-        y (Tensor): Second maps, ``(B', c, r)``.
+        x (Tensor): First maps, ``(B, c, r)``, floating point.
+        y (Tensor): Second maps, ``(B', c, r)``, floating point.
         lam (Tensor): Weights, ``(1, )`` or ``(B, )``; the kernel computes
             no gradient for them.
 

@@ -80,8 +80,8 @@ def align_and_mix(A: Tensor,
     Args:
         A (Tensor): Anchor, ``(B, c, h, w)``, any floating dtype; it keeps
             its geometry.
-        A2 (Tensor): Partner, ``(B', c, h', w')``, which gives its features;
-            ``B' = B`` without ``perm``.
+        A2 (Tensor): Partner, ``(B', c, h', w')``, any floating dtype, which
+            gives its features; ``B' = B`` without ``perm``.
         lam (float | Tensor): Weight :math:`\lambda` of the anchor: a number,
             or a tensor ``()`` or ``(B, )``.
         eps (float): Entropic regularization. Defaults to 0.1.

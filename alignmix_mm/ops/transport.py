@@ -19,10 +19,11 @@ class TransportInfo(NamedTuple):
     """How an assignment was computed.
 
     Attributes:
-        row_sums (Tensor): Row sums of the last iterate, ``(B, r)``; the
-            annealed solver takes them before it projects the plan onto the
-            marginals.
-        col_sums (Tensor): Column sums of the last iterate, ``(B, s)``.
+        row_sums (Tensor): Row sums of the last iterate, ``(B, r)``, float32;
+            the annealed solver takes them before it projects the plan onto
+            the marginals.
+        col_sums (Tensor): Column sums of the last iterate, ``(B, s)``,
+            float32.
         sweeps (int | Tensor): Number of sweeps (updates of rows and columns)
             that ran; a tensor ``()``, int64, for ``solver='log'``.
         backend (str): The backend that ran.

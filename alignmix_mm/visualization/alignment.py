@@ -26,7 +26,7 @@ def plot_mixed_batch(anchors: np.ndarray,
             have one channel.
         partners (np.ndarray): Their partners, likewise.
         mixed (np.ndarray): The mixed images, likewise.
-        lam (np.ndarray): Weight of the anchor, ``(N, )``.
+        lam (np.ndarray): Weight of the anchor, ``(N, )``, floats.
         titles (list[str], optional): Label of each pair. Defaults to None.
         title (str): Title of the figure. Defaults to ``''``.
 

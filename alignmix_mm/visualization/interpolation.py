@@ -14,7 +14,8 @@ def plot_interpolation(rows: dict[str, np.ndarray],
         rows (dict[str, np.ndarray]): Decoded mixtures for each way of mixing,
             by its name, ``(L, H, W, 3)``, uint8; gray images have one
             channel.
-        lam (np.ndarray): Weight of the anchor in each column, ``(L, )``.
+        lam (np.ndarray): Weight of the anchor in each column, ``(L, )``,
+            floats.
         ends (tuple[np.ndarray, np.ndarray]): Anchor and partner,
             ``(H, W, 3)``, uint8.
 

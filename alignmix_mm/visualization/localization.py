@@ -18,8 +18,9 @@ class LocalizedPicture(NamedTuple):
 
     Attributes:
         image (np.ndarray): ``(H, W, 3)``, uint8, RGB; or one channel, gray.
-        scores (np.ndarray): Score map, ``(H, W)``, in [0, 1].
-        box (np.ndarray): Predicted box x0 y0 x1 y1 in pixels, ``(4, )``.
+        scores (np.ndarray): Score map, ``(H, W)``, floats in [0, 1].
+        box (np.ndarray): Predicted box x0 y0 x1 y1 in pixels, ``(4, )``, any
+            real dtype.
         gt_boxes (np.ndarray): True boxes, likewise, ``(m, 4)``; m may be 0.
         title (str): Title above the image.
     """

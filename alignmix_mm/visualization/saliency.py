@@ -18,9 +18,10 @@ class SaliencyPicture(NamedTuple):
     Attributes:
         image (np.ndarray): ``(H, W, 3)``, uint8, RGB; or one channel, gray.
         partner (np.ndarray): The partner, likewise.
-        saliency (np.ndarray): Saliency of the partner, ``(H, W)``, in [0, 1].
+        saliency (np.ndarray): Saliency of the partner, ``(H, W)``, floats in
+            [0, 1].
         box (np.ndarray): Box that is pasted, ``(y1, x1, y2, x2)`` in pixels,
-            ``(4, )``; row y2 and column x2 are outside.
+            ``(4, )``, integers; row y2 and column x2 are outside.
         mixed (np.ndarray): The mixture, like the image.
         weight (float): Weight of the image's label, in [0, 1].
     """

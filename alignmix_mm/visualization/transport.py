@@ -15,8 +15,9 @@ def plot_transport(a: np.ndarray, b: np.ndarray, cost: np.ndarray,
     Args:
         a (np.ndarray): Points A, ``(2, r)``, floating point.
         b (np.ndarray): Points A', ``(2, s)``, floating point.
-        cost (np.ndarray): Cost M between them, ``(r, s)``.
-        plan (np.ndarray): Assignment R, ``(r, s)``; rows sum to one.
+        cost (np.ndarray): Cost M between them, ``(r, s)``, floating point.
+        plan (np.ndarray): Assignment R, ``(r, s)``, floating point; rows sum
+            to one.
         lam (float): Weight of the anchor in the mixtures.
 
     Returns:

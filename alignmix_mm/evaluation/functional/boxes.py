@@ -23,9 +23,9 @@ def boxes_from_map(scores: np.ndarray,
     level are foreground.
 
     Args:
-        scores (np.ndarray): Score map, ``(H, W)``, in [0, 1].
-        thresholds (ArrayLike): Fractions of the largest level, ``(T, )``.
-            Defaults to ``THRESHOLDS``.
+        scores (np.ndarray): Score map, ``(H, W)``, any float dtype, in [0, 1].
+        thresholds (ArrayLike): Fractions of the largest level, ``(T, )``,
+            floats. Defaults to ``THRESHOLDS``.
         contours (str): ``'largest'``, the box of the contour with the largest
             area (MaxBoxAcc); ``'all'``, a box for each contour, including
             those of holes (MaxBoxAccV2); ``'mask'``, one box around all
@@ -53,8 +53,9 @@ def boxes_of_levels(
     and contours are searched once in each mask.
 
     Args:
-        scores (np.ndarray): Score map, ``(H, W)``, in [0, 1].
-        thresholds (ArrayLike): Fractions of the largest level, ``(T, )``.
+        scores (np.ndarray): Score map, ``(H, W)``, any float dtype, in [0, 1].
+        thresholds (ArrayLike): Fractions of the largest level, ``(T, )``,
+            floats.
 
     Returns:
         tuple[list[np.ndarray], np.ndarray]: The boxes of every mask,
@@ -85,8 +86,8 @@ def box_iou(a: ArrayLike, b: ArrayLike) -> np.ndarray:
     """Intersection over union of all pairs, including the last pixel.
 
     Args:
-        a (ArrayLike): Boxes in pixels, ``(n, 4)``.
-        b (ArrayLike): Boxes in pixels, ``(m, 4)``.
+        a (ArrayLike): Boxes in pixels, ``(n, 4)``, any real dtype.
+        b (ArrayLike): Boxes in pixels, ``(m, 4)``, any real dtype.
 
     Returns:
         np.ndarray: ``(n, m)``, float64, in [0, 1].
@@ -108,7 +109,7 @@ def resize_boxes(boxes: ArrayLike, old_size: tuple[int, int],
     """Scale boxes with their image, truncating fractions.
 
     Args:
-        boxes (ArrayLike): Boxes in pixels, ``(m, 4)``.
+        boxes (ArrayLike): Boxes in pixels, ``(m, 4)``, any real dtype.
         old_size (tuple[int, int]): Width and height of the image in pixels.
         new_size (tuple[int, int]): Its new width and height.
 

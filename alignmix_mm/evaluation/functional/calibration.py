@@ -176,7 +176,7 @@ def expected_calibration_error(probs: ArrayLike,
     for bins :math:`B_m` of n samples.
 
     Args:
-        probs (ArrayLike | Tensor): Probabilities, ``(N, K)``.
+        probs (ArrayLike | Tensor): Probabilities, ``(N, K)``, floats.
         labels (ArrayLike | Tensor): True classes, ``(N, )``, integers.
         n_bins (int): Number of bins. Defaults to 15.
 
@@ -200,7 +200,7 @@ def overconfidence_error(probs: ArrayLike,
     for bins :math:`B_m` of n samples.
 
     Args:
-        probs (ArrayLike | Tensor): Probabilities, ``(N, K)``.
+        probs (ArrayLike | Tensor): Probabilities, ``(N, K)``, floats.
         labels (ArrayLike | Tensor): True classes, ``(N, )``, integers.
         n_bins (int): Number of bins. Defaults to 15; the authors used 100.
 

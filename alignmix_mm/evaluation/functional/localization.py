@@ -58,8 +58,10 @@ def localize(cam: ArrayLike,
     """Compare the boxes of a class activation map with the true boxes.
 
     Args:
-        cam (ArrayLike | Tensor): Raw map of the true class, ``(h, w)``.
-        gt_boxes (ArrayLike): True boxes in pixels of ``size``, ``(m, 4)``.
+        cam (ArrayLike | Tensor): Raw map of the true class, ``(h, w)``, any
+            real dtype.
+        gt_boxes (ArrayLike): True boxes in pixels of ``size``, ``(m, 4)``,
+            any real dtype.
         size (tuple[int, int]): Height and width of the image, in pixels.
         tau (float): Fixed threshold, in [0, 1]. Defaults to 0.15.
         norm (str): See :func:`score_map`. Defaults to ``'minmax'``.
@@ -154,8 +156,9 @@ def best_iou_curve(scores: np.ndarray,
     """Largest IoU of any predicted and any true box, for every threshold.
 
     Args:
-        scores (np.ndarray): Score map, ``(H, W)``, in [0, 1].
-        gt_boxes (ArrayLike): True boxes in pixels of the map, ``(m, 4)``.
+        scores (np.ndarray): Score map, ``(H, W)``, any float dtype, in [0, 1].
+        gt_boxes (ArrayLike): True boxes in pixels of the map, ``(m, 4)``,
+            any real dtype.
         thresholds (ArrayLike): See :func:`boxes_from_map`, ``(T, )``.
         contours (str): See :func:`boxes_from_map`.
 
@@ -178,8 +181,9 @@ def best_iou_curves(
     """Curves of several choices of boxes, from the same contours.
 
     Args:
-        scores (np.ndarray): Score map, ``(H, W)``, in [0, 1].
-        gt_boxes (ArrayLike): True boxes in pixels of the map, ``(m, 4)``.
+        scores (np.ndarray): Score map, ``(H, W)``, any float dtype, in [0, 1].
+        gt_boxes (ArrayLike): True boxes in pixels of the map, ``(m, 4)``,
+            any real dtype.
         thresholds (ArrayLike): See :func:`boxes_from_map`, ``(T, )``.
         contours (Sequence[str]): Choices of :func:`boxes_from_map`. Defaults
             to ``('largest', 'all')``.
@@ -214,7 +218,8 @@ def max_box_accuracy(
     the best threshold); with curves of all contours ``mean`` is MaxBoxAccV2.
 
     Args:
-        curves (ArrayLike): Best IoU of each image and threshold, ``(N, T)``.
+        curves (ArrayLike): Best IoU of each image and threshold, ``(N, T)``,
+            floats.
         iou_levels (Sequence[float]): A box matches if its IoU is at least
             this. Defaults to ``(.3, .5, .7)``.
         thresholds (ArrayLike, optional): The thresholds, ``(T, )``. Defaults

@@ -14,7 +14,8 @@ def half_halves(counts: Tensor) -> tuple[Tensor, Tensor]:
     """Half/halves of every two of the three inputs with the most blocks.
 
     Args:
-        counts (Tensor): Blocks of each input, ``(P, K)``, K > 1.
+        counts (Tensor): Number of blocks of each input, ``(P, K)``, any real
+            dtype, K > 1.
 
     Returns:
         tuple[Tensor, Tensor]: Weights of the inputs, ``(P, H, K)``, float64,
@@ -36,8 +37,10 @@ def dominated(costs: Tensor, counts: Tensor, soft: bool) -> Tensor:
     expensive, unless there is a half/half with the first input.
 
     Args:
-        costs (Tensor): Cost of each input in each block, ``(P, K, n, n)``.
-        counts (Tensor): Blocks of each input, ``(P, K)``.
+        costs (Tensor): Cost of each input in each block, ``(P, K, n, n)``,
+            floating point.
+        counts (Tensor): Number of blocks of each input, ``(P, K)``, any real
+            dtype.
         soft (bool): Whether there are half/halves.
 
     Returns:
@@ -78,7 +81,8 @@ def plausible(costs: Tensor, edges: Tensor) -> Tensor:
     Args:
         costs (Tensor): Cost of every candidate, ``(P, n, n, C)``, float64;
             infinite for candidates that do not exist.
-        edges (Tensor): Cost of two adjacent candidates, ``(P, C, C)``.
+        edges (Tensor): Cost of two adjacent candidates, ``(P, C, C)``,
+            float64.
 
     Returns:
         Tensor: Indices in ascending order, ``(P, c)``, int64. Parts with

@@ -106,7 +106,7 @@ def min_marginals(theta: Tensor, edges: Tensor) -> Tensor:
     Args:
         theta (Tensor): Costs of labels, chains along dimension -2,
             ``(..., P, n, n, C)``, floating point.
-        edges (Tensor): Cost of two adjacent labels, ``(P, C, C)``.
+        edges (Tensor): Cost of two adjacent labels, ``(P, C, C)``, likewise.
 
     Returns:
         Tensor: Like ``theta``.
@@ -129,7 +129,7 @@ def energy(costs: Tensor, edges: Tensor, labels: Tensor) -> Tensor:
     Args:
         costs (Tensor): Cost of every label, ``(P, n, n, C)``, floating
             point.
-        edges (Tensor): Cost of two adjacent labels, ``(P, C, C)``.
+        edges (Tensor): Cost of two adjacent labels, ``(P, C, C)``, likewise.
         labels (Tensor): The labellings, ``(P, n, n)``, int64.
 
     Returns:

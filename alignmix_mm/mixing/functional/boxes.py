@@ -113,7 +113,7 @@ def inside(box: Tensor, images: Tensor) -> Tensor:
 
     Args:
         box (Tensor): ``(4, )`` or ``(B, 4)``, int64, in pixels.
-        images (Tensor): Images, ``(B, C, H, W)``.
+        images (Tensor): Images, ``(B, C, H, W)``, any dtype.
 
     Returns:
         Tensor: ``(1, 1, H, W)`` or ``(B, 1, H, W)``, bool.

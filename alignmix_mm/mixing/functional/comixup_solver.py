@@ -78,7 +78,7 @@ def check_costs(costs: Tensor, beta: float) -> None:
     """Raise if costs are not those of a grid.
 
     Args:
-        costs (Tensor): Costs of blocks.
+        costs (Tensor): Costs of blocks, ``(P, K, n, n)``, floating point.
         beta (float): Weight of edges.
 
     Raises:

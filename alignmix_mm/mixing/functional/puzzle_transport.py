@@ -61,9 +61,9 @@ def puzzle_mix(images: Tensor, perm: Tensor, masks: Tensor,
         t_eps (float): Price of the distance. Defaults to 0.8.
         t_size (int): Side of a patch in pixels. Defaults to -1, the side of
             a block of the mask, which is also the maximum.
-        partners (Tensor, optional): The images in their role as partners, if
-            they differ, e.g. by noise; partner i is ``partners[perm[i]]``.
-            Defaults to None: ``images``.
+        partners (Tensor, optional): The images in their role as partners, like
+            ``images``, if they differ, e.g. by noise; partner i is
+            ``partners[perm[i]]``. Defaults to None: ``images``.
 
     Returns:
         tuple[Tensor, Tensor]: Mixed images, like ``images``, and the weight

@@ -22,8 +22,8 @@ def style_mix_range(rc: PerSample, rs: PerSample
     """Range of t, the share with both the own content and the own style.
 
     Args:
-        rc (float | Tensor): Share of the own content, or ``(B, )``.
-        rs (float | Tensor): Share of the own style, or ``(B, )``.
+        rc (float | Tensor): Share of the own content, a float or ``(B, )``.
+        rs (float | Tensor): Share of the own style, a float or ``(B, )``.
 
     Returns:
         tuple: ``max(0, rc + rs - 1)`` and ``min(rc, rs)``; floats, or
@@ -47,8 +47,8 @@ def style_mix_features(features: Tensor, partner: Tensor, rc: PerSample,
         features (Tensor): Own features :math:`f_1`, ``(B, C, H, W)``,
             floating point.
         partner (Tensor): The partner's features :math:`f_2`, likewise.
-        rc (float | Tensor): Share of the own content, or ``(B, )``.
-        rs (float | Tensor): Share of the own style, or ``(B, )``.
+        rc (float | Tensor): Share of the own content, a float or ``(B, )``.
+        rs (float | Tensor): Share of the own style, a float or ``(B, )``.
         t (float | Tensor): Share of both, or ``(B, )``; see
             ``style_mix_range``.
 
@@ -68,8 +68,9 @@ def soft_label_weight(content: PerSample, style: PerSample,
     """Weight of the own label.
 
     Args:
-        content (float | Tensor): Share of the own content, or ``(B, )``.
-        style (float | Tensor): Share of the own style, or ``(B, )``.
+        content (float | Tensor): Share of the own content, a float or
+            ``(B, )``.
+        style (float | Tensor): Share of the own style, a float or ``(B, )``.
         ratio (float): Weight of the content, in [0, 1]. Defaults to 0.7.
 
     Returns:
@@ -96,7 +97,7 @@ def style_cut_mix(images: Tensor, partner: Tensor, stylized: Tensor,
         stylized (Tensor): Own images in the style of the partners, likewise.
         partner_stylized (Tensor): Partners in the style of the own images,
             likewise.
-        rs (float | Tensor): Share of the own style, or ``(B, )``.
+        rs (float | Tensor): Share of the own style, a float or ``(B, )``.
         gamma (float | Tensor): Weight of the images before restyling, or
             ``(B, )``; 1 is CutMix.
         box (Tensor): ``(4, )`` or ``(B, 4)``, int64, see ``box_around``.
@@ -125,9 +126,9 @@ def style_mix_images(images: Tensor, perm: Tensor, rc: PerSample,
     Args:
         images (Tensor): Images, ``(B, 3, H, W)``, floating point.
         perm (Tensor): Image i is mixed with image perm[i], ``(B, )``, int64.
-        rc (float | Tensor): Share of the own content, or ``(B, )``.
-        rs (float | Tensor): Share of the own style, or ``(B, )``.
-        t (float | Tensor): Share of both, or ``(B, )``.
+        rc (float | Tensor): Share of the own content, a float or ``(B, )``.
+        rs (float | Tensor): Share of the own style, a float or ``(B, )``.
+        t (float | Tensor): Share of both, a float or ``(B, )``.
         encoder (Callable): Maps images to features.
         decoder (Callable): Maps features to images.
         size (int | tuple[int, int], optional): Height and width, in pixels,
@@ -155,7 +156,7 @@ def style_cut_mix_images(images: Tensor, perm: Tensor, rs: PerSample,
     Args:
         images (Tensor): Images, ``(B, 3, H, W)``, floating point.
         perm (Tensor): Image i is mixed with image perm[i], ``(B, )``, int64.
-        rs (float | Tensor): Share of the own style, or ``(B, )``.
+        rs (float | Tensor): Share of the own style, a float or ``(B, )``.
         gamma (float | Tensor): Weight of the images before restyling, or
             ``(B, )``.
         box (Tensor): Where the own content stays, ``(4, )`` or ``(B, 4)``,
