@@ -94,8 +94,7 @@ def load_style_networks(
         CPU.
 
     Raises:
-        FileNotFoundError: If a file is missing; the message says where to get
-            it.
+        FileNotFoundError: If a file is missing. It says where to get it.
         ValueError: If a file holds something else.
     """
     return (load_style_weights(StyleEncoder(), encoder),
@@ -113,8 +112,7 @@ def load_style_weights(network: Sequential, path: str | Path) -> Sequential:
         StyleEncoder | StyleDecoder: The network, in evaluation mode.
 
     Raises:
-        FileNotFoundError: If the file is missing; the message says where to
-            get it.
+        FileNotFoundError: If the file is missing. It says where to get it.
         ValueError: If it holds something else.
     """
     if not Path(path).is_file():
@@ -134,8 +132,7 @@ def read_distances(source: str | Path | ArrayLike) -> Tensor:
         Tensor: ``(K, K)``, float64.
 
     Raises:
-        FileNotFoundError: If there is no such file; the message says how to
-            make it.
+        FileNotFoundError: If the file is missing. It says how to make it.
         ValueError: If it holds something else.
     """
     if isinstance(source, (str, Path)):
@@ -193,8 +190,7 @@ class StyleTransfer:
             tuple[Callable, Callable]: Encoder and decoder.
 
         Raises:
-            FileNotFoundError: If a file is missing; the message says where to
-                get it.
+            FileNotFoundError: If a file is missing. It says where to get it.
             ValueError: If a file holds something else.
         """
         if not callable(self.encoder):

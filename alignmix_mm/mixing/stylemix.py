@@ -110,8 +110,7 @@ class StyleMix(MixMethod):
             MixPlan: The plan.
 
         Raises:
-            FileNotFoundError: If a file is missing; the message says where to
-                get it.
+            FileNotFoundError: If a file is missing. It says where to get it.
             ValueError: If a file holds something else, or images do not fit
                 the networks.
         """

@@ -58,10 +58,8 @@ def localize(cam: ArrayLike,
     """Compare the boxes of a class activation map with the true boxes.
 
     Args:
-        cam (ArrayLike | Tensor): Raw map of the true class, ``(h, w)``, any
-            real dtype.
-        gt_boxes (ArrayLike): True boxes in pixels of ``size``, ``(m, 4)``,
-            any real dtype.
+        cam (ArrayLike | Tensor): Raw map of the true class, ``(h, w)``, float.
+        gt_boxes (ArrayLike): True boxes in pixels of ``size``, ``(m, 4)``.
         size (tuple[int, int]): Height and width of the image, in pixels.
         tau (float): Fixed threshold, in [0, 1]. Defaults to 0.15.
         norm (str): See :func:`score_map`. Defaults to ``'minmax'``.
@@ -181,9 +179,8 @@ def best_iou_curves(
     """Curves of several choices of boxes, from the same contours.
 
     Args:
-        scores (np.ndarray): Score map, ``(H, W)``, any float dtype, in [0, 1].
-        gt_boxes (ArrayLike): True boxes in pixels of the map, ``(m, 4)``,
-            any real dtype.
+        scores (np.ndarray): See :func:`best_iou_curve`, ``(H, W)``.
+        gt_boxes (ArrayLike): See :func:`best_iou_curve`, ``(m, 4)``.
         thresholds (ArrayLike): See :func:`boxes_from_map`, ``(T, )``.
         contours (Sequence[str]): Choices of :func:`boxes_from_map`. Defaults
             to ``('largest', 'all')``.
@@ -218,8 +215,7 @@ def max_box_accuracy(
     the best threshold); with curves of all contours ``mean`` is MaxBoxAccV2.
 
     Args:
-        curves (ArrayLike): Best IoU of each image and threshold, ``(N, T)``,
-            floats.
+        curves (ArrayLike): Best IoU by image and threshold, ``(N, T)``, float.
         iou_levels (Sequence[float]): A box matches if its IoU is at least
             this. Defaults to ``(.3, .5, .7)``.
         thresholds (ArrayLike, optional): The thresholds, ``(T, )``. Defaults
@@ -230,8 +226,7 @@ def max_box_accuracy(
         thresholds ``best_threshold@30``, ..., the first of equally good ones.
 
     Raises:
-        ValueError: If there are no images, or the number of thresholds
-            differs from T.
+        ValueError: If there are no images, or not T thresholds.
     """
     curves = to_numpy(curves).astype(np.float64)
     if curves.ndim != 2 or not curves.size:
