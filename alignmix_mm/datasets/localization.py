@@ -73,7 +73,7 @@ class CUBWithBoxes(_WithBoxes, CUB):
         self._metainfo['split'] = split
 
     def _load_data_from_txt(self, filepath: str) -> dict[int, str]:
-        """Read lines of a number and a text; the numbers are shifted to 0.
+        """Read lines of a number and a text, keyed by the number minus 1.
 
         MMPretrain's method fails on a byte-order mark and on empty lines.
         """

@@ -126,7 +126,7 @@ class AlignedPairs(Pairs):
 
 
 def _to_blocks(x: Tensor) -> tuple[Tensor, int]:
-    """Turn each block into a position with the channels of all its own."""
+    """Turn each block into one position, with the channels of the block."""
     side = block_size(x.shape[2:])
     return x if side == 1 else F.pixel_unshuffle(x, side), side
 

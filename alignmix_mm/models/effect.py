@@ -109,9 +109,9 @@ def bypass_share(embed: Embed, plan: MixPlan, batch_size: int,
         device (torch.device): Device of the samples.
 
     Returns:
-        Tensor: Difference from the other sample's embedding, relative to its
-        norm, ``()``, float32. 0, up to rounding, if all features pass the
-        place.
+        Tensor: Difference from the other samples' embeddings, relative to
+        their norm, ``()``, float32. 0, up to rounding, if all features pass
+        the place.
     """
     others = torch.arange(batch_size, device=device).roll(1)
     taken, own = (

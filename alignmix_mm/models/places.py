@@ -112,7 +112,7 @@ class MixPlaces:
         return self._places[name]
 
     def _remember(self, output: Any) -> Any:
-        """Recall the plan when backward enters this pass, which is here.
+        """Recall the plan when backward enters this pass at its output.
 
         Autograd goes back through passes one by one. So parts that
         checkpointing runs again are mixed like the pass that they belong to,

@@ -73,8 +73,8 @@ class EffectReport:
             text += (
                 ' The network after it averages over positions, so this is '
                 "plain feature mixing. With model.mix_at='auto' (before the "
-                'last block) alignment matters, and cost no accuracy in small '
-                'runs; or embed with LinearEmbedding.')
+                'last block) alignment matters; in small runs this cost no '
+                'accuracy. Or embed with LinearEmbedding.')
         print_log(text, logger='current')
         if first and place is not None:
             self._warn_of_bypass(place, float(bypass()))

@@ -135,7 +135,7 @@ def _interpreted() -> bool:
 
 @functools.cache
 def _unfit(device_type: str, index: int | None) -> str | None:
-    """Why the kernels cannot run on a device, as far as known untried."""
+    """Why the kernels cannot run on a device, if known without a trial."""
     if importlib.util.find_spec('triton') is None:
         return 'Triton is not installed'
     if _interpreted():

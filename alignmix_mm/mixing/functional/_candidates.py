@@ -33,8 +33,8 @@ def half_halves(counts: Tensor) -> tuple[Tensor, Tensor]:
 def dominated(costs: Tensor, counts: Tensor, soft: bool) -> Tensor:
     """Inputs that no best labelling needs, because another is never worse.
 
-    If all blocks of an input go to the other one, no edge gets more
-    expensive, unless there is a half/half with the first input.
+    If the other input takes all blocks of such an input, no edge gets more
+    expensive, unless a half/half contains the input that loses them.
 
     Args:
         costs (Tensor): Cost of each input in each block, ``(P, K, n, n)``,

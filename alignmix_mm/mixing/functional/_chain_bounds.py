@@ -2,8 +2,8 @@
 
 The rows and columns of the grid are chains; the cost of a block is shared
 between the two chains through it. However costs are shared, the sum of the
-minima of all chains is a lower bound of the energy. With the two chains of a
-block restricted to one of its labels, the same sum is a lower bound of the
+minima of all chains is a lower bound on the energy. With the two chains of a
+block restricted to one of its labels, the same sum is a lower bound on the
 energy with this label. Labels whose bound exceeds the energy of a known
 labelling are dropped. Shares move to where chains disagree (max-sum diffusion
 between two chains; Werner, "A linear programming approach to max-sum problem",
@@ -26,9 +26,9 @@ class Bounds(NamedTuple):
             dimension 3. Meaningless for dropped labels.
         keep (Tensor): Labels that may be part of a minimiser,
             ``(P, n, n, C)``, bool.
-        excess (Tensor): Lower bound of the energy with this label, minus
+        excess (Tensor): Lower bound on the energy with this label, minus
             ``lower``, ``(P, n, n, C)``, float64.
-        lower (Tensor): Lower bound of the energy, ``(P, )``, float64.
+        lower (Tensor): Lower bound on the energy, ``(P, )``, float64.
         upper (Tensor): Energy of the best labelling so far, ``(P, )``,
             float64.
     """

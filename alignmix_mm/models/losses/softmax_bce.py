@@ -16,7 +16,7 @@ class SoftmaxBCELoss(nn.Module):
     for a batch of B samples and K classes. It is about 2 / K times the
     cross-entropy. So the loss of clean images, which methods with
     ``clean_lam`` add, is the cross-entropy times 2 / K, as in the code of
-    PuzzleMix and Co-Mixup, whose saliency is its gradient.
+    PuzzleMix and Co-Mixup. Their saliency is computed from it too.
 
     Args:
         loss_weight (float): Weight of the loss. Defaults to 1.
