@@ -139,7 +139,7 @@ def test_pure_python_configs_are_imported_where_that_can_be(write):
 
 @pytest.mark.parametrize('change, message', [
     ("model['head']['loss'] = dict(type='SeesawLoss', num_classes=5)",
-     'takes soft labels with AlignMix, but got SeesawLoss'),
+     'a loss for soft labels with AlignMix, but got SeesawLoss'),
     ("model['head'] = dict(type='MultiTaskHead', in_channels=64, task_heads="
      "{'a': dict(type='LinearClsHead', num_classes=2)})",
      'got MultiTaskHead, whose labels MMPretrain never mixes'),
