@@ -28,7 +28,7 @@ class MatchedPairs(Pairs):
     aligns = True
 
     def unaligned(self) -> Pairs:
-        """The same pairs, each position with its own."""
+        """The same pairs, with each position matched to itself."""
         return Pairs(self.lam, self.perm, self.swap)
 
     def move(self, anchor: Tensor, partner: Tensor) -> Tensor:
