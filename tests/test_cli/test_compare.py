@@ -1,6 +1,8 @@
 """`alignmix compare`: methods side by side on tiny images."""
 import json
 
+import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 import torch
 from commands import alignmix
@@ -208,6 +210,18 @@ def test_figures_of_all_kinds_and_pictures(config, tmp_path):
     assert (tmp_path / 'runs/cutmix_seed0/batch_images.png').exists()
     page = (tmp_path / 'compare.html').read_text()
     assert page.count('data:image/png') == 3  # loss, reliability, batch
+
+
+def test_pictures_show_a_batch_that_is_mixed(config, tmp_path):
+    """Also of CutMix, which leaves half of the batches alone."""
+    compare(config, '--methods', 'cutmix', 'none', *QUICK, '--work-dir',
+            tmp_path, pictures=True)
+    for name, mixed in (('cutmix', True), ('none', False)):
+        picture = plt.imread(tmp_path / f'runs/{name}_seed0/batch_images.png')
+        height = picture.shape[0] // 2
+        loaded, trained = (row[height // 5:] for row in (
+            picture[:height], picture[-height:]))
+        assert (np.abs(loaded - trained).max() > .1) == mixed
 
 
 def test_the_same_encoder_for_all(config, tmp_path):
