@@ -1,4 +1,4 @@
-"""`python -m alignmix_mm`, where the command `alignmix` is not on the path."""
+"""`python -m alignmix_mm`, if the command `alignmix` is not on the path."""
 import sys
 
 from .cli.main import main

@@ -1,15 +1,15 @@
-"""Names of a package that are loaded when they are used (PEP 562)."""
+"""Names of a package that are loaded when they are first used (PEP 562)."""
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 
 def exports(**modules: Sequence[str]) -> dict[str, str]:
-    """Turn names by module into the module of each name.
+    """Map each exported name to its module.
 
     Args:
-        **modules: Names that a module exports, by its path below the package,
-            with ``__`` for a dot.
+        **modules: Names that each module exports, by its path below the
+            package, with ``__`` for a dot.
 
     Returns:
         dict[str, str]: ``name: '.module'``.
@@ -22,11 +22,11 @@ def loader(package: str, names: Mapping[str, str]) -> Callable[[str], Any]:
     """Make the ``__getattr__`` of a package.
 
     Args:
-        package (str): Its ``__name__``.
+        package (str): ``__name__`` of the package.
         names (Mapping[str, str]): Relative module of each name.
 
     Returns:
-        Callable: Loads a name; unknown ones raise ``AttributeError``.
+        Callable: Loads a name; unknown names raise ``AttributeError``.
     """
     def __getattr__(name: str) -> Any:
         if name not in names:

@@ -1,4 +1,4 @@
-"""Do something as soon as another module is imported, and not before."""
+"""Run something as soon as another module is imported, and not before."""
 import sys
 from collections.abc import Callable, Sequence
 from importlib.abc import MetaPathFinder
@@ -11,12 +11,12 @@ Action = Callable[[ModuleType], object]
 def when_imported(name: str, action: Action) -> None:
     """Call a function with a module once the module has been executed.
 
-    That is at once if it already has been. Importing this package costs
-    little because of it: MMPretrain takes seconds to import.
+    If it already has been, the function is called at once. So importing this
+    package is fast, although MMPretrain takes seconds to import.
 
     Args:
-        name (str): Full name of the module. It is not imported.
-        action (Callable): Gets the module.
+        name (str): Full name of the module. It is not imported here.
+        action (Callable): Called with the module.
     """
     module = sys.modules.get(name)
     if module is None or getattr(module.__spec__, '_initializing', False):
@@ -28,14 +28,14 @@ def when_imported(name: str, action: Action) -> None:
 
 
 class _Finder(MetaPathFinder):
-    """Lets the other finders find the modules that are waited for."""
+    """Uses the other finders for modules with actions."""
 
     def __init__(self) -> None:
         self.actions: dict[str, list[Action]] = {}
 
     def find_spec(self, name: str, path: Sequence[str] | None,
                   target: ModuleType | None = None) -> ModuleSpec | None:
-        """Find a module and extend what its loader does with it."""
+        """Find a module, and let its loader run the actions."""
         if name not in self.actions:
             return None
         others = (finder.find_spec(name, path, target)

@@ -1,8 +1,8 @@
 """Makes our classes, models and configs known to MMPretrain.
 
 MMEngine's registries import the modules of their ``locations`` when a class
-is looked up for the first time, which is how MMPretrain's own classes get
-there. Ours are added to these, whichever package is imported first.
+is looked up for the first time. MMPretrain registers its own classes in this
+way. Our modules are added to these locations, in either order of import.
 """
 import functools
 from types import ModuleType
@@ -25,7 +25,7 @@ LOCATIONS = {
 }
 
 
-@functools.cache  # a reloaded package registers nothing twice
+@functools.cache  # a reloaded package does not register anything twice
 def register() -> None:
     """Register everything as soon as MMPretrain is imported."""
     when_imported('mmpretrain.registry', _add_locations)
@@ -37,13 +37,13 @@ def _add_locations(registries: ModuleType) -> None:
     for name, modules in LOCATIONS.items():
         registry = getattr(registries, name)
         registry._locations += [f'{__package__}.{m}' for m in modules]
-        registry._imported = False  # look again, also after a first look-up
+        registry._imported = False  # import again, also after a first look-up
 
 
 def _add_models(apis: ModuleType) -> None:
     try:
         folder = shipped.shipped()
-    except FileNotFoundError:  # everything but the names works without them
+    except FileNotFoundError:  # without them, only the names do not work
         return
     apis.ModelHub.register_model_index(
         folder / 'model-index.yml', config_prefix=folder)
@@ -52,9 +52,10 @@ def _add_models(apis: ModuleType) -> None:
 def _resolve_prefix(config: ModuleType) -> None:
     """Let configs inherit ``alignmix_mm::NAME``.
 
-    MMEngine's own table of packages, MODULE2PACKAGE, would not do: it refuses
-    names without a folder and marks what is inherited with a `_scope_`, whose
-    registries we do not have: our classes are in those of MMPretrain.
+    MMEngine's own table of packages, MODULE2PACKAGE, does not work for this:
+    it refuses names without a folder, and it adds a `_scope_` to inherited
+    parts, but we have no registries of our own. Our classes are in those of
+    MMPretrain.
     """
     resolve = config.Config._get_cfg_path
 

@@ -1,4 +1,4 @@
-"""Versions of everything that matters, to paste into an issue.
+"""Print the versions of all relevant packages, to paste into an issue.
 
 ::
 
@@ -11,10 +11,10 @@ from .environment import rows
 
 
 def collect_env() -> dict[str, str]:
-    """Collect what MMEngine or torch knows, and then our own rows.
+    """Collect the rows of MMEngine or torch, followed by our own.
 
     Returns:
-        dict[str, str]: What is shown of each.
+        dict[str, str]: Value of each row, by its name.
     """
     return _known() | rows()
 
@@ -34,7 +34,7 @@ def _known() -> dict[str, str]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Print them.
+    """Print all rows.
 
     Args:
         argv (Sequence[str], optional): Arguments; there are no options.

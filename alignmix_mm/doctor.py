@@ -1,10 +1,11 @@
-"""Say what an environment consists of, what is wrong and what repairs it.
+"""List what is installed, what is wrong with it, and how to repair it.
 
 ::
 
     python -m alignmix_mm.doctor
 
-The exit status is 1 if something is wrong. Works without the OpenMMLab stack.
+The exit status is 1 if something is wrong. It works without the OpenMMLab
+stack.
 """
 import importlib
 import importlib.metadata
@@ -21,16 +22,16 @@ from .cli.options import make_parser
 from .environment import STACK, device, is_there, owners, rows, version_of
 from .shipped import shipped
 
-# module: what pip calls it
+# module: its name for pip
 REQUIRED = {'torch': 'torch', 'numpy': 'numpy', 'ot': 'pot',
             'packaging': 'packaging'}
 
 
 class Finding(NamedTuple):
-    """What is noteworthy about an environment.
+    """A problem or a note about an environment.
 
     Attributes:
-        text (str): What it is.
+        text (str): The finding.
         remedy (str): Command or advice.
         wrong (bool): Whether something does not work because of it.
             Defaults to True.
@@ -42,15 +43,15 @@ class Finding(NamedTuple):
 
 
 def check_missing() -> Iterator[Finding]:
-    """Find modules that are not there."""
+    """Find missing modules."""
     for module, name in REQUIRED.items():
         if not is_there(module):
             yield Finding(f'{module} is missing.', f'pip install {name}')
     missing = [m for m in STACK if not is_there(m)]
     gone = [name for m in missing for name in owners().get(m, [])]
-    if gone:  # another distribution that owned the same files took them along
+    if gone:  # removed with another distribution that owned the same files
         yield Finding(
-            f'{", ".join(missing)} is missing, though pip lists '
+            f'{", ".join(missing)} is missing, although pip lists '
             f'{", ".join(gone)}.', _reinstall(gone))
     elif missing:
         yield Finding(f'{", ".join(missing)} is missing; only alignmix_mm.ops '
@@ -66,16 +67,16 @@ def check_imports() -> Iterator[Finding]:
             with warnings.catch_warnings():
                 warnings.simplefilter('ignore')
                 importlib.import_module(module)
-        except Exception as error:  # half of a package fails in many ways
+        except Exception as error:  # incomplete packages fail in many ways
             yield Finding(
-                f'{module} is there but cannot be imported '
+                f'{module} is installed but cannot be imported '
                 f'({type(error).__name__}: {error}).',
                 _repair(module, error))
             return
 
 
 def check_owners() -> Iterator[Finding]:
-    """Find modules over which two distributions have written."""
+    """Find modules that two distributions have written."""
     for module in (*STACK, *REQUIRED, 'torchvision', 'triton', 'cv2'):
         names = owners().get(module, [])
         if len(names) < 2:
@@ -89,12 +90,12 @@ def check_owners() -> Iterator[Finding]:
 
 
 def check_versions() -> Iterator[Finding]:
-    """Find installed versions other than those that setup.py asks for."""
+    """Find installed versions that do not meet those of setup.py."""
     try:
         from packaging.requirements import Requirement
         declared = importlib.metadata.requires('alignmix_mm') or []
     except (ImportError, importlib.metadata.PackageNotFoundError):
-        return  # reported as missing; or a checkout that is not installed
+        return  # reported as missing, or a checkout that is not installed
     for requirement in map(Requirement, declared):
         if requirement.marker and not any(
                 requirement.marker.evaluate({'extra': extra})
@@ -110,7 +111,7 @@ def check_versions() -> Iterator[Finding]:
 
 
 def check_setuptools() -> Iterator[Finding]:
-    """Find an mmengine that needs what setuptools 82 no longer has."""
+    """Find an mmengine that needs a module which setuptools 82 removed."""
     if not is_there('mmengine') or is_there('pkg_resources'):
         return
     origin = importlib.util.find_spec('mmengine').origin or ''
@@ -123,12 +124,12 @@ def check_setuptools() -> Iterator[Finding]:
     if os.environ.get('ALIGNMIX_NO_COMPAT') == '1':
         yield Finding(
             text + 'configs that inherit `mmpretrain::...` cannot be read, '
-            'and ALIGNMIX_NO_COMPAT=1 switches the repair off.',
+            'and ALIGNMIX_NO_COMPAT=1 disables the repair.',
             f'unset ALIGNMIX_NO_COMPAT, or {remedy}')
     else:
         yield Finding(
-            text + 'importing alignmix_mm repairs that, but MMPretrain\'s own '
-            'tools read configs that inherit `mmpretrain::...` before.',
+            text + 'importing alignmix_mm repairs this, but MMPretrain\'s own '
+            'tools read configs that inherit `mmpretrain::...` before that.',
             remedy, wrong=False)
 
 
@@ -139,8 +140,8 @@ def check_kernels() -> Iterator[Finding]:
         yield Finding(
             f'There is an NVIDIA driver, but torch sees no GPU ({reason}).',
             'compare the CUDA version of `nvidia-smi` with that of torch '
-            'above; another build of torch: pip install --force-reinstall '
-            'torch torchvision', wrong=False)
+            'above; to install a different build of torch: pip install '
+            '--force-reinstall torch torchvision', wrong=False)
     elif gpu is not None and not kernels:
         yield Finding(
             f'Transport runs in plain torch, which is slower: {reason}.',
@@ -172,7 +173,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for text, remedy, wrong in findings:
         print(f'\n{"WRONG" if wrong else "Note"}: {text}\n  Remedy: {remedy}')
     wrong = sum(finding.wrong for finding in findings)
-    print(f'\n{wrong} things are wrong.' if wrong else '\nNothing is wrong.')
+    print(f'\nProblems: {wrong}.' if wrong else '\nNothing is wrong.')
     return int(wrong > 0)
 
 
@@ -197,7 +198,7 @@ def _reinstall(names: list[str]) -> str:
 
 
 def _rank(name: str) -> tuple[bool, bool, str]:
-    """Maintained forks first; mmcv has no wheel for a recent torch."""
+    """Maintained forks first; mmcv has no wheels for recent torch."""
     return (not name.startswith('onedl-'),
             name == 'mmcv' or name.endswith('-headless'), name)
 

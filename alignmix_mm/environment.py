@@ -1,4 +1,4 @@
-"""What this environment consists of; needs nothing but Python."""
+"""Versions and GPU of this environment; needs only Python."""
 import functools
 import importlib.metadata
 import importlib.util
@@ -14,13 +14,13 @@ SHOWN = ('torch', 'torchvision', 'triton', 'numpy', 'ot', *STACK, 'cv2',
 
 
 class Device(NamedTuple):
-    """The GPU and what torch makes of it.
+    """The GPU, as torch sees it.
 
     Attributes:
         cuda (str, optional): CUDA version that torch was built with.
         gpu (str, optional): Name of the first GPU that torch sees.
         kernels (bool): Whether our kernels run on it.
-        reason (str): Why, or why not.
+        reason (str): Why they do or do not.
     """
 
     cuda: str | None
@@ -37,7 +37,7 @@ def owners() -> dict[str, list[str]]:
 
 
 def version_of(name: str) -> str | None:
-    """Version of a distribution, None if there is none of this name."""
+    """Version of a distribution, None if it is not installed."""
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
@@ -45,7 +45,7 @@ def version_of(name: str) -> str | None:
 
 
 def is_there(module: str) -> bool:
-    """Whether there is a module of this name; it is not imported."""
+    """Whether a module exists; it is not imported."""
     return importlib.util.find_spec(module) is not None
 
 
@@ -75,10 +75,10 @@ def device() -> Device:
 
 
 def rows() -> dict[str, str]:
-    """Name and version of everything that matters here.
+    """Name and version of all relevant packages, and the GPU.
 
     Returns:
-        dict[str, str]: What is shown of each.
+        dict[str, str]: Value of each row, by its name.
     """
     cuda, gpu, kernels, reason = device()
     return {

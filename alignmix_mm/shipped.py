@@ -13,7 +13,7 @@ def shipped() -> Path:
         of the repository in a checkout.
 
     Raises:
-        FileNotFoundError: If neither is there.
+        FileNotFoundError: If neither exists.
     """
     package = Path(__file__).parent
     for folder in (package / '.mim', package.parent):
@@ -21,7 +21,7 @@ def shipped() -> Path:
             return folder
     raise FileNotFoundError(
         f'Expected the configs of alignmix_mm in {package / ".mim"} or in '
-        f'{package.parent / "configs"}, but there are none. Install the '
+        f'{package.parent / "configs"}, but found none. Install the '
         'package again with `pip install --force-reinstall --no-deps '
         'alignmix_mm`.')
 
@@ -30,7 +30,7 @@ def config_path(name: str) -> str:
     """Path of a config that comes with the package.
 
     Args:
-        name (str): Its path below ``configs``, for example
+        name (str): Path of the config below ``configs``, for example
             ``'alignmix_r18_cifar10.py'`` or ``'demo/alignmix_digits.py'``.
 
     Returns:

@@ -1,12 +1,12 @@
 #!/usr/bin/env python
 """Train CIFAR-100's configs side by side for a few epochs, with seeds.
 
-Methods share data, order, schedule and, where networks are the same, initial
-weights: --same-network gives AlignMix's encoder to all. Images stay on the
-device: what is compared is the mixing, not the loader. The schedule is short
-(linear warm-up, then cosine), so the figures tell how methods compare under
-it, not what the paper's 2,000 epochs give. The test images are looked at once,
-with the last weights: accuracy, accuracy after FGSM of 8/255, and ECE.
+Methods share data, order, schedule and, if networks are equal, initial
+weights; --same-network gives AlignMix's encoder to all. Images stay on the
+device, because this compares mixing, not loaders. The schedule is short
+(linear warm-up, then cosine), so the figures compare methods under this
+schedule, and say nothing about the paper's 2,000 epochs. Test images are used
+once, with the last weights: accuracy, accuracy after FGSM of 8/255, and ECE.
 """
 import argparse
 import functools
@@ -50,7 +50,7 @@ FIGURES = ('accuracy', 'accuracy_fgsm', 'ece')  # percent
 
 
 def rate(step: int, steps: int, peak: float) -> float:
-    """Learning rate: linear warm-up, then half a cosine to zero."""
+    """Learning rate: linear warm-up, then half a cosine down to zero."""
     warmup = max(1, round(WARMUP * steps))
     if step < warmup:
         return peak * (step + 1) / warmup
@@ -59,7 +59,7 @@ def rate(step: int, steps: int, peak: float) -> float:
 
 
 def load_config(method: str, args: argparse.Namespace) -> Config:
-    """Config of a method, on AlignMix's network if that is asked for."""
+    """Config of a method, with AlignMix's network if requested."""
     cfg = Config.fromfile(CONFIGS / METHODS[method].format(args.config))
     if not args.same_network:
         return cfg
@@ -78,12 +78,12 @@ def run(method: str, seed: int, args: argparse.Namespace, data: Path,
         method (str): A key of ``METHODS``.
         seed (int): Seed of everything.
         args (Namespace): The options.
-        data (Path): What :func:`pack` wrote.
-        trial (int, optional): So many steps only, to see how long one takes
-            while the others run too. Defaults to None.
+        data (Path): File that :func:`pack` wrote.
+        trial (int, optional): Run only this many steps, to time one while
+            the others run too. Defaults to None.
 
     Returns:
-        dict: Method, seed, ``FIGURES``, loss, seconds of a step.
+        dict: Method, seed, ``FIGURES``, loss, seconds per step.
     """
     torch.set_num_threads(1)
     with np.load(data) as pack:
@@ -155,10 +155,10 @@ def summarize(runs: list[dict]) -> dict:
     """Mean, standard deviation and single runs, percent.
 
     Args:
-        runs (list[dict]): What :func:`run` returned.
+        runs (list[dict]): Results of :func:`run`.
 
     Returns:
-        dict: By method and figure.
+        dict: Values by method and figure.
     """
     table = {}
     for run in sorted(runs, key=lambda run: run['seed']):
@@ -174,22 +174,22 @@ def summarize(runs: list[dict]) -> dict:
 
 def affordable(trials: list[dict], args: argparse.Namespace,
                start: float) -> int:
-    """Epochs that end in time, if all steps take as long as those of trials.
+    """Number of epochs that fit into the time, judged by the steps of trials.
 
     Args:
-        trials (list[dict]): What :func:`run` returned.
+        trials (list[dict]): Results of :func:`run`.
         args (Namespace): The options.
-        start (float): When the time began.
+        start (float): Start of the time, ``time.perf_counter()``.
 
     Returns:
-        int: At least 1.
+        int: Epochs, at least 1.
     """
     step = max(trial['seconds_per_step'] for trial in trials)
     rounds = math.ceil(len(trials) / args.jobs)
     left = args.seconds - (time.perf_counter() - start)
     epoch = step * (500 * 100 // args.batch)
     epochs = max(1, int(left / rounds / epoch))
-    print(f'{1e3 * step:.1f} ms a step at most, {left:.0f} s left: '
+    print(f'at most {1e3 * step:.1f} ms per step, {left:.0f} s left: '
           f'{epochs} epochs', flush=True)
     return epochs
 
@@ -204,25 +204,27 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--methods', nargs='+', choices=METHODS,
                         default=['baseline', 'mixup', 'alignmix'])
     parser.add_argument('--same-network', action='store_true',
-                        help="AlignMix's encoder for all methods")
+                        help="use AlignMix's encoder for all methods")
     parser.add_argument('--seeds', type=int, default=3)
     parser.add_argument('--epochs', type=int, default=30)
-    parser.add_argument('--seconds', type=float, help='train for about so '
-                        'long instead: epochs follow from the time of a step')
+    parser.add_argument('--seconds', type=float, help='train for about this '
+                        'long instead; sets epochs by the time of a step')
     parser.add_argument('--lr', type=float, default=.1)
     parser.add_argument('--batch', type=int, default=128)
-    parser.add_argument('--per-class', type=int, help='to try: fewer images')
+    parser.add_argument('--per-class', type=int,
+                        help='fewer images, for a trial')
     parser.add_argument('--jobs', type=int, default=9,
-                        help='runs at a time, on one device')
+                        help='parallel runs on one device')
     parser.add_argument('--amp', choices=('off', 'bf16'), default='bf16')
     parser.add_argument('--device', type=torch.device,
                         default='cuda' if torch.cuda.is_available() else 'cpu')
-    parser.add_argument('--name', help='of the result; accuracy_CONFIG_DEVICE')
+    parser.add_argument('--name', help='name of the result; '
+                        'default: accuracy_CONFIG_DEVICE')
     return parser.parse_args()
 
 
 def main() -> None:
-    """Train all, print, write after each run."""
+    """Train all methods, print, and write after each run."""
     args = parse_args()
     name = args.name or f'accuracy_{args.config}_{args.device.type}'
     data = Path('work_dirs') / f'cifar100_{args.per_class or "all"}.npz'

@@ -2,9 +2,9 @@
 """Time Co-Mixup's assignment of parts of 20 images.
 
 All parts at once and one by one, for saliency from flat to sharp, on one
-thread. Beside it stands what the official code takes: with --official it runs
-in turn with ours; without, it is the published figure of .2 s a part on one
-core of another machine, and the ratio says no more than that.
+thread. Times are compared with the official code: with --official it runs in
+turn with ours; otherwise with the published .2 s per part on one core of a
+different machine, which gives only a rough ratio.
 """
 import argparse
 import inspect
@@ -24,21 +24,22 @@ from alignmix_mm.mixing.functional import (
 )
 
 INPUTS, BLOCKS, BLOCK = 20, 4, 8
-PUBLISHED_MS = 200.  # of a part, on one core
+PUBLISHED_MS = 200.  # per part, on one core
 GOAL = .5  # of the official time
 SHARPNESS = (1., 3., 5., 8.)
 Problem = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
 
 
 def problem(parts: int, sharpness: float) -> Problem:
-    """Draw smooth saliency, with a prior and a start.
+    """Draw smooth saliency, a prior and a start.
 
     Args:
         parts (int): Number of parts.
-        sharpness (float): Power of the noise that is smoothed.
+        sharpness (float): Exponent of the noise before smoothing.
 
     Returns:
-        tuple: Shares ``(P, K, n, n)``, costs, compatibility, start.
+        tuple: Shares and costs, ``(P, K, n, n)``, compatibility,
+        ``(P, K, K)``, start, ``(P, K, n, n)``, int64.
     """
     generator = torch.Generator().manual_seed(0)
     size = BLOCKS * BLOCK
@@ -60,12 +61,12 @@ def problem(parts: int, sharpness: float) -> Problem:
 
 def official(path: Path, shares: torch.Tensor,
              compatibility: torch.Tensor) -> Callable[[], None]:
-    """The official solver of the same saliency; it draws prior and start.
+    """The official solver for the same saliency; it draws prior and start.
 
     Args:
         path (Path): Checkout of snu-mllab/Co-Mixup, with gco installed.
-        shares (Tensor): ``(P, K, n, n)``.
-        compatibility (Tensor): ``(P, K, K)``.
+        shares (Tensor): ``(P, K, n, n)``, float32.
+        compatibility (Tensor): ``(P, K, K)``, float32.
 
     Returns:
         Callable: Assigns all parts.
@@ -78,8 +79,8 @@ def official(path: Path, shares: torch.Tensor,
         inspect.signature(get_onehot_matrix).parameters)
     if missing:
         raise SystemExit(
-            f'match.get_onehot_matrix of {path} has no arguments {missing}: '
-            'this is not the revision that this benchmark was written for.')
+            f'match.get_onehot_matrix of {path} lacks the arguments {missing}.'
+            ' Check out the revision that this benchmark was written for.')
 
     def assign() -> None:
         for share, A in zip(shares, compatibility):
@@ -96,7 +97,7 @@ def measure(parts: int, sharpness: float, rounds: int,
         parts (int): Number of parts.
         sharpness (float): See :func:`problem`.
         rounds (int): Counted calls.
-        checkout (Path, optional): Of the official code.
+        checkout (Path, optional): Checkout of the official code.
 
     Returns:
         dict: Milliseconds and ratios.
@@ -129,7 +130,7 @@ def measure(parts: int, sharpness: float, rounds: int,
 
 
 def processor_seconds(method: Callable[[], object]) -> float:
-    """Time without that of other programs."""
+    """CPU time of a call, which other programs do not affect."""
     start = time.process_time()
     method()
     return time.process_time() - start
@@ -162,8 +163,8 @@ def main() -> None:
     print(f'goal, {GOAL} of it: {"met" if goal["met"] else "MISSED"}')
     print(write(args.name, dict(
         parts=args.parts, inputs=INPUTS, blocks=BLOCKS, results=results,
-        compared_with='a run of the official code beside ours' if args.official
-        else f'the published {PUBLISHED_MS:g} ms a part, another machine',
+        compared_with='the official code, in turn with ours' if args.official
+        else f'the published {PUBLISHED_MS:g} ms per part, another machine',
         goals={key: goal})))
 
 

@@ -1,7 +1,7 @@
-"""Time of the plan alone until the marginals hold to 1e-3.
+"""Time of the plan alone, until the marginals hold to 1e-3.
 
-The cost is given. The violation is the mean over the batch and over rows, or
-columns, of ``|sum - 1|``, the larger of the two.
+The cost is given. The violation is the mean of ``|sum - 1|`` over the batch
+and over rows or over columns, whichever is larger.
 """
 import functools
 import time
@@ -15,8 +15,8 @@ from alignmix_mm.ops import assignment
 
 TOLERANCE = 1e-3
 CAP = 10_000  # iterations
-CHECK = 50  # iterations between two looks at the violation
-TIMED = 20  # iterations that are timed, to extrapolate
+CHECK = 50  # iterations between two checks of the violation
+TIMED = 20  # iterations that are timed and extrapolated
 
 
 def violation(plan: Tensor) -> float:
@@ -26,10 +26,10 @@ def violation(plan: Tensor) -> float:
 
 
 def plain_iterations(cost: Tensor) -> tuple[int, float]:
-    """Plain iterations in float64 until the violation is small.
+    """Run plain iterations in float64 until the violation is small.
 
     Args:
-        cost (Tensor): ``(B, r, r)``.
+        cost (Tensor): ``(B, r, r)``, floating point.
 
     Returns:
         tuple[int, float]: Iterations, at most ``CAP``, and the violation.
@@ -40,7 +40,7 @@ def plain_iterations(cost: Tensor) -> tuple[int, float]:
     for n in range(CAP + 1):
         new_f = -torch.logsumexp(scores + g, dim=2, keepdim=True)
         if n and n % CHECK == 0:
-            # the rows' sums before the update, where columns are exact
+            # row sums before the update, when columns are exact
             gap = ((f - new_f).exp() - 1).abs().mean().item()
             if gap <= TOLERANCE:
                 break
@@ -52,19 +52,20 @@ def converge(cost: Tensor, few_cost: Tensor, backend: str, rounds: int,
              with_ott: bool) -> dict[str, dict]:
     """Compare times of plans of equal quality.
 
-    The plain iterations would take minutes: they are counted on a few pairs,
-    and a few of them are timed on the batch.
+    All plain iterations would take minutes, so they are counted on a few
+    pairs, and a few of them are timed on the batch.
 
     Args:
         cost (Tensor): ``(B, r, r)``, float32.
         few_cost (Tensor): ``(b, r, r)``; plain iterations are counted on it.
-        backend (str): Ours.
+        backend (str): Our backend.
         rounds (int): Calls of each method.
         with_ott (bool): Whether OTT-JAX can run.
 
     Returns:
-        dict[str, dict]: Of each method ``ms``, ``times_ours``, ``violation``,
-        ``extrapolated``, and ``iterations`` and ``capped`` of the others.
+        dict[str, dict]: For each method ``ms``, ``times_ours``,
+        ``violation``, ``extrapolated``; for the others also ``iterations``
+        and ``capped``.
     """
     solve = functools.partial(assignment, cost, EPS)
     seconds = interleaved({
@@ -90,7 +91,7 @@ def converge(cost: Tensor, few_cost: Tensor, backend: str, rounds: int,
 
 
 def converge_ott(cost: Tensor) -> dict:
-    """Run OTT-JAX until every pair is below the tolerance, once.
+    """Run OTT-JAX once, until every pair is below the tolerance.
 
     Args:
         cost (Tensor): ``(B, r, r)``, float32.

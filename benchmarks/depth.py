@@ -1,8 +1,9 @@
 #!/usr/bin/env python
 """Time training steps that mix at several places of one network.
 
-The question is what `mix_at` costs: the steps differ in the place alone, with
-alignment and without. Without is the mechanism itself, transport apart.
+The question is what `mix_at` costs: the steps differ only in the place, with
+and without alignment. Without alignment, the difference is the mechanism
+itself, not the transport.
 """
 from argparse import Namespace
 from collections.abc import Callable
@@ -29,7 +30,7 @@ def methods_of(trainer: Trainer,
     """Steps at all places, without and with alignment.
 
     Args:
-        trainer (Trainer): Network and optimizer, the same for all.
+        trainer (Trainer): Network and optimizer, shared by all.
         config (str): Key of ``PLACES``.
 
     Returns:
@@ -79,7 +80,7 @@ def main() -> None:
     parser = make_parser(__doc__)
     parser.add_argument('--amp', choices=DTYPES, default='off')
     parser.add_argument('--backend', choices=('auto', 'torch', 'triton'),
-                        default='auto', help='of the transport')
+                        default='auto', help='backend of the transport')
     parser.add_argument('--rounds', type=int, default=15)
     args = parse(parser, 'depth')
     count = REPEAT[args.device.type]

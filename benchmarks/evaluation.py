@@ -1,9 +1,9 @@
 #!/usr/bin/env python
 """Time and memory of the evaluations.
 
-Metrics of 50,000 x 1,000 probabilities, as ImageNet's validation set has
-them, and PGD against one step of training's forward and backward on the same
-batch: an attack should need the memory of one batch's graph and no more.
+Metrics of 50,000 x 1,000 probabilities, as for ImageNet's validation set, and
+PGD compared with one forward and backward pass on the same batch: an attack
+should need no more memory than the graph of one batch.
 """
 import argparse
 import time
@@ -22,7 +22,7 @@ from alignmix_mm.evaluation.functional import (
 )
 
 SECONDS, MEGABYTES = 10, 1000  # goals, for all metrics together
-MEMORY_RATIO = 1.02  # goal: the images themselves, and no second graph
+MEMORY_RATIO = 1.02  # goal: only the images in addition, no second graph
 
 
 def metrics(samples: int, classes: int) -> dict[str, float]:
@@ -38,7 +38,7 @@ def metrics(samples: int, classes: int) -> dict[str, float]:
     imports = peak_mb()
     torch.manual_seed(0)
     probs = np.empty((samples, classes), np.float32)
-    for rows in np.array_split(probs, 50):  # no second copy of all of them
+    for rows in np.array_split(probs, 50):  # without a second copy
         rows[:] = torch.randn(rows.shape).softmax(1).numpy()
     labels = np.random.default_rng(0).integers(classes, size=samples)
     start = time.perf_counter()
@@ -51,7 +51,7 @@ def metrics(samples: int, classes: int) -> dict[str, float]:
 
 
 def attack(steps: int, batch: int) -> dict[str, float]:
-    """Time and memory of an attack, against one gradient of the same batch.
+    """Time and memory of an attack, relative to one gradient of the batch.
 
     Args:
         steps (int): Steps of PGD.

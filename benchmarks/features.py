@@ -34,7 +34,7 @@ def read_images(folder: Path, count: int, size: int) -> Tensor:
     """Read images from a folder tree, evenly spread, in BGR.
 
     Args:
-        folder (Path): Searched recursively.
+        folder (Path): Folder, searched recursively.
         count (int): Number of images.
         size (int): Rows and columns after resizing.
 
@@ -44,8 +44,8 @@ def read_images(folder: Path, count: int, size: int) -> Tensor:
     paths = sorted(path for path in folder.rglob('*')
                    if path.suffix.lower() in ('.jpg', '.jpeg', '.png'))
     if len(paths) < count:
-        raise SystemExit(f'{folder} holds {len(paths)} images; {count} are '
-                         'needed.')
+        raise SystemExit(f'Expected {count} images in {folder}, but found '
+                         f'{len(paths)}.')
     chosen = [paths[n * len(paths) // count] for n in range(count)]
     order = np.random.default_rng(0).permutation(count)
     images = [cv2.resize(cv2.imread(str(chosen[n])), (size, size),

@@ -1,8 +1,8 @@
-"""The goals of this project and whether a result meets them."""
+"""The goals of this project, and whether a result meets them."""
 
-# By kind of device and set. A method: how many times faster ours is.
-# ott_converged: the same for a plan of equal quality. error: of our mixed
-# map. memory_floor: our time over that of touching each map once.
+# By kind of device and set. For a method: how many times faster ours is.
+# ott_converged: the same for a plan of equal quality. error: error of our
+# mixed map. memory_floor: our time divided by that of touching each map once.
 GOALS = {
     'cpu': {
         'S16': dict(authors=10, pot=6, geomloss=3.5, compiled=1.2, ott=0.6,
@@ -28,11 +28,11 @@ def judge(result: dict, goals: dict[str, float]) -> dict[str, dict]:
     """Say which goals hold; those that were not measured are left out.
 
     Args:
-        result (dict): Of one set, as ``transport.measure`` makes it.
-        goals (dict[str, float]): Of that set.
+        result (dict): Result of ``transport.measure`` for one set.
+        goals (dict[str, float]): Goals of this set.
 
     Returns:
-        dict[str, dict]: By name of a goal: ``goal``, ``value`` and ``met``.
+        dict[str, dict]: ``goal``, ``value`` and ``met``, by name of the goal.
     """
     values = _values(result)
     return {
@@ -43,7 +43,7 @@ def judge(result: dict, goals: dict[str, float]) -> dict[str, dict]:
 
 
 def describe(goals: dict[str, dict]) -> str:
-    """One line for the goals that ``judge`` looked at."""
+    """One line for the goals of ``judge``."""
     return ', '.join(
         f'{key} {goal["value"]:.2g} (goal {"<=" if key in AT_MOST else ">="} '
         f'{goal["goal"]:g}) {"met" if goal["met"] else "MISSED"}'

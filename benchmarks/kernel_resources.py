@@ -1,8 +1,9 @@
 #!/usr/bin/env python
-"""Compile the kernels for a GPU that need not be there; report resources.
+"""Compile the kernels for a GPU, which is not needed, and report resources.
 
-Registers above 255 for a thread spill to slow memory: `stack` counts those
-bytes. Needs Triton, whose package carries NVIDIA's assembler and disassembler.
+If a thread needs more than 255 registers, they spill to slow memory: `stack`
+counts these bytes. It needs Triton, which includes NVIDIA's assembler and
+disassembler.
 """
 import argparse
 import re
@@ -24,7 +25,7 @@ Variant = tuple[ASTSource, dict]
 
 
 def variants(r: int, dtype: str, capability: int) -> dict[str, Variant]:
-    """Kernels that maps of ``r`` positions run: sources and launch options."""
+    """Kernels for maps of ``r`` positions: sources and launch options."""
     tile = _triton.tile_of(r)
     options = dict(num_warps=_triton.WARPS[tile])
     cost = dict(score_ptr='*' + dtype)
@@ -60,7 +61,7 @@ def variants(r: int, dtype: str, capability: int) -> dict[str, Variant]:
 
 def _source(kernel: triton.JITFunction, types: dict, constants: dict,
             unit: tuple[str, ...] = ()) -> ASTSource:
-    """A kernel as contiguous tensors call it; the strides `unit` are 1."""
+    """A kernel for contiguous tensors; the strides `unit` are 1."""
     known = {'lam_ptr': '*fp32', 'perm_ptr': '*i64', 'plan_ptr': '*fp32',
              'sums_ptr': '*fp32', 'part_ptr': '*fp32', 'cost_ptr': '*fp32',
              'scale': 'fp32', 'relaxation': 'fp32',
@@ -76,7 +77,7 @@ def _source(kernel: triton.JITFunction, types: dict, constants: dict,
 
 
 def resources(source: ASTSource, options: dict, capability: int) -> dict:
-    """Compile and read what the program of one pair takes.
+    """Compile a kernel and read the resources of one program.
 
     Args:
         source (ASTSource): The kernel.
@@ -84,7 +85,7 @@ def resources(source: ASTSource, options: dict, capability: int) -> dict:
         capability (int): Compute capability, 90 for Hopper.
 
     Returns:
-        dict: Warps, registers and stack bytes of a thread, shared bytes.
+        dict: Warps, registers and stack bytes per thread, shared bytes.
     """
     compiled = triton.compile(
         source, target=GPUTarget('cuda', capability, 32),
@@ -122,7 +123,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument('--capability', type=int, default=90,
                         help='compute capability, 90 for H100 and H200')
-    parser.add_argument('--name', help='of the JSON')
+    parser.add_argument('--name', help='name of the JSON file')
     args = parser.parse_args()
     rows = table(args.capability)
     for name, row in rows.items():

@@ -1,14 +1,14 @@
 #!/usr/bin/env python
-"""Time and memory of evaluating boxes, against the reference evaluator.
+"""Time and memory of evaluating boxes, compared with the reference evaluator.
 
-As many maps as CUB-200-2011 has test images, 14x14 and enlarged to 224x224,
-all metrics at all 1,000 thresholds, in one thread. The maps are synthetic:
-a blob, noise around it, a true box near it.
+There are as many maps as test images in CUB-200-2011, 14x14 enlarged to
+224x224; all metrics at all 1,000 thresholds run in one thread. The maps are
+synthetic: a blob with noise around it and a true box near it.
 
-`--reference FOLDER` compares with the evaluator of Choe et al. (2020):
-`git clone https://github.com/clovaai/wsolevaluation` is the folder, and what
-its own imports need (munch) has to be installed. Its V1 and V2 are two runs;
-both evaluators have to agree in every number before they are timed.
+`--reference FOLDER` compares with the evaluator of Choe et al. (2020): FOLDER
+is a clone of https://github.com/clovaai/wsolevaluation, whose imports (munch)
+have to be installed. Its V1 and V2 are two runs; both evaluators have to agree
+in every number before they are timed.
 """
 import argparse
 import importlib.util
@@ -35,13 +35,14 @@ SIZE = (224, 224)
 
 
 def synthetic(images: int) -> list[tuple[np.ndarray, list[list[int]]]]:
-    """Make raw maps, and a true box for each.
+    """Make raw maps, with a true box for each.
 
     Args:
-        images (int): How many.
+        images (int): Number of maps.
 
     Returns:
-        list[tuple]: Map ``(14, 14)`` float32, boxes of four pixels.
+        list[tuple]: Map, ``(14, 14)``, float32, and boxes x0 y0 x1 y1 in
+        pixels.
     """
     rng = np.random.default_rng(0)
     y, x = np.mgrid[:14, :14]
@@ -61,7 +62,7 @@ def evaluate(images: int) -> dict[str, float]:
     """Evaluate all maps.
 
     Args:
-        images (int): How many.
+        images (int): Number of maps.
 
     Returns:
         dict[str, float]: Seconds and MB.
@@ -82,7 +83,7 @@ def load_reference(folder: Path) -> ModuleType:
     """Import the reference's ``evaluation.py``.
 
     Args:
-        folder (Path): Its folder.
+        folder (Path): Folder of the reference.
 
     Returns:
         ModuleType: The module.
@@ -101,12 +102,13 @@ def reference_of(module: ModuleType, made: list, multi: bool
     """Bind the reference's evaluator to maps.
 
     Args:
-        module (ModuleType): Its module.
+        module (ModuleType): Module of the reference.
         made (list): Maps and boxes.
-        multi (bool): All contours, for V2, or the largest.
+        multi (bool): Whether to use all contours (V2) or only the largest.
 
     Returns:
-        Callable: Evaluates the maps; accuracy at 0.3, 0.5 and 0.7, percent.
+        Callable: Evaluates the maps and returns accuracies at 0.3, 0.5 and
+        0.7, in percent.
     """
     def run() -> list[float]:
         evaluator = object.__new__(module.BoxEvaluator)  # it reads no files
@@ -133,7 +135,7 @@ def compare(folder: str, images: int, rounds: int) -> dict[str, float]:
         rounds (int): Counted rounds.
 
     Returns:
-        dict[str, float]: Milliseconds for each map, and ratios.
+        dict[str, float]: Milliseconds per map, and ratios.
     """
     cv2.setNumThreads(0)
     module, made = load_reference(Path(folder)), synthetic(images)
@@ -173,16 +175,16 @@ def main() -> None:
     goals = dict(
         seconds=dict(goal=SECONDS, met=table['seconds'] < SECONDS),
         peak_mb=dict(goal=MEGABYTES, met=table['peak_mb'] < MEGABYTES))
-    print(f'{args.images} maps: {table["seconds"]:.1f} s, '
-          f'{table["peak_mb"]:.0f} MB of the process, '
+    print(f'{args.images} maps: {table["seconds"]:.1f} s, process '
+          f'{table["peak_mb"]:.0f} MB, of which '
           f'{table["peak_above_maps_mb"]:.0f} MB above maps and imports')
     result = dict(evaluation=table, goals=goals)
     if args.reference:
         pair = apart(compare, args.reference, args.compared, args.rounds)
         result['reference'] = pair
-        print(f'same figures; {pair["ours_ms"]:.1f} ms for each map, the '
-              f'reference {pair["ratio"]:.1f} times as long (V1 and V2), '
-              f'V2 alone {pair["ratio_v2_alone"]:.1f} times')
+        print(f'same figures; {pair["ours_ms"]:.1f} ms per map; the '
+              f'reference takes {pair["ratio"]:.1f} times as long (V1 and '
+              f'V2), V2 alone {pair["ratio_v2_alone"]:.1f} times')
     for name, goal in goals.items():
         print(f'{name}: {"met" if goal["met"] else "MISSED"}')
     print(write(args.name, result))

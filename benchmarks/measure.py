@@ -1,4 +1,4 @@
-"""Interleaved timing and the record that goes with a result."""
+"""Interleaved timing, and the record of a result."""
 import json
 import platform
 import statistics
@@ -16,13 +16,14 @@ def interleaved(methods: dict[str, Callable[[], object]],
                 rounds: int,
                 limits: dict[str, int] | None = None
                 ) -> dict[str, list[float]]:
-    """Time methods in turn, so that a drift of the machine hits all alike.
+    """Time methods in turn, so that a drift of the machine affects all.
 
     Args:
-        methods (dict[str, Callable]): What to call.
-        rounds (int): Counted calls of each, after one that is not.
-        limits (dict[str, int], optional): Fewer counted calls of some, in the
-            first rounds, and none before. Defaults to None.
+        methods (dict[str, Callable]): Functions to call.
+        rounds (int): Counted calls of each, after one that does not count.
+        limits (dict[str, int], optional): Methods with fewer counted calls,
+            made in the first rounds, without one that does not count.
+            Defaults to None.
 
     Returns:
         dict[str, list[float]]: Seconds of every counted call.
@@ -59,8 +60,8 @@ def write(name: str, result: dict,
     Args:
         name (str): File name without suffix.
         result (dict): The result.
-        device (torch.device, optional): Where it was measured. Defaults to
-            None, which is the GPU if there is one.
+        device (torch.device, optional): Device of the measurement. Defaults
+            to None: the GPU if there is one.
 
     Returns:
         Path: ``benchmarks/results/NAME.json``.
@@ -88,7 +89,7 @@ def _device_name(device: torch.device | None) -> str:
 
 
 def _shorten(word: str) -> str:
-    """Where a reader has files of their own says nothing about a result."""
+    """Shorten absolute paths, which do not matter for a result."""
     return Path(word).name if Path(word).is_absolute() else word
 
 

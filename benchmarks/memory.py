@@ -1,4 +1,4 @@
-"""Memory that a call takes, and how fast the device copies memory."""
+"""Memory of a call, and how fast the device copies memory."""
 import json
 import os
 import resource
@@ -19,20 +19,20 @@ def peak_mb() -> float:
 
 
 def apart(function: Callable[..., dict], *args: object) -> dict:
-    """Call a function in a process of its own, whose peak is its own."""
+    """Call a function in a new process, to measure its own peak memory."""
     with get_context('spawn').Pool(1) as pool:
         return pool.apply(function, args)
 
 
 def peak_bytes(function: Callable[[], object], device: torch.device) -> int:
-    """Most memory that a call holds at once, its result included.
+    """Peak memory of a call, including its result.
 
     Args:
-        function (Callable): Called once.
-        device (torch.device): Where it allocates.
+        function (Callable): Function, called once.
+        device (torch.device): Device on which it allocates.
 
     Returns:
-        int: Bytes above what was allocated before, as torch sees them.
+        int: Bytes in addition to those allocated before, as torch sees them.
     """
     return {'cpu': _peak_cpu, 'cuda': _peak_cuda}[device.type](function)
 
@@ -48,7 +48,7 @@ def _peak_cuda(function: Callable[[], object]) -> int:
 
 def _peak_cpu(function: Callable[[], object]) -> int:
     """Running total of the allocations in a profile."""
-    os.environ.setdefault('KINETO_LOG_LEVEL', '99')  # it is talkative
+    os.environ.setdefault('KINETO_LOG_LEVEL', '99')  # it logs a lot
     with torch.profiler.profile(
             activities=[torch.profiler.ProfilerActivity.CPU],
             profile_memory=True) as profiler:
@@ -61,7 +61,7 @@ def _peak_cpu(function: Callable[[], object]) -> int:
                sorted((event for event in events
                        if event.get('name') == '[memory]'),
                       key=lambda event: event['ts'])]
-    # the total of a process goes on from one profile to the next
+    # the total of a process continues from one profile to the next
     start = records[0]['Total Allocated'] - records[0]['Bytes']
     return max(record['Total Allocated'] for record in records) - start
 
@@ -69,11 +69,11 @@ def _peak_cpu(function: Callable[[], object]) -> int:
 def copy_bandwidth(device: torch.device) -> float:
     """Bytes read and written per second by a large copy.
 
-    The copy goes to memory that exists: on a CPU, the first touch of new
-    memory costs more than the copy.
+    The copy goes to existing memory: on a CPU, the first touch of new memory
+    takes longer than the copy.
 
     Args:
-        device (torch.device): Where.
+        device (torch.device): Device to measure.
 
     Returns:
         float: Bytes per second.

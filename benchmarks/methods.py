@@ -25,16 +25,17 @@ Mixer = Callable[[Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Method:
-    """One way to a mixed map.
+    """A way to compute a mixed map.
 
     Attributes:
         key (str): Name in results and on the command line.
         label (str): Name in the figure.
-        setup (Callable): Device -> the function. It imports what it needs.
+        setup (Callable): Maps a device to the function, and imports what it
+            needs.
         devices (tuple[str]): Kinds of device on which it runs by default.
-        rounds (int, optional): Counted calls, at most. Defaults to None,
-            which is as many as of the others.
-        torch_memory (bool): Whether torch sees what it allocates.
+        rounds (int, optional): Maximum number of counted calls. Defaults to
+            None: as many as for the others.
+        torch_memory (bool): Whether torch sees the memory it allocates.
     """
 
     key: str
@@ -46,7 +47,7 @@ class Method:
 
 
 def interpolate(a: Tensor, b: Tensor, plan: Tensor) -> Tensor:
-    """Mix with an assignment ``(B, r, r)`` given, as two operations."""
+    """Mix with a given assignment ``(B, r, r)``, as two operations."""
     return LAM * a + (1 - LAM) * align(b, plan)
 
 
@@ -124,8 +125,8 @@ def _ready(function: Mixer) -> Callable[[torch.device], Mixer]:
 
 
 def _compiled(device: torch.device) -> Mixer:
-    # A size that changes from set to set would get a slower, dynamic program;
-    # on a GPU, launching one kernel after another would take most of the time.
+    # With sizes that change from set to set, the program would be dynamic and
+    # slower. On a GPU, launching single kernels would take most of the time.
     plan = torch.compile(
         lambda cost: log_sinkhorn(cost, EPS, ITERATIONS)[0], dynamic=False,
         mode='reduce-overhead' if device.type == 'cuda' else None)
@@ -154,12 +155,13 @@ def ott_plan(**options) -> Callable:
     """OTT-JAX's solver for one cost matrix, to be batched and compiled.
 
     Args:
-        **options: Of ``ott.solvers.linear.sinkhorn.Sinkhorn``.
+        **options: Options of ``ott.solvers.linear.sinkhorn.Sinkhorn``.
 
     Returns:
-        Callable: Cost ``(r, r)`` -> assignment and number of iterations.
+        Callable: Maps a cost ``(r, r)`` to the assignment and the number of
+        iterations.
     """
-    # or jax takes most of a GPU, and torch is left without
+    # otherwise jax takes most of the GPU's memory, and torch gets too little
     os.environ.setdefault('XLA_PYTHON_CLIENT_PREALLOCATE', 'false')
     from ott.geometry.geometry import Geometry
     from ott.problems.linear.linear_problem import LinearProblem
@@ -212,15 +214,15 @@ METHODS = (
 
 def prepare(methods: list[Method], device: torch.device
             ) -> tuple[dict[str, Mixer], dict[str, str]]:
-    """Set methods up and try each on two small pairs.
+    """Set up methods, and try each on two small pairs.
 
     Args:
-        methods (list[Method]): Which.
-        device (torch.device): Where they will run.
+        methods (list[Method]): The methods.
+        device (torch.device): Device on which they will run.
 
     Returns:
-        tuple: The functions of those that can run, and why the others cannot,
-        both by key.
+        tuple: The functions of methods that can run, and the reasons why the
+        others cannot, both by key.
     """
     mixers, missing = {}, {}
     a, b = torch.rand(2, 2, 8, 16, device=device)

@@ -26,7 +26,7 @@ BACKENDS = ('torch', 'triton')
 
 
 def mix(a: Tensor, b: Tensor, backend: str) -> Tensor:
-    """Mixed maps of maps ``(B, c, r)``, in their dtype."""
+    """Mix maps ``(B, c, r)``; the result has their dtype."""
     mixed = align_and_mix(
         a.unsqueeze(3), b.unsqueeze(3), LAM, EPS, backend=backend)
     return mixed.squeeze(3)
@@ -43,13 +43,13 @@ def compare(a: Tensor, b: Tensor, device: torch.device) -> dict:
     """Errors of the backends on one set of maps.
 
     Args:
-        a (Tensor): Anchors, ``(B, c, r)``, on the CPU.
-        b (Tensor): Partners, alike.
-        device (torch.device): Where the backends run.
+        a (Tensor): Anchors, ``(B, c, r)``, floating point, on the CPU.
+        b (Tensor): Partners, likewise.
+        device (torch.device): Device on which the backends run.
 
     Returns:
-        dict: By backend the mean error against POT's plan, and the median
-        and the largest difference from plain torch on the CPU.
+        dict: For each backend, the mean error against POT's plan, and the
+        median and the largest difference from plain torch on the CPU.
     """
     few_a, few_b = a[:GOLDEN_PAIRS], b[:GOLDEN_PAIRS]
     plan = golden_plan(pairwise_cost(few_a, few_b), EPS)
@@ -85,7 +85,8 @@ def main() -> None:
     parser.add_argument('--device', type=torch.device,
                         default='cuda' if torch.cuda.is_available() else 'cpu')
     parser.add_argument('--pairs', type=int, default=16)
-    parser.add_argument('--name', help='of the result; parity_DEVICE')
+    parser.add_argument('--name',
+                        help='name of the result; default: parity_DEVICE')
     args = parser.parse_args()
     sets = {}
     with np.load(args.features) as pack:

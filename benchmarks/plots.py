@@ -1,4 +1,4 @@
-"""The figure of a transport benchmark: a column of bars for each set."""
+"""The figure of the transport benchmark: a column of bars for each set."""
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -17,12 +17,12 @@ CONVERGED_LABELS = {
 
 
 def plot(sets: dict[str, dict], device: str, path: Path) -> None:
-    """Draw times of each method, on a logarithmic scale.
+    """Draw the times of each method, on a logarithmic scale.
 
     Args:
-        sets (dict[str, dict]): Results of ``transport.measure`` by set.
-        device (str): Named in the title.
-        path (Path): The figure.
+        sets (dict[str, dict]): Results of ``transport.measure``, by set.
+        device (str): Name of the device, for the title.
+        path (Path): File of the figure.
     """
     rows = [('methods', LABELS, 'Align and mix a batch of pairs (B, c, r)')]
     if all('converged' in result for result in sets.values()):
@@ -47,7 +47,7 @@ def plot(sets: dict[str, dict], device: str, path: Path) -> None:
     if len(rows) > 1:
         panels[1].supxlabel(
             '* iterations counted on a few pairs, a few of them timed;   '
-            '> stopped before it was there', fontsize=7)
+            '> stopped before it converged', fontsize=7)
     figure.savefig(path, dpi=150)
 
 
@@ -55,8 +55,8 @@ def draw(axis: Axes, records: dict[str, dict], keys: list[str]) -> None:
     """Draw the bars of one set, the first method on top.
 
     Args:
-        axis (Axes): Where.
-        records (dict[str, dict]): Each with ``ms``, perhaps ``capped``.
+        axis (Axes): Axes to draw on.
+        records (dict[str, dict]): Records with ``ms`` and maybe ``capped``.
         keys (list[str]): Rows; those without a record stay empty.
     """
     drawn = {row: (key, records[key]) for row, key in enumerate(keys)
@@ -77,7 +77,7 @@ def draw(axis: Axes, records: dict[str, dict], keys: list[str]) -> None:
 
 
 def short(ms: float) -> str:
-    """Time with as many digits as are worth reading."""
+    """Time with two significant digits below 10 ms, else rounded."""
     if ms >= 10_000:
         return f'{ms / 1e3:,.0f} s'
     return f'{ms:,.0f} ms' if ms >= 10 else f'{ms:.2g} ms'

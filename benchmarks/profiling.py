@@ -1,4 +1,4 @@
-"""Where the time of a step goes."""
+"""Profile of the time of a step."""
 from collections.abc import Callable, Iterable
 
 import torch
@@ -14,17 +14,17 @@ STEPS = 5
 def profile(step: Callable[[], object], device: torch.device) -> dict:
     """Profile a few steps.
 
-    Operators launched from Python, as Triton's are, show as kernels only, so
-    on a GPU there are two lists.
+    Operators launched from Python, such as Triton's, appear only as kernels,
+    so on a GPU there are two lists.
 
     Args:
         step (Callable): Runs one step.
-        device (torch.device): Where it runs.
+        device (torch.device): Device on which it runs.
 
     Returns:
-        dict: ``operators``, by the time that they themselves take on the
-        device, and on a GPU ``kernels`` and ``busy_ms``, the time that all
-        kernels of a step take together.
+        dict: ``operators``, sorted by their own time on the device, and on a
+        GPU ``kernels`` and ``busy_ms``, the total time of all kernels per
+        step.
     """
     activities = [ProfilerActivity.CPU]
     on_gpu = device.type == 'cuda'
@@ -49,11 +49,11 @@ def profile(step: Callable[[], object], device: torch.device) -> dict:
 
 
 def show(profiled: dict) -> None:
-    """Print what :func:`profile` returns."""
+    """Print the result of :func:`profile`."""
     for kind in ('operators', 'kernels'):
         rows = profiled.get(kind, [])
         if rows:
-            print(f'{kind}, ms of a step')
+            print(f'{kind}, ms per step')
         for row in rows:
             print(f'  {row["ms"]:9.3f} {row["calls"]:6.0f} x '
                   f'{row["name"][:56]}')

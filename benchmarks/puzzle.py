@@ -1,15 +1,15 @@
 #!/usr/bin/env python
-"""Time of PuzzleMix's masks and transport, and how far gco's are from best.
+"""Time PuzzleMix's masks and transport; show how far gco's are from optimal.
 
 `python benchmarks/puzzle.py IMAGES` takes images of any folder, as squares of
 32 pixels, in batches of 100, and their saliency from a small network with
 random weights. Lambda is drawn for every batch, from Beta(1, 1).
 
-`--official FOLDER` compares with the code of Kim et al. (2020), in turns on
-the same costs: `git clone https://github.com/snu-mllab/PuzzleMix` is the
-folder, and what its own imports need (gco-wrapper) has to be installed.
-Without it, ours stand beside the times that were published with the goal,
-which are of another run and maybe of another machine.
+`--official FOLDER` compares with the code of Kim et al. (2020), in turn on the
+same costs: FOLDER is a clone of https://github.com/snu-mllab/PuzzleMix, whose
+imports (gco-wrapper) have to be installed. Without it, our times are compared
+with those published with the goal, from a different run and maybe a different
+machine.
 """
 import argparse
 import importlib
@@ -34,7 +34,7 @@ from alignmix_mm.mixing.functional import (
 
 BATCH, SIZE, PATCH = 100, 32, 4
 BETA, ETA, T_EPS, LABELS = 1.2, .2, .8, 3
-# ms an image for the masks alone, by blocks; from the goal, not from here
+# ms per image for the masks alone, by blocks; from the goal, not measured here
 PUBLISHED = {2: 1.8, 4: 1.2, 8: 5., 16: 39.}
 GOAL = .25  # of the official time, blocks drawn from all four
 
@@ -44,7 +44,8 @@ def load(folder: Path, count: int) -> Tensor:
     files = sorted(path for path in folder.rglob('*')
                    if path.suffix.lower() in ('.png', '.jpg', '.jpeg'))
     if len(files) < count:
-        raise SystemExit(f'{folder} has {len(files)} images, not {count}.')
+        raise SystemExit(f'Expected {count} images in {folder}, but found '
+                         f'{len(files)}.')
     picked = np.random.default_rng(0).choice(len(files), count, replace=False)
     pixels = [np.asarray(Image.open(files[n]).convert('RGB').resize(
         (SIZE, SIZE))) for n in picked]
@@ -52,7 +53,7 @@ def load(folder: Path, count: int) -> Tensor:
 
 
 def saliency_of(images: Tensor) -> Tensor:
-    """Length of the gradient of a loss at each pixel, ``(B, 32, 32)``."""
+    """Root mean square of a loss's gradient over channels, (B, 32, 32)."""
     torch.manual_seed(0)
     layers = []
     for before, after in ((3, 32), (32, 64), (64, 128)):
@@ -67,15 +68,15 @@ def saliency_of(images: Tensor) -> Tensor:
 
 
 def load_official(folder: Path) -> ModuleType:
-    """Import the official ``mixup.py``, on a CPU too."""
+    """Import the official ``mixup.py``, also on a CPU."""
     if not torch.cuda.is_available():
-        Tensor.cuda = lambda self, *args: self  # it moves tables on import
+        Tensor.cuda = lambda self, *args: self  # its import moves tables
     sys.path.insert(0, str(folder))
     return importlib.import_module('mixup')
 
 
 def official_masks(module: ModuleType, case: dict) -> Tensor:
-    """Their masks, image by image; they add prior and smoothness."""
+    """Official masks, image by image; the code adds prior and smoothness."""
     unary, down, right = case['bare']
     scale = BETA / case['blocks'] / 16
     return torch.from_numpy(np.stack([
@@ -86,7 +87,7 @@ def official_masks(module: ModuleType, case: dict) -> Tensor:
 
 
 def official_mix(module: ModuleType, case: dict, masks: Tensor) -> Tensor:
-    """Their transport and mix of given masks."""
+    """Official transport and mix, for given masks."""
     images, perm, saliency = (
         case[key] for key in ('images', 'perm', 'saliency'))
     count = max(case['blocks'], SIZE // PATCH)
@@ -122,13 +123,13 @@ def measure(images: Tensor, blocks: int, rounds: int,
     """Time masks and transport for one number of blocks.
 
     Args:
-        images (Tensor): ``(N, 3, 32, 32)``, N a multiple of 100.
-        blocks (int): Blocks a side.
+        images (Tensor): ``(N, 3, 32, 32)``, float32, N a multiple of 100.
+        blocks (int): Blocks along each side.
         rounds (int): Counted rounds.
         official (ModuleType | None): The official functions.
 
     Returns:
-        dict[str, float]: Milliseconds an image, ratios, energies.
+        dict[str, float]: Milliseconds per image, ratios, energies.
     """
     made = cases(images, blocks)
 
@@ -177,7 +178,7 @@ def _excess(made: list[dict], theirs: list[Tensor]) -> dict[str, float]:
 
 
 def judge(table: dict[int, dict]) -> dict[str, object]:
-    """Sum over the numbers of blocks, which are drawn alike often."""
+    """Sum over the numbers of blocks, which are drawn equally often."""
     def total(*keys: str) -> float:
         return sum(row[key] for row in table.values() for key in keys)
 

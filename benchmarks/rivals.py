@@ -1,9 +1,10 @@
 #!/usr/bin/env python
-"""Time training steps of the rivals beside the baseline, on one network.
+"""Time training steps of the other methods and the baseline, on one network.
 
 `python benchmarks/rivals.py IMAGES` takes images of any folder, as squares of
-the config's size: what PuzzleMix and Co-Mixup solve depends on them. Methods
-have the options of their configs, and PuzzleMix draws its grid as published.
+the config's size, because the problems of PuzzleMix and Co-Mixup depend on
+them. Methods have the options of their configs, and PuzzleMix draws its grid
+as published.
 """
 from argparse import Namespace
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from training import CONFIGS, DTYPES, build, make_parser, make_wrapper, parse
 
 from alignmix_mm import AlignMixClassifier
 
-# config of each method, the data set's name to be filled in
+# config of each method, with a place for the data set's name
 METHODS = {
     'baseline': 'baselines/baseline_{}.py',
     'cutmix': 'baselines/cutmix_{}.py',
@@ -26,7 +27,7 @@ METHODS = {
     'puzzlemix': 'baselines/puzzlemix_{}.py',
     'comixup': 'baselines/comixup_{}.py',
 }
-# (method, device): how much longer than another one a step may take
+# (method, other method): at most this ratio of the times of their steps
 GOALS = {('saliencymix', 'cutmix'): 1.01, ('puzzlemix', 'baseline'): 2.15,
          ('comixup', 'baseline'): 2.4}
 
@@ -48,7 +49,7 @@ def stepper(name: str, images: torch.Tensor,
     cfg.model.update(type=AlignMixClassifier, train_cfg=dict(
         augments=augments) if augments else None)
     model = build(cfg, args.device)
-    # labels are no labels of the images: large steps would diverge
+    # labels do not fit the images, so large steps would diverge
     wrapper = make_wrapper(model, 1e-3, args.amp, args.device)
     classes = cfg.data_preprocessor.num_classes
 

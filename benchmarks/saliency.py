@@ -1,10 +1,10 @@
 #!/usr/bin/env python
-"""Time of the fine-grained saliency, beside OpenCV's.
+"""Time of the fine-grained saliency, compared with OpenCV's.
 
 OpenCV's function is in opencv-contrib-python-headless, which must not be
-installed beside MMCV: `--opencv-python PATH` names the Python of another
-environment that has it. Both work in turn, each in its own process, on the
-same images; results are compared as well.
+installed next to MMCV: `--opencv-python PATH` names the Python of a different
+environment that has it. Both run in turn on the same images, each in its own
+process; results are compared too.
 """
 import argparse
 import json
@@ -20,11 +20,11 @@ from measure import median_ms, paired_ratio, write
 
 from alignmix_mm.mixing.functional import fine_grained_saliency
 
-# name: (images, side, goal: at most this share of OpenCV's time)
+# name: (images, side in pixels, goal: at most this share of OpenCV's time)
 CASES = {'one image of 224 pixels': (1, 224, 1.),
          '128 images of 32 pixels': (128, 32, 1 / 3)}
-# Reads a name from a line, computes the maps of that case, answers with the
-# seconds; the maps of the last call are kept in a file.
+# Reads the name of a case from a line, computes its maps and answers with the
+# seconds; the maps of the last call are written to a file.
 OPENCV = '''
 import json, sys, time
 import cv2, numpy as np
@@ -42,7 +42,7 @@ for line in sys.stdin:
 
 
 def make_images() -> dict[str, np.ndarray]:
-    """Smooth noise of each case, ``(N, H, W, 3)`` uint8, BGR."""
+    """Smooth noise for each case, ``(N, H, W, 3)``, uint8, BGR."""
     torch.manual_seed(0)
     images = {}
     for name, (count, side, _) in CASES.items():
@@ -58,7 +58,7 @@ def measure(python: Path, rounds: int) -> dict[str, object]:
 
     Args:
         python (Path): Python of the environment with OpenCV.
-        rounds (int): Counted calls of each, after one that is not.
+        rounds (int): Counted calls of each, after one that does not count.
 
     Returns:
         dict[str, object]: OpenCV's version, and milliseconds and ratio of

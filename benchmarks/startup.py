@@ -1,8 +1,8 @@
 #!/usr/bin/env python
-"""CPU seconds before a command or an import has done anything.
+"""CPU seconds of starting a command or of an import.
 
-Each program runs in a fresh process, all in turn; the figures are medians of
-user plus system time, which other processes on the machine disturb least.
+All programs run in turn, each in a fresh process. The figures are medians of
+user plus system time, which other processes on the machine affect least.
 """
 import argparse
 import os
@@ -26,7 +26,7 @@ PROGRAMS = {
     'alignmix train --help': ['-m', 'alignmix_mm', 'train', '--help'],
     'alignmix --help': ['-m', 'alignmix_mm', '--help'],
 }
-# program: (what it is held against, seconds more than that)
+# program: (program to compare with, seconds that it may take longer)
 GOALS = {
     'import alignmix_mm.ops': ('import torch', .3),
     'import mmpretrain, alignmix_mm': ('import mmpretrain', .5),
@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument('--name', default='startup')
     args = parser.parse_args()
     seconds = {name: [] for name in PROGRAMS}
-    for n in range(args.rounds + 1):  # the first reads files from the disk
+    for n in range(args.rounds + 1):  # the first round reads from the disk
         for name, arguments in PROGRAMS.items():
             value = cpu_seconds(arguments)
             seconds[name] += [value] * (n > 0)

@@ -1,9 +1,10 @@
 #!/usr/bin/env python
 """Time training steps: baseline, Mixup, CutMix, manifold mixup, AlignMix.
 
-This is the question of the paper's Table 1(b). AlignMix's network has another
-encoder f than the baseline, so Mixup is timed on both. A step is samples,
-preprocessing, forward, backward, update; images are on the device already.
+This is the question of the paper's Table 1(b). The encoder f of AlignMix's
+network differs from the baseline's, so Mixup is timed on both. A step is
+samples, preprocessing, forward, backward and update; images are already on the
+device.
 """
 import statistics
 from argparse import Namespace
@@ -37,15 +38,15 @@ METHODS = {
     'mixup_same_net': ('alignmix', MIXUP),
     **{name: ('alignmix', dict(type=AlignMix, modes=name)) for name in MODES},
 }
-# (config, device): AlignMix / Mixup on the same network and the paper's
-# images, at most
+# (config, device): largest ratio AlignMix / Mixup, for the same network and
+# the paper's images
 GOALS = {('r18_cifar10', 'cpu'): 1.05, ('r50_imagenet', 'cuda'): 1.01}
-# Steps of one timed call: a GPU gets work ahead of time, as in training.
+# Steps of one timed call: a GPU gets work in advance, as in training.
 REPEAT = {'cpu': 1, 'cuda': 10}
 
 
 class Trainer:
-    """A network and its optimizer, for all methods that share them.
+    """A network and its optimizer, shared by several methods.
 
     Args:
         network (str): ``'baseline'`` or ``'alignmix'``.
@@ -55,7 +56,7 @@ class Trainer:
     def __init__(self, network: str, args: Namespace) -> None:
         cfg = load(network, args.config, args.backend)
         self.model = build(cfg, args.device)
-        # Labels are no labels of the images: large steps would diverge.
+        # labels do not fit the images, so large steps would diverge
         self.wrapper = make_wrapper(self.model, 1e-3, args.amp, args.device)
         self.classes = cfg.data_preprocessor.num_classes
         self.images = torch.randint(
@@ -67,7 +68,7 @@ class Trainer:
         """Training step with a batch augmentation.
 
         Args:
-            augment (dict, optional): The augmentation, None for none.
+            augment (dict, optional): The augmentation, if there is one.
 
         Returns:
             Callable: Runs one step.
@@ -86,11 +87,11 @@ class Trainer:
         return step
 
     def transport(self) -> tuple[Callable[[], object], Tensor]:
-        """Alignment and mixing alone, as a step with mode feat does them.
+        """Only alignment and mixing, as in a step with mode feat.
 
         Returns:
-            tuple[Callable, Tensor]: Runs them forward and backward, and the
-            maps, ``(B, C, H, W)``.
+            tuple[Callable, Tensor]: A function that runs them forward and
+            backward, and the maps, ``(B, C, H, W)``.
         """
         mixer = self.model.neck.mixer
         seen = []
@@ -111,14 +112,14 @@ class Trainer:
 
 
 def repeat(step: Callable[[], object], count: int) -> Callable[[], None]:
-    """Several steps as one.
+    """Combine several steps.
 
     Args:
         step (Callable): Runs one step.
         count (int): Number of steps.
 
     Returns:
-        Callable: Runs them.
+        Callable: Runs all steps.
     """
     def steps() -> None:
         for _ in range(count):
@@ -130,7 +131,7 @@ def repeat(step: Callable[[], object], count: int) -> Callable[[], None]:
 def compare(seconds: dict[str, list[float]]) -> tuple[dict, dict]:
     """Milliseconds of all methods and their ratios to the baseline.
 
-    Every mode of AlignMix is drawn as often, so AlignMix is their mean.
+    The modes of AlignMix are drawn equally often, so AlignMix is their mean.
 
     Args:
         seconds (dict[str, list[float]]): Seconds of every round.
@@ -154,7 +155,7 @@ def summarize(seconds: dict[str, list[float]], trainers: dict[str, Trainer],
     Args:
         seconds (dict[str, list[float]]): Seconds of every round.
         trainers (dict[str, Trainer]): The networks.
-        goal (float, optional): Goal of AlignMix / Mixup, None for none.
+        goal (float, optional): Goal of AlignMix / Mixup, if there is one.
 
     Returns:
         dict: The figures.
@@ -179,7 +180,7 @@ def summarize(seconds: dict[str, list[float]], trainers: dict[str, Trainer],
 
 
 def goal_of(args: Namespace) -> float | None:
-    """Goal of AlignMix / Mixup, None for a trial with other images."""
+    """Goal of AlignMix / Mixup, None for other numbers or sizes of images."""
     if (args.batch, args.size) != SHAPES[args.config]:
         return None
     return GOALS.get((args.config, args.device.type))
@@ -206,13 +207,13 @@ def main() -> None:
     parser = make_parser(__doc__)
     parser.add_argument('--amp', choices=DTYPES, default='off')
     parser.add_argument('--backend', choices=('auto', 'torch', 'triton'),
-                        default='auto', help='of the transport')
+                        default='auto', help='backend of the transport')
     parser.add_argument('--rounds', type=int, default=7)
     parser.add_argument('--repeat', type=int,
                         help='steps of one timed call; default: '
                         f'{REPEAT["cpu"]} on a CPU, {REPEAT["cuda"]} on a GPU')
     parser.add_argument('--profile', action='store_true',
-                        help='profile steps with mode feat too')
+                        help='also profile steps with mode feat')
     args = parse(parser, 'step')
     count = args.repeat or REPEAT[args.device.type]
     trainers = {name: Trainer(name, args) for name in ('baseline', 'alignmix')}

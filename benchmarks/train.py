@@ -1,9 +1,9 @@
 #!/usr/bin/env python
 """Train with AlignMix on several backends of the transport, and compare.
 
-At one seed all backends get the same initial weights, images and mixing
-draws, so their losses differ by rounding and what grows from it. The
-difference between seeds is the noise that this is held against.
+With the same seed, all backends get the same initial weights, images and
+mixing draws, so their losses differ only by rounding and its consequences.
+This difference is compared with the noise, the difference between seeds.
 """
 import itertools
 import statistics
@@ -33,8 +33,8 @@ def read_classes(folder: Path, count: int, size: int) -> tuple[Tensor, Tensor]:
     """Read images of a tree with one folder for each class.
 
     Args:
-        folder (Path): Holds the folders; their order gives the labels.
-        count (int): Images of each class.
+        folder (Path): Folder of these folders, whose order gives the labels.
+        count (int): Number of images of each class.
         size (int): Rows and columns after resizing.
 
     Returns:
@@ -42,12 +42,12 @@ def read_classes(folder: Path, count: int, size: int) -> tuple[Tensor, Tensor]:
         labels, ``(N, )``, int64.
     """
     if not folder.is_dir():
-        raise SystemExit(f'{folder} is no folder: name one that holds a '
+        raise SystemExit(f'{folder} is not a folder. Pass one that holds a '
                          'folder of images for each class with --images.')
     classes = sorted(path for path in folder.iterdir() if path.is_dir())
     if not classes:
-        raise SystemExit(f'{folder} holds no folders; one of images is needed '
-                         'for each class.')
+        raise SystemExit(f'Expected a folder of images for each class in '
+                         f'{folder}, but found none.')
     images = torch.cat([read_images(path, count, size) for path in classes])
     return images, torch.arange(len(classes)).repeat_interleave(count)
 
@@ -57,11 +57,11 @@ def crop_and_flip(images: Tensor, generator: torch.Generator) -> Tensor:
 
     Args:
         images (Tensor): ``(B, 3, H, W)``, uint8.
-        generator (torch.Generator): Draws on the CPU, so that a seed means
-            the same on every device.
+        generator (torch.Generator): It draws on the CPU, so a seed gives the
+            same images on every device.
 
     Returns:
-        Tensor: Like ``images``.
+        Tensor: The new images, like ``images``.
     """
     count, size = len(images), images.shape[-1]
     draws = torch.randint(2 * PADDING + 1, (2, count), generator=generator)
@@ -109,7 +109,7 @@ def train(images: Tensor, labels: Tensor, args: Namespace, backend: str,
         seed (int): Seed of everything.
 
     Returns:
-        tuple[list[float], float]: Loss of each step, and seconds of one.
+        tuple[list[float], float]: Loss of each step, and seconds per step.
     """
     model = build(load('alignmix', args.config, backend), args.device, seed)
     # AlignMix draws from torch's seed and this counter, which outlives a run
@@ -133,16 +133,16 @@ def spread(values: list[float]) -> float:
 
 
 def compare(losses: dict[str, list[list[float]]]) -> dict:
-    """Hold the difference between backends against that between seeds.
+    """Compare the difference between backends with that between seeds.
 
     Args:
-        losses (dict[str, list[list[float]]]): For each backend and seed the
-            loss of each step.
+        losses (dict[str, list[list[float]]]): Loss of each step, for each
+            backend and seed.
 
     Returns:
-        dict: The final losses, what they say, and the largest difference
-        between backends in one of the first steps. Differences are None
-        where there is nothing to compare.
+        dict: The final losses, their differences, and the largest difference
+        between backends in one of the first steps. Differences are None if
+        there is nothing to compare.
     """
     final = {backend: [statistics.mean(run[-LAST:]) for run in runs]
              for backend, runs in losses.items()}
@@ -197,7 +197,7 @@ def main() -> None:
         seconds[backend].append(of_a_step)
         print(f'seed {seed} {backend:<7} loss '
               f'{statistics.mean(run[-LAST:]):.4f} at the end, '
-              f'{1e3 * of_a_step:.1f} ms a step', flush=True)
+              f'{1e3 * of_a_step:.1f} ms per step', flush=True)
     result = compare(losses)
     print({key: result[key] for key in ('difference', 'noise', 'agree')})
     print(write(args.name, dict(

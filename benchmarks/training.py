@@ -1,4 +1,4 @@
-"""What the benchmarks of training share: networks, optimizers, options."""
+"""Shared by the training benchmarks: networks, optimizers, options."""
 import argparse
 import logging
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from torch import nn
 import alignmix_mm  # noqa: F401
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
-# name: (images of a batch, rows and columns of an image)
+# name: (images in a batch, rows and columns of an image)
 SHAPES = {
     'r18_cifar10': (128, 32),
     'r18_cifar100': (128, 32),
@@ -30,7 +30,7 @@ DTYPES = {'off': None, 'bf16': 'bfloat16', 'fp16': 'float16'}
 
 
 class CpuAmpOptimWrapper(OptimWrapper):
-    """``AmpOptimWrapper`` in bfloat16 for the CPU, which that one refuses."""
+    """``AmpOptimWrapper`` in bfloat16 for the CPU, which MMEngine refuses."""
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
@@ -45,7 +45,7 @@ class CpuAmpOptimWrapper(OptimWrapper):
 
 
 def make_parser(doc: str) -> argparse.ArgumentParser:
-    """Parser with the options that the benchmarks of training share.
+    """Make a parser with the options that all training benchmarks share.
 
     Args:
         doc (str): Description.
@@ -61,16 +61,16 @@ def make_parser(doc: str) -> argparse.ArgumentParser:
     parser.add_argument(
         '--device', type=torch.device,
         default='cuda' if torch.cuda.is_available() else 'cpu')
-    parser.add_argument('--name', help='of the file in results')
+    parser.add_argument('--name', help='name of the file in results')
     return parser
 
 
 def parse(parser: argparse.ArgumentParser, kind: str) -> argparse.Namespace:
-    """Parse the options and fill in what depends on several of them.
+    """Parse the options, and fill in those that depend on others.
 
     Args:
         parser (argparse.ArgumentParser): Parser with ``--amp``.
-        kind (str): First word of the name of the result.
+        kind (str): First word of the result's name.
 
     Returns:
         argparse.Namespace: The options.
@@ -108,7 +108,7 @@ def build(cfg: Config, device: torch.device, seed: int = 0) -> nn.Module:
 
     Args:
         cfg (Config): The config.
-        device (torch.device): Where it is put.
+        device (torch.device): Device of the network.
         seed (int): Seed of everything. Defaults to 0.
 
     Returns:
@@ -132,7 +132,7 @@ def make_wrapper(model: nn.Module, lr: float, amp: str,
         model (nn.Module): The network.
         lr (float): Learning rate.
         amp (str): A key of ``DTYPES``.
-        device (torch.device): Where the network is.
+        device (torch.device): Device of the network.
 
     Returns:
         OptimWrapper: The optimizer, with autocast unless ``amp`` is off.

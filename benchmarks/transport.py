@@ -1,9 +1,9 @@
 #!/usr/bin/env python
-"""Time alignment and mixing against the ways in which others do it.
+"""Time alignment and mixing, compared with other implementations.
 
-Every method gets feature maps and returns the mixed map: cost, plan,
-alignment, interpolation. Errors are those of the mixed map for lambda = 0.3
-against POT's converged plan in float64, on a few pairs.
+Every method takes feature maps and returns the mixed map: cost, plan,
+alignment, interpolation. Errors are those of the mixed map for lambda = 0.3,
+relative to POT's converged plan in float64, on a few pairs.
 """
 import argparse
 import importlib.metadata
@@ -35,12 +35,12 @@ PACKAGES = ('numpy', 'pot', 'geomloss', 'ott-jax', 'jax', 'triton')
 
 @dataclass(frozen=True)
 class Bench:
-    """What all sets are measured with.
+    """Settings of the measurement of all sets.
 
     Attributes:
-        device (torch.device): Where.
-        methods (dict[str, Method]): Those that can run, by key.
-        mixers (dict[str, Callable]): Their functions.
+        device (torch.device): Device to measure on.
+        methods (dict[str, Method]): Methods that can run, by key.
+        mixers (dict[str, Callable]): Their functions, by key.
         ours (str): Key of our fastest backend among them.
         bandwidth (float): Bytes per second of a copy.
         rounds (int): Counted calls of each method.
@@ -121,16 +121,16 @@ def assess(method: Method, bench: Bench, a: Tensor, b: Tensor,
 
 
 def memory_floor(a: Tensor, ours_ms: float, bandwidth: float) -> dict:
-    """What no implementation can do without.
+    """Memory and time that every implementation needs.
 
     Args:
         a (Tensor): Anchors, ``(B, c, r)``, float32.
-        ours_ms (float): Our time.
+        ours_ms (float): Our time in milliseconds.
         bandwidth (float): Bytes per second of a copy.
 
     Returns:
-        dict: Bytes of assignment and output together; time of reading both
-        maps and writing one; our time over it.
+        dict: Bytes of assignment and output together; milliseconds of reading
+        both maps and writing one; our time divided by this.
     """
     pairs, _, r = a.shape
     floor_ms = 1e3 * 3 * a.nbytes / bandwidth
@@ -175,19 +175,21 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--sets', nargs='+', choices=list(GOALS['cpu']),
                         default=list(GOALS['cpu']))
     parser.add_argument('--pairs', type=int,
-                        help='only the first pairs of each set, to try')
+                        help='only the first pairs of each set, for a trial')
     parser.add_argument('--rounds', type=int,
-                        help=f'counted calls of each method; {ROUNDS}')
+                        help='counted calls of each method; '
+                        f'default: {ROUNDS}')
     parser.add_argument('--no-compile', action='store_true',
-                        help='leave torch.compile out')
+                        help='leave out torch.compile')
     parser.add_argument('--converge', action='store_true',
                         help='also plans of equal quality; takes minutes')
-    parser.add_argument('--name', help='of the results; transport_DEVICE')
+    parser.add_argument('--name', help='name of the results; '
+                        'default: transport_DEVICE')
     args = parser.parse_args()
     if not args.features.is_file():
-        raise SystemExit(f'{args.features} is missing: make it with `python '
+        raise SystemExit(f'{args.features} is missing. Make it with `python '
                          'benchmarks/features.py --cifar10 FOLDER --imagenet '
-                         'FOLDER`, or name another with --features.')
+                         'FOLDER`, or name a different file with --features.')
     return args
 
 
@@ -197,8 +199,8 @@ def main() -> None:
     device = torch.device(args.device)
     load = os.getloadavg()[0]
     if load > os.cpu_count() / 4:
-        print(f'Load {load:.1f}: other processes slow the methods unevenly; '
-              'do not trust ratios on a CPU.')
+        print(f'Load {load:.1f}: other processes slow down the methods '
+              'unevenly; do not trust ratios on a CPU.')
     methods = [method for method in METHODS if device.type in method.devices
                and not (args.no_compile and method.key == 'compiled')]
     mixers, missing = prepare(methods, device)

@@ -1,10 +1,10 @@
 #!/usr/bin/env python
 """Time the Triton kernels of transport for several numbers of warps.
 
-Prints a table and writes results/tune_kernels_cuda.json: the plan kernel for
-each tile, the large kernel for each block of rows, and `align_and_mix` as it
-is for the four shapes of the other benchmarks. Needs a CUDA device; stops
-after `--seconds` with what it has.
+It prints a table and writes results/tune_kernels_cuda.json: the plan kernel
+for each tile, the large kernel for each block of rows, and `align_and_mix`
+with its own settings for the four shapes of the other benchmarks. It needs a
+CUDA device, and stops after `--seconds` with the results so far.
 """
 import argparse
 import itertools
@@ -42,7 +42,7 @@ def milliseconds(run: Callable[[], object], repetitions: int = 10) -> float:
 
 
 def cost_of(pairs: int, r: int) -> torch.Tensor:
-    """Costs like those of features: some thousands of eps."""
+    """Costs like those of features: a few thousand eps."""
     a, b = torch.randn(2, pairs, 64, r, device='cuda')
     return torch.cdist(a.mT, b.mT).square() * 3
 
@@ -68,14 +68,14 @@ def large_plan(r: int, rows: int, warps: int) -> Callable[[], object]:
 
 
 def whole(batch: int, channels: int, r: int) -> Callable[[], object]:
-    """`align_and_mix` as it is."""
+    """`align_and_mix` with its own settings."""
     x = torch.randn(batch, channels, r, 1, device='cuda')
     perm = torch.randperm(batch, device='cuda')
     return lambda: align_and_mix(x, x, .3, perm=perm, backend='triton')
 
 
 def jobs() -> Iterator[tuple[str, Callable[[], Callable[[], object]]]]:
-    """Names and makers of launches, the most telling first."""
+    """Names and makers of launches, the most informative first."""
     for name, shape in SHAPES.items():
         yield f'align_and_mix {name}', lambda shape=shape: whole(*shape)
     for r, warps in SMALL.items():
@@ -88,7 +88,7 @@ def jobs() -> Iterator[tuple[str, Callable[[], Callable[[], object]]]]:
 
 
 def measure(make: Callable[[], Callable[[], object]]) -> float | str:
-    """Milliseconds, or why there are none."""
+    """Milliseconds, or the reason why it failed."""
     try:
         return round(milliseconds(make()), 4)
     except Exception as error:  # too many registers, too much shared memory

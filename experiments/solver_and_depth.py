@@ -1,9 +1,9 @@
 #!/usr/bin/env python
 """Where to mix, and with which plan: the runs that choose the defaults.
 
-Every cell of {place} x {plan} x {seed} is a training with tools/train.py, in
-a folder of its own. A run that is complete is not repeated, so an interrupted
-grid goes on where it stopped. CIFAR-10 is read from folders of images,
+Every cell of {place} x {plan} x {seed} is a run of tools/train.py in its own
+folder. Complete runs are not repeated, so an interrupted grid continues where
+it stopped. CIFAR-10 is read from folders of images,
 $ALIGNMIX_CIFAR10/{train,test}/<class>/*.png.
 
   python experiments/solver_and_depth.py digits cifar10_small
@@ -28,35 +28,36 @@ def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument('tasks', nargs='+', choices=TASKS, help='what to run')
-    parser.add_argument('--seeds', type=int, default=3, help='of each cell')
+    parser.add_argument('tasks', nargs='+', choices=TASKS, help='tasks to run')
+    parser.add_argument('--seeds', type=int, default=3,
+                        help='number of seeds of each cell')
     parser.add_argument(
         '--places', nargs='+', choices=PLACES, default=list(PLACES))
     parser.add_argument(
         '--plans', nargs='+', choices=PLANS, default=list(PLANS))
-    parser.add_argument('--jobs', type=int, default=1, help='runs at a time')
-    parser.add_argument('--threads', type=int, help='CPU threads of a run')
+    parser.add_argument('--jobs', type=int, default=1, help='parallel runs')
+    parser.add_argument('--threads', type=int, help='CPU threads per run')
     parser.add_argument(
         '--out', type=Path, default=Path('work_dirs/solver_and_depth'))
     parser.add_argument(
-        '--name', default='solver_and_depth', help='of the result files')
+        '--name', default='solver_and_depth', help='name of the result files')
     parser.add_argument(
-        '--summary', action='store_true', help='run nothing, only summarize')
+        '--summary', action='store_true', help='only summarize, without runs')
     return parser.parse_args()
 
 
 def train(run: tuple[str, str, str, int], args: argparse.Namespace) -> dict:
-    """Do one run, unless it is done.
+    """Do one run, unless it is complete.
 
     Args:
         run (tuple): Task, place, plan, seed.
         args (Namespace): The options.
 
     Returns:
-        dict: Its record.
+        dict: The record of the run.
 
     Raises:
-        RuntimeError: If the training fails; the log is named.
+        RuntimeError: If the training fails; the message names the log.
     """
     task, place, plan, seed = run
     folder = folder_of(run, args.out)
@@ -81,7 +82,7 @@ def train(run: tuple[str, str, str, int], args: argparse.Namespace) -> dict:
             raise RuntimeError(f'The run failed, see {log}:\n'
                                f'{log.read_text()[-1500:]}')
         for checkpoint in folder.glob('epoch_*.pth'):
-            checkpoint.unlink()  # a grid of them is many gigabytes
+            checkpoint.unlink()  # those of a grid take many gigabytes
         values = json.loads(record.read_text())
         print(f'{task} | {place} | {plan} | seed {seed}: best '
               f'{values["best"]:.2f}, last 10 {values["last10_median"]:.2f} '

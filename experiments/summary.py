@@ -56,14 +56,14 @@ def summarize(records: list[dict]) -> list[dict]:
 def contrasts(records: list[dict]) -> list[dict]:
     """Differences between plans at the same place, paired by seed.
 
-    Runs of one seed share images, initial weights and draws.
+    Runs with the same seed share images, initial weights and draws.
 
     Args:
         records (list[dict]): Records of runs.
 
     Returns:
-        list[dict]: Difference of ``last10_median`` to the annealed plan,
-        percent, mean and standard error.
+        list[dict]: ``last10_median`` of the annealed plan minus that of each
+        other plan, in percent: mean and standard error.
     """
     values = {(r['task'], r['place'], r['plan'], r['seed']):
               r['last10_median'] for r in records}
@@ -128,7 +128,7 @@ def write(records: list[dict], name: str) -> list[Path]:
 
     Args:
         records (list[dict]): Records of runs.
-        name (str): Of the files, without suffix.
+        name (str): Name of the files, without suffix.
 
     Returns:
         list[Path]: The files.

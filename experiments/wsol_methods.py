@@ -1,4 +1,4 @@
-"""What the localization experiment compares, as configs."""
+"""The methods of the localization experiment, as configs."""
 import os
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 ROOT = Path(__file__).resolve().parents[1]
-# crops make objects larger, so images of training are smaller and quick
+# crops make objects larger, so training images can be smaller and faster
 TRAIN_SIZE, TEST_SIZE = 128, 224
 NETWORK = 'backbone.timm_model.'
 FROZEN = ('conv_stem', 'bn1', *(f'blocks.{n}' for n in range(4)))
@@ -34,7 +34,7 @@ METHODS = {
     'ADL': dict(adl=dict(
         at=('timm_model.blocks.4.2.bn2', 'timm_model.blocks.5.3.bn2',
             'timm_model.bn2'), drop_rate=.75, drop_threshold=.9)),
-    # the branches are new, and learn faster
+    # the branches are new, and have a higher learning rate
     'ACoL': dict(neck=None, head=dict(
         _delete_=True, type='ACoLHead', num_classes=2, in_channels=1280,
         mid_channels=128, init_cfg=dict(type='Kaiming', layer='Conv2d'))),
@@ -43,10 +43,10 @@ METHODS = {
 
 @HOOKS.register_module()
 class Freeze(Hook):
-    """Keep the first stages and all statistics of BatchNorm as they are."""
+    """Freeze the first stages and all statistics of BatchNorm."""
 
     def before_train(self, runner: Runner) -> None:
-        """No gradients of the first stages."""
+        """Disable gradients of the first stages."""
         for name, parameter in runner.model.named_parameters():
             stage = name.removeprefix(NETWORK)
             if any(stage.startswith(f'{part}.') for part in FROZEN):
@@ -54,7 +54,7 @@ class Freeze(Hook):
 
     def before_train_iter(self, runner: Runner, batch_idx: int,
                           data_batch: dict | None = None) -> None:
-        """After the model was set to training."""
+        """Freeze BatchNorm, after the model was set to training mode."""
         for module in runner.model.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.eval()
@@ -72,7 +72,7 @@ def make_config(method: str, seed: int, folder: Path, start: Path,
         epochs (int): Epochs of training.
 
     Returns:
-        Config: Without checkpoints.
+        Config: The config; the run writes no checkpoints.
     """
     os.environ['ALIGNMIX_WSOL'] = str(folder)
     cfg = Config.fromfile(ROOT / 'configs/demo/baseline_wsol_mini.py')

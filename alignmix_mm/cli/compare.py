@@ -57,11 +57,13 @@ def _add_protocol(group: argparse._ArgumentGroup) -> None:
         '--methods', nargs='+', type=str.lower, default=[*METHODS],
         metavar='METHOD',
         help='as in `alignmix train --method`, and cutout, alignmix_ae;\n'
+        'NAME=METHOD for one of them with other options;\n'
         f'default: {" ".join(METHODS)}')
     group.add_argument(
         '--method-options', nargs='+', action=DictAction,
         metavar='METHOD.KEY=VALUE', help='arguments of methods, e.g. '
-        'mixup.alpha=0.2')
+        'mixup.alpha=0.2,\nand METHOD.model.KEY=VALUE of the network, e.g. '
+        'alignmix.model.mix_at=layer3')
     group.add_argument('--seeds', type=positive, default=3,
                        help='runs of each method; default: 3')
     group.add_argument(
@@ -150,9 +152,10 @@ def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
         parser.error('--cfg-options belongs to a config')
     for name in FLAGS.keys() - given:
         setattr(args, name, FLAGS[name])
-    if args.reference is not None and args.reference not in args.methods:
+    names = [typed.partition('=')[0] for typed in args.methods]
+    if args.reference is not None and args.reference not in names:
         parser.error(f'--reference {args.reference} is none of --methods '
-                     f'{" ".join(args.methods)}')
+                     f'{" ".join(names)}')
     if args.lr is not None and args.lr_search:
         parser.error('--lr fixes the rate that --lr-search looks for: give '
                      'one of them')

@@ -1,4 +1,4 @@
-"""Text files of numbers for images, with errors that name the line."""
+"""Text files with numbers for images; errors name the line."""
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -11,8 +11,8 @@ class Row(NamedTuple):
         path (Path): The file.
         line (int): Number of the line, from 1.
         text (str): The line.
-        key (str): Its first field, the image.
-        values (list[float]): Its other fields.
+        key (str): The first field, which names the image.
+        values (list[float]): The other fields.
     """
 
     path: Path
@@ -25,17 +25,17 @@ class Row(NamedTuple):
         """Make an error that names the line.
 
         Args:
-            problem (str): What is wrong with it.
+            problem (str): What is wrong with the line.
 
         Returns:
-            ValueError: To be raised.
+            ValueError: The error, not raised yet.
         """
         return ValueError(
             f'{self.path}, line {self.line}, {self.text!r}: {problem}.')
 
 
 def read_lines(path: Path) -> list[tuple[int, str]]:
-    """Read a text file, whichever system it was written on.
+    """Read a text file that was written on any system.
 
     Args:
         path (Path): The file, in UTF-8, with or without a byte-order mark.
@@ -45,7 +45,7 @@ def read_lines(path: Path) -> list[tuple[int, str]]:
         not empty.
 
     Raises:
-        ValueError: If it is not in UTF-8.
+        ValueError: If the file is not in UTF-8.
     """
     try:
         text = path.read_text(encoding='utf-8-sig')
@@ -59,12 +59,12 @@ def read_lines(path: Path) -> list[tuple[int, str]]:
 def read_rows(path: Path,
               fields: Sequence[str],
               separator: str | None = None) -> Iterator[Row]:
-    """Read lines of an image and numbers.
+    """Read lines that hold an image and numbers.
 
     Args:
         path (Path): The file.
         fields (Sequence[str]): Names of all fields, for the messages.
-        separator (str, optional): What is between them. Defaults to None:
+        separator (str, optional): Separator of the fields. Defaults to None:
             white space.
 
     Yields:
@@ -72,14 +72,14 @@ def read_rows(path: Path,
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If a line is none of these fields.
+        ValueError: If a line does not have these fields.
     """
     if not path.is_file():
         raise FileNotFoundError(
-            f'There is no file {path}, lines of '
+            f'There is no file {path}, with lines of '
             f'`{(separator or " ").join(fields)}`.')
     for number, text in read_lines(path):
-        # from the right: a path may hold the separator
+        # from the right: a path may contain the separator
         key, *values = text.strip().rsplit(separator, len(fields) - 1)
         row = Row(path, number, text, key, [])
         try:
@@ -89,5 +89,5 @@ def read_rows(path: Path,
         if len(values) != len(fields) - 1:
             raise row.error(
                 f'expected `{(separator or " ").join(fields)}`, numbers '
-                'behind the first field')
+                'after the first field')
         yield row

@@ -1,4 +1,4 @@
-"""Images in folders of classes, whose labels follow names."""
+"""Images in folders of classes, whose labels follow from their names."""
 import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,26 +12,26 @@ EXTENSIONS = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif',
 
 @DATASETS.register_module()
 class ClassFolders(CustomDataset):
-    """``CustomDataset`` whose labels are places in ``classes``.
+    """``CustomDataset`` whose labels are indices into ``classes``.
 
-    ``CustomDataset`` numbers the folders that it finds, so one class without
-    a folder shifts the labels of all that follow. Here a class of
-    ``classes`` may have no folder, and a folder of no class is an error.
+    ``CustomDataset`` numbers the folders that it finds, so a missing folder
+    shifts the labels of all later classes. Here a class of ``classes`` may
+    have no folder, and a folder that is not in ``classes`` is an error.
 
-    One folder can serve for training and validation: ``part`` takes a share
-    of the images of each class, always the same ones.
+    One folder can serve for training and validation: ``part`` selects a share
+    of the images of each class, always the same images.
 
     Args:
         data_root (str): The root directory. Defaults to ''.
-        data_prefix (str | dict): Folder of the class folders below it.
-            Defaults to ''.
+        data_prefix (str | dict): Folder of the class folders, below
+            ``data_root``. Defaults to ''.
         part (tuple[float, float]): The images of each class from one share
-            to another, in an order that depends on their names only: (0,
-            .2) and (.2, 1) have no image in common, and all of them
-            together. Defaults to (0., 1.).
+            to another, in an order that depends only on their names: (0, .2)
+            and (.2, 1) have no image in common, and together contain all of
+            them. Defaults to (0., 1.).
         extensions (Sequence[str]): Endings of files that are images.
             Defaults to those that OpenCV reads.
-        **kwargs: Arguments of ``CustomDataset``, ``classes`` among them.
+        **kwargs: Arguments of ``CustomDataset``, including ``classes``.
 
     Raises:
         ValueError: If a folder is not among ``classes``, if ``part`` is
@@ -75,8 +75,8 @@ def images_of_classes(folder: Path, extensions: Iterable[str] = EXTENSIONS
     """Find the images of each class.
 
     Args:
-        folder (Path): Has a folder for each class; others may be inside of
-            these. Names that begin with a dot are left out.
+        folder (Path): Folder with a folder for each class, which may contain
+            others. Names that start with a dot are ignored.
         extensions (Iterable[str]): Endings of files that are images.
 
     Returns:
@@ -94,15 +94,15 @@ def images_of_classes(folder: Path, extensions: Iterable[str] = EXTENSIONS
 
 
 def part_of(paths: Sequence[str], part: tuple[float, float]) -> list[str]:
-    """Some of the images of a class, drawn by their names.
+    """Select images of a class, by a hash of their names.
 
     Args:
-        paths (Sequence[str]): All of them.
-        part (tuple[float, float]): Shares from which and to which.
+        paths (Sequence[str]): All images of the class.
+        part (tuple[float, float]): Start and end of the selected share.
 
     Returns:
-        list[str]: In the order of their names. Of two images or more, each
-        of two parts that make a whole has one.
+        list[str]: The images, sorted by name. If there are at least two, both
+        of two complementary parts have at least one.
     """
     drawn = sorted(paths, key=lambda path: hashlib.sha256(
         path.encode()).digest())
@@ -111,14 +111,14 @@ def part_of(paths: Sequence[str], part: tuple[float, float]) -> list[str]:
 
 
 def listed(names: Iterable[str], most: int = 8) -> str:
-    """Name some things in a sentence.
+    """List names in a sentence.
 
     Args:
-        names (Iterable[str]): Their names.
-        most (int): How many are named. Defaults to 8.
+        names (Iterable[str]): The names.
+        most (int): Maximum number of names. Defaults to 8.
 
     Returns:
-        str: The names, and how many others there are.
+        str: The names, and how many more there are.
     """
     names = list(map(str, names))
     more = f' and {len(names) - most} more' if len(names) > most else ''
@@ -126,7 +126,7 @@ def listed(names: Iterable[str], most: int = 8) -> str:
 
 
 def _cut(share: float, count: int) -> int:
-    """Images before a share; none of two parts is empty, if there are two."""
+    """Images before a share; with two images, neither part is empty."""
     if share in (0, 1) or count < 2:
         return 0 if share < 1 else count
     return min(max(round(share * count), 1), count - 1)

@@ -18,14 +18,14 @@ class Digits(BaseDataset):
 
     Args:
         split (str): ``'train'`` or ``'test'``. Defaults to ``'train'``.
-        per_class (int, optional): Keep only the first images of each class,
-            for training with few labels. Defaults to None, which is all.
-        image_size (int): Rows and columns. Defaults to 32.
+        per_class (int, optional): Number of images to keep of each class,
+            for training with few labels. Defaults to None: all images.
+        image_size (int): Height and width in pixels. Defaults to 32.
         metainfo (dict, optional): Meta information. Defaults to None.
         **kwargs: Further arguments of ``BaseDataset``, such as ``pipeline``.
 
     Raises:
-        ValueError: If ``split`` is neither of the two.
+        ValueError: If ``split`` is unknown.
         ImportError: If scikit-learn is not installed.
     """
 
@@ -46,7 +46,7 @@ class Digits(BaseDataset):
         super().__init__(ann_file='', metainfo=metainfo, **kwargs)
 
     def load_data_list(self) -> list[dict]:
-        """Return ``img``, ``(H, W, 3)`` uint8, and ``gt_label`` of each."""
+        """Return ``img``, ``(H, W, 3)``, uint8, and ``gt_label`` of each."""
         try:
             from sklearn.datasets import load_digits
         except ImportError as error:

@@ -1,4 +1,4 @@
-"""Loading images of which some may be broken."""
+"""Loading images when some may be broken."""
 import logging
 
 from mmcv.transforms import LoadImageFromFile
@@ -8,16 +8,16 @@ from mmpretrain.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class LoadCheckedImage(LoadImageFromFile):
-    """``LoadImageFromFile`` that names a file which is no image.
+    """``LoadImageFromFile`` whose error names a file that is not an image.
 
-    The original tells the name of some, and of others only that OpenCV
-    failed.
+    The error of the original names only some of these files; for others it
+    says only that OpenCV failed.
 
     Args:
         *args: Arguments of ``LoadImageFromFile``.
-        skip_bad (bool): Whether the data set is to take another image, drawn
-            at random, for one that cannot be read. That is for training; in
-            a test an image cannot be left out. Defaults to False.
+        skip_bad (bool): Whether the data set replaces an unreadable image by
+            another one, drawn at random. This is for training; a test must
+            not leave out images. Defaults to False.
         **kwargs: Arguments of ``LoadImageFromFile``.
     """
 
@@ -29,17 +29,18 @@ class LoadCheckedImage(LoadImageFromFile):
         """Load an image.
 
         Args:
-            results (dict): With ``img_path``.
+            results (dict): A sample with ``img_path``.
 
         Returns:
-            dict, optional: With ``img``; None if it is to be skipped.
+            dict, optional: The sample with ``img``, ``(H, W, C)``; None if it
+            has to be skipped.
 
         Raises:
-            OSError: If it cannot be read.
+            OSError: If the image cannot be read, and ``skip_bad`` is False.
         """
         try:
             return super().transform(results)
-        except Exception as error:  # of the file system, or of a decoder
+        except Exception as error:  # from the file system or a decoder
             text = (f'{results["img_path"]} cannot be read as an image '
                     f'({type(error).__name__}: {str(error).strip()[:120]}).')
             if not self.skip_bad:
@@ -47,6 +48,6 @@ class LoadCheckedImage(LoadImageFromFile):
                     f'{text} Replace the file, or train without it: '
                     "dict(type='alignmix_mm.LoadCheckedImage', "
                     'skip_bad=True).') from error
-        print_log(f'{text} Another one takes its place.', logger='current',
+        print_log(f'{text} It is replaced by another one.', logger='current',
                   level=logging.WARNING)
         return None

@@ -10,15 +10,15 @@ from PIL import Image
 
 from ._rows import Row, read_lines, read_rows
 
-_ORIENTATION = 0x0112  # EXIF tag; 5 to 8 turn the image by 90 degrees
+_ORIENTATION = 0x0112  # EXIF tag; values 5 to 8 rotate by 90 degrees
 
 
 class _WithBoxes(BaseDataset):
-    """Gives every sample ``loc_boxes``, which no transform touches.
+    """Gives every sample ``loc_boxes``, which transforms do not change.
 
-    They are ``x0 y0 x1 y1`` in pixels of the original image, ``(m, 4)``
+    They are ``x0 y0 x1 y1`` in pixels of the original image, ``(m, 4)``,
     float64; the metric scales them. ``loc_size`` is the width and height of
-    that image.
+    the original image.
     """
 
     def prepare_data(self, idx: int) -> dict | None:
@@ -45,12 +45,12 @@ class _WithBoxes(BaseDataset):
 class CUBWithBoxes(_WithBoxes, CUB):
     """CUB-200-2011 with its bounding boxes.
 
-    An official folder is all that is needed: ``images.txt``,
+    It needs only an official folder: ``images.txt``,
     ``image_class_labels.txt``, ``train_test_split.txt`` and
-    ``bounding_boxes.txt``, lines of ``id x y width height``. Samples have
+    ``bounding_boxes.txt`` with lines of ``id x y width height``. Samples have
     ``loc_boxes``, ``(1, 4)``: ``x, y, min(x + width, W - 1), min(y + height,
-    H - 1)``, as Choe et al. (2020) made them. Any data set in this layout
-    can be read; classes are named as in ``classes.txt``, if it is there.
+    H - 1)``, as in Choe et al. (2020). Any data set in this layout can be
+    read. Classes have the names of ``classes.txt``, if it exists.
 
     Args:
         data_root (str): The folder.
@@ -59,8 +59,8 @@ class CUBWithBoxes(_WithBoxes, CUB):
         **kwargs: Further arguments of ``CUB``.
 
     Raises:
-        FileNotFoundError: If there is no file of boxes.
-        ValueError: If a line of it does not fit the images.
+        FileNotFoundError: If the file of boxes is missing.
+        ValueError: If one of its lines does not fit the images.
     """
 
     def __init__(self, data_root: str, split: str = 'test', **kwargs) -> None:
@@ -73,16 +73,16 @@ class CUBWithBoxes(_WithBoxes, CUB):
         self._metainfo['split'] = split
 
     def _load_data_from_txt(self, filepath: str) -> dict[int, str]:
-        """Read lines of a number and a text, by the number from 0.
+        """Read lines of a number and a text, keyed by the number minus 1.
 
-        MMPretrain's way of it fails on a byte-order mark and on empty lines.
+        MMPretrain's method fails on a byte-order mark and on empty lines.
         """
         path, pairs = Path(filepath), {}
         for number, line in read_lines(path):
             key, *values = line.strip().split(maxsplit=1)
             if not (key.isdecimal() and values):
                 raise Row(path, number, line, key, []).error(
-                    'expected a number and what it stands for')
+                    'expected a number and its value')
             pairs[int(key) - 1] = values[0]
         return pairs
 
@@ -103,17 +103,17 @@ class CUBWithBoxes(_WithBoxes, CUB):
         if not path.is_file():
             raise FileNotFoundError(
                 f'There are no boxes: {path} is missing. It is part of '
-                'CUB-200-2011. Without boxes, take the data set CUB and leave '
+                'CUB-200-2011. Without boxes, use the data set CUB and leave '
                 'the metric Localization out.')
         cut = []
         for row in read_rows(path, ('id', 'x', 'y', 'width', 'height')):
             if row.key not in images:
-                raise row.error('there is no image of this id in images.txt')
+                raise row.error('there is no image with this id in images.txt')
             x, y, width, height = row.values
             if not (width > 0 and height > 0):
                 raise row.error('width and height have to be positive')
             info = infos.get(images[row.key])
-            if info is None:  # of the other split
+            if info is None:  # it is in the other split
                 continue
             size = _image_size(info['img_path'])
             box = (x, y, x + width, y + height)
@@ -134,12 +134,11 @@ class WSOLMetadata(_WithBoxes):
     The folder, e.g. ``metadata/CUB/val``, holds ``image_ids.txt`` (paths),
     ``class_labels.txt`` (``path,label``), ``image_sizes.txt``
     (``path,width,height``) and ``localization.txt`` (``path,x0,y0,x1,y1``, a
-    line for each box). Samples have ``loc_boxes``, ``(m, 4)``, as they stand
-    there.
+    line for each box). Samples have these boxes as ``loc_boxes``, ``(m, 4)``.
 
     Args:
         metadata (str): The folder of these files.
-        data_root (str): The folder to which the paths are relative.
+        data_root (str): The folder that the paths are relative to.
         metainfo (dict, optional): Meta information. Defaults to None.
         **kwargs: Further arguments of ``BaseDataset``.
 
@@ -182,7 +181,7 @@ class WSOLMetadata(_WithBoxes):
             if row.key not in sizes:
                 raise row.error('its size is not in image_sizes.txt')
             if _ends_outside(row, row.values, sizes[row.key]):
-                raise row.error('the box ends outside of the image, which is '
+                raise row.error('the box ends outside the image, which is '
                                 '{:g} x {:g}'.format(*sizes[row.key]))
             info = infos[row.key]
             info['loc_size'] = sizes[row.key]
@@ -198,7 +197,7 @@ class WSOLMetadata(_WithBoxes):
         return list(read_rows(self.metadata / name, fields, ','))
 
     def _of(self, infos: dict, name: str, *fields: str) -> list[Row]:
-        """Lines of a file, all of known images."""
+        """Lines of a file, checked to be of known images."""
         rows = self._read(name, 'path', *fields)
         for row in rows:
             if row.key not in infos:
@@ -207,7 +206,7 @@ class WSOLMetadata(_WithBoxes):
 
 
 def _image_size(path: str) -> tuple[int, int]:
-    """Width and height of an image as it is loaded, from its header."""
+    """Width and height of an image as it will be loaded, from its header."""
     with Image.open(path) as image:
         width, height = image.size
         turned = image.getexif().get(_ORIENTATION, 1) > 4
@@ -216,14 +215,14 @@ def _image_size(path: str) -> tuple[int, int]:
 
 def _ends_outside(row: Row, box: tuple[float, ...],
                   size: tuple[float, float]) -> bool:
-    """Whether a box ends outside of the image, by more than rounding.
+    """Whether a box ends outside the image, by more than rounding.
 
     Raises:
-        ValueError: If it starts outside or has its centre there.
+        ValueError: If the box starts outside or has its centre there.
     """
     low, high, size = np.array(box[:2]), np.array(box[2:]), np.array(size)
     if not ((low >= 0).all() and ((low + high) / 2 < size).all()):
-        raise row.error('the box is not inside of the image, which is '
+        raise row.error('the box is not inside the image, which is '
                         '{:g} x {:g}'.format(*size))
     return bool((high > size + 1).any())
 
@@ -231,7 +230,7 @@ def _ends_outside(row: Row, box: tuple[float, ...],
 def _warn_of_cut(rows: list[Row]) -> None:
     if rows:
         print_log(
-            f'{len(rows)} boxes end outside of their image and are cut off, '
+            f'{len(rows)} boxes end outside their image and are cut off, '
             f'the first in {rows[0].path}, line {rows[0].line}, '
             f'{rows[0].text!r}.', logger='current', level=logging.WARNING)
 

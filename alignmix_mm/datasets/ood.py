@@ -15,24 +15,24 @@ from torch.utils.data import Dataset
 class NoiseImages(BaseDataset):
     """Images of pure noise.
 
-    Pixels are drawn in [0, 1] and rounded to 8 bits. Image ``n`` depends on
-    ``(seed, n)`` alone, not on workers or the order.
+    Pixels are drawn in [0, 1] and rounded to 8 bits. Image ``n`` depends only
+    on ``(seed, n)``, not on workers or the order.
 
     Args:
         distribution (str): ``'uniform'``, U(0, 1), or ``'gaussian'``,
             N(0.5, std) clipped to [0, 1].
-        num_images (int): How many. Defaults to 10000.
+        num_images (int): Number of images. Defaults to 10000.
         image_size (int | tuple[int, int]): Rows and columns. Defaults to
             32.
         channels (int): Number of channels. Defaults to 3.
         std (float): Standard deviation of ``'gaussian'`` before clipping.
-            Defaults to 0.5, the paper's; ODIN's code has 1.
-        seed (int): Defaults to 0.
+            Defaults to 0.5, as in the paper; ODIN's code uses 1.
+        seed (int): Seed of the pixels. Defaults to 0.
         metainfo (dict, optional): Meta information. Defaults to None.
         **kwargs: Further arguments of ``BaseDataset``, such as ``pipeline``.
 
     Raises:
-        ValueError: If there is no such distribution.
+        ValueError: If the distribution is unknown.
     """
 
     def __init__(self,
@@ -64,10 +64,10 @@ class NoiseImages(BaseDataset):
         """Draw an image.
 
         Args:
-            idx (int): Its index.
+            idx (int): Index of the image.
 
         Returns:
-            dict: With ``img``, ``(H, W, 3)`` uint8.
+            dict: The sample with ``img``, ``(H, W, channels)``, uint8.
         """
         info = super().get_data_info(idx)
         generator = np.random.default_rng((self.seed, info['number']))
@@ -80,25 +80,25 @@ class NoiseImages(BaseDataset):
 
 @DATASETS.register_module()
 class OODTestSets(Dataset):
-    """Images of the known classes, and sets of others, one after the other.
+    """Images of the known classes, followed by sets of unknown ones.
 
-    Every sample gets ``ood_set``, the name of its set, ``''`` for known
-    classes; images of the others get label 0, because one batch may have
-    images of both. ``OODDetection`` compares the sets; other metrics would
-    believe the labels.
+    Every sample gets ``ood_set``, the name of its set, or ``''`` for known
+    classes. Images of unknown classes get label 0, because one batch may have
+    both kinds. ``OODDetection`` compares the sets; other metrics would use
+    the label 0.
 
-    A set whose folder does not exist is left out, and the log says from where
-    to get it. ``NoiseImages`` that do not say their number, size or channels
-    have those of the known images.
+    A set whose folder does not exist is left out, and the log says where to
+    get it. ``NoiseImages`` without number, size or channels get those of the
+    known images.
 
     Args:
         known (dict): Data set of the known classes.
-        unknown (dict[str, dict]): Data sets of others, by name. Besides the
-            arguments of the data set, ``source`` says from where to get it
-            and ``expected_size`` how many images it should have.
+        unknown (dict[str, dict]): Data sets of unknown classes, by name. In
+            addition to the arguments of the data set, ``source`` says where
+            to get it, and ``expected_size`` how many images it should have.
 
     Raises:
-        ValueError: If no set of others is there.
+        ValueError: If no set of unknown classes exists.
     """
 
     def __init__(self, known: dict, unknown: dict[str, dict]) -> None:
@@ -108,8 +108,8 @@ class OODTestSets(Dataset):
             if dataset is not None:
                 self.sets[name] = dataset
         if len(self.sets) == 1:
-            raise ValueError(f'None of the data sets {list(unknown)} is '
-                             'there, so nothing can be compared.')
+            raise ValueError(f'None of the data sets {list(unknown)} '
+                             'exists, so nothing can be compared.')
         self.ends = list(accumulate(len(s) for s in self.sets.values()))
 
     @property

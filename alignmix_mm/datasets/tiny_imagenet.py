@@ -1,4 +1,4 @@
-"""TinyImageNet, whose validation set has a layout of its own."""
+"""TinyImageNet, whose validation set has a special layout."""
 from pathlib import Path
 
 from mmpretrain.datasets import BaseDataset
@@ -11,14 +11,14 @@ from ._rows import read_lines
 class TinyImageNet(BaseDataset):
     """TinyImageNet: 200 classes, images of 64x64.
 
-    The folder ``tiny-imagenet-200`` as it is unpacked::
+    It reads the unpacked folder ``tiny-imagenet-200``::
 
         wnids.txt
         train/<wnid>/images/<wnid>_<n>.JPEG      500 of each class
         val/images/val_<n>.JPEG                  10,000
         val/val_annotations.txt                  file, wnid, box
 
-    Labels are the classes' places in the sorted ``wnids.txt``. The folder
+    Labels are indices into the sorted lines of ``wnids.txt``. The folder
     ``test`` has no labels and is not read.
 
     Args:
@@ -28,8 +28,8 @@ class TinyImageNet(BaseDataset):
         **kwargs: Further arguments of ``BaseDataset``.
 
     Raises:
-        ValueError: If there is no such split, or an image of the validation
-            set is of no known class.
+        ValueError: If the split is unknown, or an image of the validation set
+            has an unknown class.
         FileNotFoundError: If a file or folder is missing.
     """
 
@@ -85,6 +85,6 @@ class TinyImageNet(BaseDataset):
     def _read(path: Path) -> list[tuple[int, str]]:
         if not path.is_file():
             raise FileNotFoundError(
-                f'There is no file {path}. TinyImageNet is the folder '
-                'tiny-imagenet-200 as it is unpacked.')
+                f'There is no file {path}. Expected the unpacked folder '
+                'tiny-imagenet-200.')
         return read_lines(path)

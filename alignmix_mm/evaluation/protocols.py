@@ -6,8 +6,8 @@ ATTACKS = {
     'pgd': dict(eps=4., step=2., num_steps=20, random_start=True),
 }
 
-#: What `alignmix test --metrics` knows, besides attacks; evaluators of images
-#: of the known classes, as configs name them.
+#: Choices of `alignmix test --metrics` in addition to attacks: evaluators of
+#: images of the known classes, as in configs.
 METRICS = {
     'accuracy': dict(type='Accuracy', topk=(1, )),
     'calibration': dict(type='CalibrationError'),

@@ -1,4 +1,4 @@
-"""What is mixed with what: methods, and the plans that they draw."""
+"""What is mixed with what: methods and the plans that they draw."""
 from .. import _lazy
 
 _EXPORTS = _lazy.exports(

@@ -17,11 +17,11 @@ from .pairs import Pairs
 class AlignedPairs(Pairs):
     """Pairs whose partner is aligned to the anchor, eqs. (10) to (13).
 
-    Images, labels and vectors have no positions: they are mixed as they are.
+    Only maps are aligned. Images, labels and vectors are mixed as they are.
 
     Attributes:
         transport (TransportOptions, optional): Options of the transport.
-            Defaults to None: those of the model.
+            Defaults to None: the model's options.
     """
 
     transport: TransportOptions | None = None
@@ -30,14 +30,15 @@ class AlignedPairs(Pairs):
 
     def with_defaults(self, align: bool,
                       transport: TransportOptions) -> Pairs:
-        """Take the options of the model, if the method has none.
+        """Take the options of the model if the method has none.
 
         Args:
             align (bool): Whether the model aligns.
-            transport (TransportOptions): Its options.
+            transport (TransportOptions): The model's options.
 
         Returns:
-            Pairs: Plain ones if nothing is aligned.
+            Pairs: These pairs if they have options. Otherwise pairs with the
+            model's options, or plain pairs if the model does not align.
         """
         if self.transport is not None:
             return self
@@ -45,26 +46,27 @@ class AlignedPairs(Pairs):
             self.unaligned())
 
     def unaligned(self) -> Pairs:
-        """The same pairs and weights, without moving positions."""
+        """The same pairs and weights without alignment."""
         return Pairs(self.lam, self.perm, self.swap)
 
     def mix_map(self, x: Tensor) -> Tensor:
         """Mix maps, eqs. (12) and (13).
 
         A map of more than 256 positions is aligned in blocks, see
-        :func:`block_size`: the plan matches blocks with blocks, at the mean
-        cost of their positions, and moves each of them as it is. That is the
-        solution of eq. (8) among the plans that keep blocks together. Rows
-        and columns of such a plan still sum to one.
+        :func:`block_size`: the plan matches whole blocks, at the mean cost of
+        their positions, and moves each block unchanged. It is the solution
+        of eq. (8) among the plans that keep blocks together. Its rows and
+        columns still sum to one.
 
         Args:
-            x (Tensor): ``(B, C, H, W)``.
+            x (Tensor): ``(B, C, H, W)``, floating point.
 
         Returns:
-            Tensor: ``(B, C, H, W)`` in the dtype of ``x``.
+            Tensor: ``(B, C, H, W)``, in the dtype of ``x``.
 
         Raises:
-            ValueError: If the map cannot be divided into blocks.
+            ValueError: If the map cannot be divided into blocks, or the
+                pairs were drawn for a different batch size.
         """
         self.check_batch(x)
         blocks, side = _to_blocks(x)
@@ -75,15 +77,16 @@ class AlignedPairs(Pairs):
     def mix_parts(self, parts: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """Mix the parts of an embedding with the same weights.
 
-        Maps, i.e. the tensor E or M and Sigma of its distribution, are
-        aligned: by the plan of transport of the first, so that mean and
-        deviation of a position stay together. Vectors are not.
+        Maps (the tensor E, or M and Sigma of its distribution) are all
+        aligned by the transport plan of the first part, so that mean and
+        deviation of a position stay together. Vectors are not aligned.
 
         Args:
-            parts (tuple[Tensor]): Each ``(B, d)`` or ``(B, C, H, W)``.
+            parts (tuple[Tensor]): ``(B, d)`` or ``(B, C, H, W)`` each,
+                floating point.
 
         Returns:
-            tuple[Tensor]: The parts, mixed.
+            tuple[Tensor]: The mixed parts, of the same shapes and dtypes.
         """
         if parts[0].ndim != 4:
             return super().mix_parts(parts)
@@ -96,10 +99,10 @@ class AlignedPairs(Pairs):
         """The assignments by which :meth:`mix_map` moves the positions.
 
         Args:
-            x (Tensor): ``(B, C, H, W)``.
+            x (Tensor): ``(B, C, H, W)``, floating point.
 
         Returns:
-            Alignment: Of blocks, if the map is aligned in blocks.
+            Alignment: That of blocks if the map is aligned in blocks.
         """
         blocks, side = _to_blocks(x.detach())
         anchors, partners = self.split(blocks)
@@ -123,7 +126,7 @@ class AlignedPairs(Pairs):
 
 
 def _to_blocks(x: Tensor) -> tuple[Tensor, int]:
-    """A block becomes a position with the channels of all its positions."""
+    """Turn each block into one position, with the channels of the block."""
     side = block_size(x.shape[2:])
     return x if side == 1 else F.pixel_unshuffle(x, side), side
 

@@ -63,8 +63,8 @@ def alignmix_plan(mode: str, lam: Tensor, perm: Tensor, place: float = 0.0,
         place (float): See :class:`MixPlan`. Defaults to 0.
         at (Sequence[str | None], optional): See :class:`MixPlan`. Defaults
             to None.
-        transport (TransportOptions, optional): Defaults to None: those of
-            the model.
+        transport (TransportOptions, optional): Options of the transport.
+            Defaults to None: the model's options.
 
     Returns:
         MixPlan: The plan.
@@ -79,9 +79,9 @@ class AlignMix(MixMethod):
 
     The batch augmentation of `AlignMixup: Improving Representations By
     Interpolating Aligned Features <https://arxiv.org/abs/2103.15375>`_,
-    Algorithm 1. For every batch one of the modes is drawn; images are mixed
+    Algorithm 1. One of the modes is drawn for every batch. Images are mixed
     here, embeddings and feature maps by the model, which must be an
-    ``AlignMixClassifier``. Labels are mixed here for all of them.
+    ``AlignMixClassifier``. Labels are mixed here in every mode.
 
     Args:
         alpha (float): :math:`\lambda \sim Beta(\alpha, \alpha)`. Defaults to
@@ -95,17 +95,17 @@ class AlignMix(MixMethod):
         lam_per (str): Whether :math:`\lambda` is drawn for each ``'sample'``
             (Algorithm 1, line 9) or once per ``'batch'``. Defaults to
             ``'sample'``.
-        mode_seed (int): Seed of modes and places, which all ranks draw
-            alike. Defaults to 0.
+        mode_seed (int): Seed of modes and places; all ranks draw the same
+            ones. Defaults to 0.
         at (str | Sequence[str | None], optional): Where ``'feat'`` and
             ``'feat_swap'`` mix: after the module of the backbone with this
-            dotted path, e.g. ``'layer3'``, at the last place at which
-            alignment matters (``'auto'``), or before the neck (None). One of
-            several places is drawn in every step. Defaults to None: as the
-            model says (``mix_at``), which is before the neck.
+            dotted path, e.g. ``'layer3'``, at the last place where alignment
+            matters (``'auto'``), or before the neck (None). Of several
+            places, one is drawn in every step. Defaults to None: the model's
+            ``mix_at``, which by default is before the neck.
         transport (Mapping, optional): Options of
             :class:`alignmix_mm.ops.options.TransportOptions`, e.g.
-            ``dict(eps=0.1)``. Defaults to None: as the model says.
+            ``dict(eps=0.1)``. Defaults to None: the model's options.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -143,8 +143,8 @@ class AlignMix(MixMethod):
         """Draw mode, lambda, permutation and place.
 
         Args:
-            images (Tensor): ``(B, C, H, W)``.
-            scores (Tensor): ``(B, num_classes)``.
+            images (Tensor): ``(B, C, H, W)``, floating point.
+            scores (Tensor): ``(B, num_classes)``, float32.
             draws (Draws): Generators.
 
         Returns:
@@ -170,6 +170,6 @@ def _check_modes(modes: tuple[str, ...],
         raise ValueError(
             f'Expected `probs` to be {len(modes)} numbers >= 0 that sum '
             f'to 1, one for each of {list(modes)}, but got {list(probs)}. '
-            'To leave some batches alone, use `train_cfg=dict(augments='
+            'To leave some batches unmixed, use `train_cfg=dict(augments='
             '[dict(type="AlignMix")], probs=[0.8])` instead.')
     return np.asarray(probs, dtype=np.float64) / sum(probs)

@@ -1,16 +1,16 @@
-"""Blocks of positions, in which large maps are aligned."""
+"""Blocks of positions, for the alignment of large maps."""
 from collections.abc import Sequence
 
 from ..ops._dispatch import MAX_POSITIONS
 
-MAX_BLOCK = 8  # sides of a block of positions that are moved together
+MAX_BLOCK = 8  # largest side of a block, whose positions move together
 
 
 def block_size(size: Sequence[int]) -> int:
     """Side of the square blocks in which a map is aligned.
 
-    The smallest that divides the map and leaves at most 256 of them, for
-    which a plan is small and the kernels are made.
+    It is the smallest side that divides the map into at most 256 blocks: up
+    to there a plan is small, and the kernels support it.
 
     Args:
         size (Sequence[int]): Rows and columns of the map.
@@ -30,5 +30,5 @@ def block_size(size: Sequence[int]) -> int:
         f'Expected a map of at most {MAX_POSITIONS} positions, or one whose '
         f'sides can be divided into at most {MAX_POSITIONS} blocks of up to '
         f'{MAX_BLOCK}x{MAX_BLOCK} positions, but got {height}x{width}. Mix at '
-        'a deeper place, train with another image size, pool with '
+        'a deeper place, train with a different image size, pool with '
         "AlignMixNeck's `align_size`, or mix without alignment.")

@@ -24,8 +24,9 @@ class _Parts:
 
     Attributes:
         first (int): Index of their first image.
-        prior (Tensor): Wanted shares of the images, ``(P, K)``.
-        init (Tensor): Image in each block at the start, ``(P, K, n, n)``.
+        prior (Tensor): Target shares of the images, ``(P, K)``, float32.
+        init (Tensor): Image in each block at the start, ``(P, K, n, n)``,
+            int64.
     """
 
     first: int
@@ -44,29 +45,29 @@ class CoMixup(MixMethod):
     r"""Mix the images of a part of the batch together, block by block.
 
     `Co-Mixup <https://arxiv.org/abs/2102.03065>`_ (Kim, Choo, Jeong and
-    Song, 2021). The batch is divided into parts. In each of them as many
-    images are made as there are, of which each shows salient blocks of some,
-    and all together are to be diverse. The saliency is the gradient of the
-    loss of the network that is trained, which must be an
+    Song, 2021). The batch is divided into parts. Each part gives as many
+    mixed images as it has images. A mixed image shows salient blocks of some
+    of them, and the mixed images of a part are made diverse. Saliency is the
+    gradient of the loss of the network in training, which must be an
     ``AlignMixClassifier``.
 
     Args:
-        alpha (float): Wanted shares of the images of a part are drawn from
+        alpha (float): Target shares of the images of a part are drawn from
             :math:`Dirichlet(\alpha, ..., \alpha)`. Defaults to 2.0.
-        part_size (int): Images in a part; what is left over makes a smaller
-            one. Defaults to 20.
-        blocks (int): Side of the grid. Defaults to 4.
+        part_size (int): Images in a part; the remaining images form a
+            smaller one. Defaults to 20.
+        blocks (int): Blocks along each side of an image. Defaults to 4.
         beta (float): Weight of smooth labellings. Defaults to 0.32.
         gamma (float): Weight of diversity. Defaults to 1.0.
-        eta (float): Weight of the wanted shares. Defaults to 0.05.
-        omega (float): Weight of the distance of salient regions in the
+        eta (float): Weight of the target shares. Defaults to 0.05.
+        omega (float): Weight of the distance between salient regions in the
             compatibility of images. Defaults to 0.001.
-        tau (float): Compatible images may have that share of all blocks
-            before it costs. Defaults to 0.83.
-        niter (int): Sweeps over the images that are made. Defaults to 4.
+        tau (float): Share of the blocks of an image up to which compatible
+            images cost nothing. Defaults to 0.83.
+        niter (int): Sweeps over the mixed images. Defaults to 4.
         window (int): Side of the salient regions in pixels. Defaults to 8.
-        clean_lam (float): Weight of the loss of the images that the saliency
-            is computed with, which are then trained with too. Defaults to 1.
+        clean_lam (float): Weight of the loss of the unmixed images, which
+            gives the saliency; above 0 it is trained too. Defaults to 1.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -89,11 +90,11 @@ class CoMixup(MixMethod):
 
     def plan(self, images: Tensor, scores: Tensor,
              draws: Draws) -> PendingPlan:
-        """Draw all but the labelling, and ask for the gradient.
+        """Draw everything except the labelling, and ask for the gradient.
 
         Args:
-            images (Tensor): ``(B, C, S, S)``.
-            scores (Tensor): ``(B, num_classes)``.
+            images (Tensor): ``(B, C, S, S)``, floating point.
+            scores (Tensor): ``(B, num_classes)``, float32.
             draws (Draws): Generators.
 
         Returns:
@@ -160,10 +161,10 @@ class CoMixup(MixMethod):
         raise ValueError(
             f'Expected square images of at least window={self.window} pixels '
             f'whose side is a multiple of blocks={self.blocks}, but got '
-            f'{height}x{width}. Sides that would do: '
+            f'{height}x{width}. Valid sides nearby: '
             f'{max(below, self.window)} or {below + self.blocks}.')
 
 
 def _pad(x: Tensor, width: int) -> Tensor:
-    """Append columns of 0: samples without weight."""
+    """Append columns of 0, i.e. samples without weight."""
     return torch.nn.functional.pad(x, (0, width - x.shape[1]))

@@ -24,14 +24,13 @@ class Draws(NamedTuple):
 def draws_of_step(seed: int = 0) -> Draws:
     """Generators of the current step.
 
-    They follow from the iteration of the run, so whatever was drawn or not
-    drawn before changes nothing: ranks agree, and a resumed run goes on as
-    it would have. The iteration is the one that MMEngine keeps in its
-    ``MessageHub``. Outside of a run, calls are counted there.
+    They depend on the iteration of the run and not on earlier draws: ranks
+    agree, and a resumed run continues exactly. MMEngine keeps the iteration
+    in its ``MessageHub``. Outside a run, calls are counted there instead.
 
     Args:
-        seed (int): Seed of what all ranks share. It is independent of torch's
-            seed, which may differ between the ranks. Defaults to 0.
+        seed (int): Seed of the draws that all ranks share. It is independent
+            of torch's seed, which may differ between ranks. Defaults to 0.
 
     Returns:
         Draws: ``shared`` is seeded by ``(seed, step)`` and ``own`` by
@@ -45,21 +44,21 @@ def draws_of_step(seed: int = 0) -> Draws:
 
 def torch_generator(draws: np.random.Generator,
                     device: torch.device) -> torch.Generator:
-    """A generator of torch, for what is large, such as noise for images.
+    """Make a torch generator, for large draws such as noise for images.
 
     Args:
-        draws (Generator): Seeds it.
-        device (torch.device): Where it draws.
+        draws (Generator): Generator that draws the seed.
+        device (torch.device): Device of the new generator.
 
     Returns:
-        torch.Generator: On that device.
+        torch.Generator: The new generator.
     """
     seed = int(draws.integers(2**63))
     return torch.Generator(device).manual_seed(seed)
 
 
 def _count_step() -> tuple[int, ...]:
-    """The iteration; and the number of the call, if it is not the first."""
+    """The iteration, and the number of this call if it is not the first."""
     hub = MessageHub.get_current_instance()
     iteration = hub.runtime_info.get('iter')
     before, calls = hub.runtime_info.get(STEP_KEY, (None, 0))

@@ -14,19 +14,19 @@ INPUT = 'input'
 
 @BATCH_AUGMENTS.register_module()
 class ManifoldMix(MixMethod):
-    r"""Mix images, or feature maps inside of the network, as they are.
+    r"""Mix images, or feature maps inside the network, without alignment.
 
     `Manifold Mixup <https://arxiv.org/abs/1806.05236>`_ (Verma et al.,
-    2019). In every step one of the places is drawn, uniformly.
+    2019). One of the places is drawn uniformly in every step.
 
     Args:
-        alpha (float): :math:`\lambda \sim Beta(\alpha, \alpha)`, one for the
+        alpha (float): :math:`\lambda \sim Beta(\alpha, \alpha)`, one for each
             batch. Defaults to 2.0.
         at (Sequence[str | None]): Places: ``'input'`` for the images, the
             dotted path of a module of the backbone, or None for the map
             before the neck. Defaults to ``('input', 'layer1', 'layer2')``,
             as published for ResNets.
-        seed (int): Seed of the places, which all ranks draw alike. Defaults
+        seed (int): Seed of the places; all ranks draw the same ones. Defaults
             to 0.
 
     Raises:
@@ -50,8 +50,8 @@ class ManifoldMix(MixMethod):
         """Draw lambda, permutation and place.
 
         Args:
-            images (Tensor): ``(B, C, H, W)``.
-            scores (Tensor): ``(B, num_classes)``.
+            images (Tensor): ``(B, C, H, W)``, floating point.
+            scores (Tensor): ``(B, num_classes)``, float32.
             draws (Draws): Generators.
 
         Returns:

@@ -1,4 +1,4 @@
-"""What every mixing method is: the protocol."""
+"""The protocol of all mixing methods."""
 import abc
 import logging
 from collections.abc import Sequence
@@ -14,15 +14,15 @@ from .plan import MixBatch, MixPlan, PendingPlan
 class MixMethod(abc.ABC):
     """A batch augmentation that draws a plan of mixing for every batch.
 
-    A method overrides :meth:`plan`, and is registered in MMPretrain's
+    A method overrides :meth:`plan` and is registered in MMPretrain's
     ``BATCH_AUGMENTS``. Labels and pixels are mixed here, or by the
-    ``AlignMixClassifier`` if the plan is pending; feature maps and embeddings
-    always by the classifier.
+    ``AlignMixClassifier`` if the plan is pending. Feature maps and embeddings
+    are always mixed by the classifier.
 
     Attributes:
-        seed (int): Seed of what all ranks draw alike.
-        at (Sequence[str | None], optional): Places that plans name, which
-            are looked for when the model is built.
+        seed (int): Seed of the draws that all ranks share.
+        at (Sequence[str | None], optional): Places named by plans; they are
+            looked up when the model is built.
         needs_model (bool): Whether some plans mix inside the network or need
             its gradient. If not, any ``ImageClassifier`` can be trained.
         reconstructs (bool): Whether some plans train an auto-encoder.
@@ -40,9 +40,10 @@ class MixMethod(abc.ABC):
         """Draw the plan of a batch.
 
         Args:
-            images (Tensor): As the network gets them, ``(B, C, H, W)``.
+            images (Tensor): Input of the network, ``(B, C, H, W)``, floating
+                point.
             scores (Tensor): Labels, ``(B, num_classes)``, float32.
-            draws (Draws): Generators for all that is random.
+            draws (Draws): Generators for all random choices.
 
         Returns:
             MixPlan | PendingPlan: The plan, or a request for the gradient of
@@ -53,7 +54,7 @@ class MixMethod(abc.ABC):
         """Look at the data preprocessor, once, when a model is built.
 
         Args:
-            preprocessor (nn.Module): The model's.
+            preprocessor (nn.Module): Data preprocessor of the model.
         """
 
     @torch.compiler.disable
@@ -62,9 +63,10 @@ class MixMethod(abc.ABC):
         """Draw the plan of the current step.
 
         Args:
-            images (Tensor): As the network gets them, ``(B, C, H, W)``.
+            images (Tensor): Input of the network, ``(B, C, H, W)``, floating
+                point.
             scores (Tensor, optional): Labels, ``(B, num_classes)``, float32.
-                Defaults to None: of no class.
+                Defaults to None: zeros, ``(B, 1)``.
 
         Returns:
             MixPlan | PendingPlan: See :meth:`plan`.
@@ -78,9 +80,9 @@ class MixMethod(abc.ABC):
         """Draw a plan, and mix labels and pixels if it is complete.
 
         Args:
-            batch_inputs (Tensor): Images, ``(N, C, H, W)``.
+            batch_inputs (Tensor): Images, ``(N, C, H, W)``, floating point.
             batch_score (Tensor): One-hot or soft labels,
-                ``(N, num_classes)``.
+                ``(N, num_classes)``, any real dtype.
 
         Returns:
             tuple[Tensor | MixBatch, Tensor]: Images, with their plan if the
@@ -88,7 +90,7 @@ class MixMethod(abc.ABC):
             float32.
 
         Raises:
-            ValueError: If labels are not one-hot.
+            ValueError: If labels are not of shape ``(N, num_classes)``.
         """
         if batch_score.ndim != 2:
             raise ValueError(
@@ -106,22 +108,22 @@ class MixMethod(abc.ABC):
         if size <= 2 and not self._warned_batch:
             self._warned_batch = True
             print_log(
-                f'{type(self).__name__} got a batch of {size}: there is '
-                'hardly a partner to mix with, and so small a last batch '
+                f'{type(self).__name__} got a batch of {size}: there are '
+                'too few partners to mix with, and such a small last batch '
                 'spoils the statistics of BatchNorm. Set '
                 '`train_dataloader.drop_last=True`.',
                 logger='current', level=logging.WARNING)
 
 
 def check_alpha(alpha: float, name: str = 'alpha') -> float:
-    r"""Check the parameter of a :math:`Beta(\alpha, \alpha)`.
+    r"""Check the parameter of a :math:`Beta(\alpha, \alpha)` distribution.
 
     Args:
         alpha (float): The parameter.
-        name (str): What the config calls it. Defaults to ``'alpha'``.
+        name (str): Its name in the config. Defaults to ``'alpha'``.
 
     Returns:
-        float: The same.
+        float: The parameter.
 
     Raises:
         ValueError: If it is not a positive, finite number.

@@ -1,4 +1,4 @@
-"""Which samples a mixed one is made of, and how."""
+"""How mixed samples are made from the samples of a batch."""
 from __future__ import annotations
 
 import abc
@@ -23,9 +23,9 @@ class Alignment(NamedTuple):
         anchors (Tensor): Sample that keeps its positions, ``(B, )``, int64.
         partners (Tensor): Sample that is aligned to it, ``(B, )``, int64.
         lam (Tensor): Weight of the anchor, ``(B, )``, float32.
-        info (TransportInfo): Of the transport.
-        place (str): Where: dotted path of a module of the backbone, or
-            ``'the neck'``.
+        info (TransportInfo): How the assignments were computed.
+        place (str): Place of the alignment: dotted path of a module of the
+            backbone, or ``'the neck'``.
     """
 
     R: Tensor
@@ -38,19 +38,20 @@ class Alignment(NamedTuple):
 
     @property
     def entropy(self) -> Tensor:
-        """Mean entropy of the rows of R, ``(B, )``, in [0, 1].
+        """Mean entropy of the rows of R, ``(B, )``, float32, in [0, 1].
 
-        0 if each position takes one other, 1 if it takes all alike.
+        0 if each position matches only one other, 1 if it matches all
+        equally.
         """
         positions = max(self.R.shape[2], 2)  # log 1 is 0
         return torch.special.entr(self.R).sum(2).mean(1) / math.log(positions)
 
 
 class Mixture(abc.ABC):
-    """Makes mixed samples of those of a batch.
+    """Makes mixed samples from the samples of a batch.
 
-    The same weights mix images, feature maps, embeddings and labels. What a
-    method does beyond the weighted sum, it says in a class of its own.
+    The same weights mix images, feature maps, embeddings and labels. A
+    method that does more than a weighted sum defines a subclass.
     """
 
     #: Whether positions of maps are matched before they are mixed.
@@ -58,11 +59,12 @@ class Mixture(abc.ABC):
 
     @abc.abstractmethod
     def shares(self) -> tuple[Tensor, Tensor]:
-        """Of which samples each mixed one is made, and to what share.
+        """The parents of each mixed sample, and their weights.
 
         Returns:
-            tuple[Tensor, Tensor]: Samples, ``(B', M)``, int64, and their
-            weights, ``(B', M)``, float32; rows sum to 1.
+            tuple[Tensor, Tensor]: Indices of the parents in the batch,
+            ``(B', M)``, int64, and their weights, ``(B', M)``, float32; rows
+            sum to 1.
         """
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -85,7 +87,7 @@ class Mixture(abc.ABC):
         """Mix feature maps, whose positions a method may move.
 
         Args:
-            x (Tensor): ``(B, C, H, W)``.
+            x (Tensor): ``(B, C, H, W)``, floating point.
 
         Returns:
             Tensor: ``(B', C, H, W)`` in the dtype of ``x``.
@@ -96,35 +98,40 @@ class Mixture(abc.ABC):
         """Mix the parts of an embedding, e.g. mean and deviation.
 
         Args:
-            parts (tuple[Tensor]): Each ``(B, d)`` or ``(B, C, H, W)``.
+            parts (tuple[Tensor]): ``(B, d)`` or ``(B, C, H, W)`` each,
+                floating point.
 
         Returns:
-            tuple[Tensor]: The parts, mixed.
+            tuple[Tensor]: The mixed parts, of the same dtypes, with ``B'``
+            samples.
         """
         return tuple(map(self, parts))
 
     def with_defaults(self, align: bool,
                       transport: TransportOptions) -> Mixture:
-        """Fill in what the model's config says and the method's does not.
+        """Fill in the model's options where the method has none.
 
         Args:
             align (bool): Whether maps are aligned.
             transport (TransportOptions): Options of the transport.
+
+        Returns:
+            Mixture: With these options, if it has any.
         """
         return self
 
     def unaligned(self) -> Mixture:
-        """The same pairs and weights, without moving positions."""
+        """The same samples and weights, without alignment."""
         return self
 
     def measure(self, x: Tensor) -> Alignment | None:
-        """How a map is aligned, to look at.
+        """How a map is aligned, for logs and pictures.
 
         Args:
-            x (Tensor): ``(B, C, H, W)``.
+            x (Tensor): ``(B, C, H, W)``, floating point.
 
         Returns:
-            Alignment, optional: None if it is not.
+            Alignment, optional: None if the map is not aligned.
         """
         return None
 
@@ -132,7 +139,7 @@ class Mixture(abc.ABC):
         """The weights as one matrix.
 
         Args:
-            batch_size (int): Number of samples that are mixed, B.
+            batch_size (int): Number of samples in the batch, B.
 
         Returns:
             Tensor: ``(B', B)``, float32, whose rows sum to 1: labels ``y``

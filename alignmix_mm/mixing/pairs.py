@@ -26,7 +26,7 @@ class Pairs(Mixture):
     swap: bool = False
 
     def shares(self) -> tuple[Tensor, Tensor]:
-        """Anchors and partners, ``(B, 2)``, and their weights, alike."""
+        """Anchors and partners, int64, and weights; ``(B, 2)`` each."""
         own = torch.arange(len(self.perm), device=self.perm.device)
         lam = self.lam.expand(len(self.perm))
         return (torch.stack(self.split(own), 1),
@@ -36,28 +36,32 @@ class Pairs(Mixture):
         """Anchor and partner of every pair.
 
         Args:
-            x (Tensor): ``(B, ...)``.
+            x (Tensor): ``(B, ...)``, any dtype.
 
         Returns:
             tuple[Tensor, Tensor]: Two tensors like ``x``. The anchor keeps
             its geometry and has the weight ``lam``.
 
         Raises:
-            ValueError: If the pairs were drawn for another batch size.
+            ValueError: If the pairs were drawn for a different batch size.
         """
         self.check_batch(x)
         paired = x[self.perm]
         return (paired, x) if self.swap else (x, paired)
 
     def check_batch(self, x: Tensor) -> None:
-        """Raise if the pairs were drawn for another number of samples.
+        """Raise if the pairs were drawn for a different number of samples.
 
         Args:
-            x (Tensor): ``(B, ...)``.
+            x (Tensor): ``(B, ...)``, any dtype.
+
+        Raises:
+            ValueError: If they were.
         """
         if len(x) != len(self.perm):
             raise ValueError(f'Expected a batch of {len(self.perm)} samples, '
-                             f'for which the plan was drawn, got {len(x)}.')
+                             'for which the plan was drawn, but got '
+                             f'{len(x)}.')
 
     def __call__(self, x: Tensor) -> Tensor:
         r"""Interpolate: :math:`\lambda` anchor + :math:`(1-\lambda)` partner.
@@ -71,7 +75,7 @@ class Pairs(Mixture):
         return self.interpolate(*self.split(x))
 
     def interpolate(self, anchor: Tensor, partner: Tensor) -> Tensor:
-        """Interpolate given pairs, e.g. of an aligned partner.
+        """Interpolate given pairs, e.g. with an aligned partner.
 
         Args:
             anchor (Tensor): ``(B, ...)``, floating point, weight ``lam``.
@@ -93,15 +97,15 @@ def draw_pairs(generator: np.random.Generator, alpha: float, x: Tensor,
     r"""Draw pairs of a batch, and :math:`\lambda \sim Beta(\alpha, \alpha)`.
 
     Args:
-        generator (Generator): Draws on the CPU, so a seed means the same on
-            every device.
+        generator (Generator): It draws on the CPU, so a seed gives the same
+            pairs on every device.
         alpha (float): :math:`\alpha`.
-        x (Tensor): The batch, ``(B, ...)``.
+        x (Tensor): The batch, ``(B, ...)``, any dtype.
         per_batch (bool): Whether all pairs share one :math:`\lambda`.
             Defaults to False.
 
     Returns:
-        Pairs: ``lam`` is ``(B, )``, or ``()`` if it is shared.
+        Pairs: ``lam`` is ``(B, )``, or ``()`` if it is shared, float32.
     """
     lam = np.float32(
         generator.beta(alpha, alpha, None if per_batch else len(x)))

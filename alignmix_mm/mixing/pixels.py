@@ -11,9 +11,9 @@ class PixelScale:
     """The normalization of images.
 
     Args:
-        mean (Sequence[float], optional): Of each channel, 0 to 255. Defaults
-            to None: not known yet.
-        std (Sequence[float], optional): Likewise.
+        mean (Sequence[float], optional): Mean of each channel, in units of
+            the pixels (0 to 255). Defaults to None: not known yet.
+        std (Sequence[float], optional): Standard deviation, likewise.
 
     Raises:
         ValueError: If only one of the two is given.
@@ -22,7 +22,7 @@ class PixelScale:
     def __init__(self, mean: Sequence[float] | None = None,
                  std: Sequence[float] | None = None) -> None:
         if (mean is None) != (std is None):
-            raise ValueError('Expected both of `mean` and `std`, or neither, '
+            raise ValueError('Expected both `mean` and `std`, or neither, '
                              f'but got {mean} and {std}.')
         self.mean = None if mean is None else tuple(map(float, mean))
         self.std = None if std is None else tuple(map(float, std))
@@ -34,7 +34,8 @@ class PixelScale:
             preprocessor (nn.Module): A ``ClsDataPreprocessor``.
 
         Returns:
-            PixelScale: Of images from 0 to 255 if nothing is normalized.
+            PixelScale: That of images from 0 to 255 if the preprocessor does
+            not normalize.
         """
         if self.mean is not None:
             return self
@@ -47,11 +48,14 @@ class PixelScale:
         """Normalized images as pixels in [0, 1].
 
         Args:
-            images (Tensor): ``(B, C, H, W)``.
+            images (Tensor): ``(B, C, H, W)``, floating point.
 
         Returns:
-            Tensor: ``(B, C, H, W)``; what rounding leaves outside of [0, 1]
-            is clamped.
+            Tensor: ``(B, C, H, W)``, in the same dtype, clamped to [0, 1]
+            against rounding.
+
+        Raises:
+            ValueError: If the normalization is not known.
         """
         mean, std = self._constants(images)
         return ((images * std + mean) / 255).clamp(0, 1)
@@ -60,10 +64,13 @@ class PixelScale:
         """Normalize pixels in [0, 1].
 
         Args:
-            pixels (Tensor): ``(B, C, H, W)``.
+            pixels (Tensor): ``(B, C, H, W)``, floating point.
 
         Returns:
-            Tensor: ``(B, C, H, W)``.
+            Tensor: ``(B, C, H, W)``, in the same dtype.
+
+        Raises:
+            ValueError: If the normalization is not known.
         """
         mean, std = self._constants(pixels)
         return (pixels * 255 - mean) / std
@@ -71,8 +78,8 @@ class PixelScale:
     def _constants(self, like: Tensor) -> tuple[Tensor, Tensor]:
         if self.mean is None or self.std is None:
             raise ValueError(
-                'Expected `mean` and `std` of the normalization, which only '
-                'an AlignMixClassifier can fill in by itself, but got none.')
+                'Expected `mean` and `std` of the normalization, but got '
+                'neither. Only an AlignMixClassifier fills them in by itself.')
         return tuple(torch.tensor(values, dtype=like.dtype,
                                   device=like.device).view(1, -1, 1, 1)
                      for values in (self.mean, self.std))

@@ -13,7 +13,7 @@ from .mixture import Mixture
 
 @dataclass(frozen=True, eq=False)
 class MixPlan:
-    """The plan of one step. What is None is not mixed.
+    """The plan of one step. Parts that are None are not mixed.
 
     Attributes:
         tag (str): Name of the plan for logs and pictures.
@@ -25,8 +25,8 @@ class MixPlan:
         at (Sequence[str | None], optional): Where ``features`` mixes: after
             modules of the backbone with these names, or before the neck
             (None). Defaults to None: the places of the model (``mix_at``).
-        place (float): A uniform number in [0, 1), which chooses one of
-            several places. Defaults to 0, which is the first.
+        place (float): A uniform number in [0, 1) that chooses one of several
+            places. Defaults to 0, the first place.
         embedding (Mixture, optional): Mixes the embedding. Defaults to None.
         classifies (bool): Whether the batch trains the classifier. If not,
             an auto-encoder reconstructs it. Defaults to True.
@@ -56,18 +56,18 @@ class MixPlan:
         """Mix images as the plan says.
 
         Args:
-            images (Tensor): ``(B, C, H, W)``.
+            images (Tensor): ``(B, C, H, W)``, floating point.
 
         Returns:
-            Tensor: ``(B', C, H, W)``.
+            Tensor: ``(B', C, H, W)``, in the same dtype.
         """
         return images if self.pixels is None else self.pixels(images)
 
     def map_mixtures(self, change: Callable[[Mixture], Mixture]) -> MixPlan:
-        """A plan whose features and embeddings are mixed otherwise.
+        """The same plan, with different mixtures of features and embeddings.
 
         Args:
-            change (Callable): Gets one mixture and returns another.
+            change (Callable): Takes a mixture and returns the new one.
 
         Returns:
             MixPlan: The plan.
@@ -78,7 +78,7 @@ class MixPlan:
 
     def with_defaults(self, align: bool,
                       transport: TransportOptions) -> MixPlan:
-        """Fill in what the model's config says and the method's does not.
+        """Fill in the model's options where the method has none.
 
         Args:
             align (bool): Whether maps are aligned.
@@ -97,15 +97,16 @@ class PendingPlan:
 
     Attributes:
         tag (str): Name of the plan for logs and pictures.
-        images (Tensor): Where the gradient is taken, ``(B, C, H, W)``: those
-            of the batch, or the same with noise.
-        complete (Callable): Makes the :class:`MixPlan` of the gradient of the
-            loss of ``images``, ``(B, C, H, W)`` float32. It draws nothing:
-            asked twice, it gives the same plan.
-        clean_weight (float): Weight of the loss of ``images``, which is then
-            trained with too: its pass is one of training, which BatchNorm
-            records. Defaults to 0: a pass of evaluation, whose loss is used
-            for the gradient alone.
+        images (Tensor): Images at which the gradient is taken,
+            ``(B, C, H, W)``, floating point: those of the batch, with or
+            without noise.
+        complete (Callable): Makes the :class:`MixPlan` from the gradient of
+            the loss with respect to ``images``, ``(B, C, H, W)``, float32. It
+            draws nothing, so a second call returns the same plan.
+        clean_weight (float): Weight of the loss of ``images``. Above 0 this
+            loss is trained too, and its pass is a training pass, which
+            updates BatchNorm. Defaults to 0: an evaluation pass, whose loss
+            only gives the gradient.
     """
 
     tag: str
@@ -118,14 +119,14 @@ class PendingPlan:
 class MixBatch:
     """Images together with the plan by which a model has to mix them.
 
-    It takes the place of the image tensor between the data preprocessor and
-    the classifier, so the plan needs no other way to the layers that execute
-    it. A layer that gets a whole ``MixBatch`` raises: nobody executed the
-    plan.
+    It replaces the image tensor between the data preprocessor and the
+    classifier, so the plan reaches the classifier with its batch. A layer
+    that receives a ``MixBatch`` raises an error, because then no model has
+    executed the plan.
 
     Attributes:
-        images (Tensor): ``(B, 3, H, W)``; if the plan is complete and mixes
-            pixels, they are mixed already.
+        images (Tensor): ``(B, C, H, W)``, floating point; already mixed if
+            the plan is complete and mixes pixels.
         plan (MixPlan | PendingPlan): The plan.
     """
 
@@ -137,7 +138,7 @@ class MixBatch:
         raise TypeError(_misuse(getattr(func, '__name__', str(func))))
 
     def __getattr__(self, name: str) -> NoReturn:
-        # Only reached for what a MixBatch does not have: `.shape`, `.to`...
+        # Reached only for attributes that a MixBatch lacks: `.shape`, `.to`...
         if name.startswith('__'):  # copy, pickle and friends ask for these
             raise AttributeError(name)
         raise AttributeError(_misuse(f'.{name}'))
@@ -146,7 +147,7 @@ class MixBatch:
 def _misuse(user: str) -> str:
     return (
         f'`{user}` received a MixBatch, i.e. images that still carry a plan '
-        'of mixing: labels would be mixed and features not. The model has to '
-        "execute the plan: in the config set model.type to "
-        "'AlignMixClassifier' (or 'alignmix_mm.AlignMixClassifier') instead "
-        "of 'ImageClassifier'.")
+        'of mixing: labels would be mixed, but not features. To let the '
+        "model execute the plan, set model.type to 'AlignMixClassifier' (or "
+        "'alignmix_mm.AlignMixClassifier') in the config, instead of "
+        "'ImageClassifier'.")

@@ -1,4 +1,4 @@
-"""PuzzleMix: masks that keep what is salient of both images."""
+"""PuzzleMix: masks that keep the salient parts of both images."""
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ from .saliency import saliency_of
 
 @dataclass(frozen=True, eq=False)
 class _Drawn:
-    """What is drawn for a batch before its saliency is known."""
+    """The draws of a batch, made before its saliency is known."""
 
     blocks: int
     lam: float
@@ -30,43 +30,44 @@ class _Drawn:
 
 @BATCH_AUGMENTS.register_module()
 class PuzzleMix(MixMethod):
-    r"""Mix pairs by masks that show what is salient of both images.
+    r"""Mix pairs by masks that show the salient parts of both images.
 
     `Puzzle Mix <https://arxiv.org/abs/2009.06962>`_ (Kim, Choo and Song,
-    2020). The mask minimises an energy of saliency and local statistics,
-    exactly; then patches of both images move to where they are seen. The
-    saliency is the gradient of the loss of the network that is trained, which
+    2020). The mask is the exact minimum of an energy of saliency and local
+    statistics; then patches of both images move to where they are visible.
+    Saliency is the gradient of the loss of the network in training, which
     must be an ``AlignMixClassifier``.
 
     Args:
-        alpha (float): :math:`\lambda \sim Beta(\alpha, \alpha)`, one for a
+        alpha (float): :math:`\lambda \sim Beta(\alpha, \alpha)`, one for each
             batch. Defaults to 1.0.
-        blocks (Sequence[int]): Sides of the grid of the mask, of which one is
-            drawn for each batch. Defaults to ``(2, 4, 8, 16)``.
+        blocks (Sequence[int]): Numbers of blocks along each side of the mask;
+            one is drawn for each batch. Defaults to ``(2, 4, 8, 16)``.
         beta (float): Weight of smooth masks. Defaults to 1.2.
         gamma (float): Weight of smooth images. Defaults to 0.5.
         eta (float): Weight of the prior. Defaults to 0.2.
-        neigh_size (int): Cells, in pixels, whose borders are compared.
-            Defaults to 4.
+        neigh_size (int): Side, in pixels, of the cells whose borders are
+            compared. Defaults to 4.
         num_labels (int): Number of values of the mask: 2, 3 or 4. Defaults
             to 3.
         transport (bool): Whether patches move. Defaults to True.
         t_eps (float): Price of the distance. Defaults to 0.8.
-        t_size (int): Side of a patch in pixels; the code for CIFAR has 4.
-            Defaults to -1: that of a block.
-        clean_lam (float): Weight of the loss of the images that the saliency
-            is computed with, which are then trained with too. The code for
-            TinyImageNet has 1. Defaults to 0.
-        adv_p (float): Probability of adversarial noise, on the own images of
-            a batch and on the partners each. The paper has 0.1. Defaults to
-            0.
+        t_size (int): Side of a patch in pixels; the code for CIFAR uses 4.
+            Defaults to -1: the side of a block.
+        clean_lam (float): Weight of the loss of the unmixed images, which
+            gives the saliency; above 0 it is trained too. The code for
+            TinyImageNet uses 1. Defaults to 0.
+        adv_p (float): Probability of adversarial noise, drawn separately for
+            the images of a batch and for their partners. The paper uses 0.1.
+            Defaults to 0.
         adv_eps (float): Largest noise, in units of 8-bit pixels. Defaults to
             10.
-        mean (Sequence[float], optional): Of the normalization, 0 to 255.
-            Defaults to None: that of the model's data preprocessor.
-        std (Sequence[float], optional): Likewise.
-        seed (int): Seed of the grid, which all ranks draw alike. Defaults to
-            0.
+        mean (Sequence[float], optional): Mean of the normalization, in units
+            of the pixels (0 to 255). Defaults to None: that of the model's
+            data preprocessor.
+        std (Sequence[float], optional): Standard deviation, likewise.
+        seed (int): Seed of the number of blocks; all ranks draw the same one.
+            Defaults to 0.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -102,20 +103,20 @@ class PuzzleMix(MixMethod):
         self.seed = seed
 
     def attach(self, preprocessor: nn.Module) -> None:
-        """Take the normalization of the model, if there is none of its own.
+        """Take the model's normalization if the method has none.
 
         Args:
-            preprocessor (nn.Module): The model's.
+            preprocessor (nn.Module): Data preprocessor of the model.
         """
         self.scale = self.scale.or_of(preprocessor)
 
     def plan(self, images: Tensor, scores: Tensor,
              draws: Draws) -> PendingPlan:
-        """Draw all but the masks, and ask for the gradient.
+        """Draw everything except the masks, and ask for the gradient.
 
         Args:
-            images (Tensor): ``(B, C, S, S)``.
-            scores (Tensor): ``(B, num_classes)``.
+            images (Tensor): ``(B, C, S, S)``, floating point.
+            scores (Tensor): ``(B, num_classes)``, float32.
             draws (Draws): Generators.
 
         Returns:
@@ -184,13 +185,13 @@ class PuzzleMix(MixMethod):
             filter(self._fits, range(min(height, width), 0, -1)),
             filter(self._fits, range(max(height, width), 4 * height)))]
         would_do = ' or '.join(str(size) for size in dict.fromkeys(near)
-                               if size is not None) or 'none near'
+                               if size is not None) or 'none'
         raise ValueError(
-            f'Expected square images that divide into blocks={self.blocks}, '
-            'whose sides are multiples of '
+            'Expected square images that can be divided into '
+            f'blocks={self.blocks} with sides that are multiples of '
             f"neigh_size={self.energy['neigh_size']} and t_size={self.t_size} "
-            f'or not larger than these, but got {height}x{width}. Sides that '
-            f'would do: {would_do}. Or choose other blocks or a smaller '
+            f'or not larger than these, but got {height}x{width}. Valid sides '
+            f'nearby: {would_do}. Or choose different blocks or a smaller '
             'neigh_size.')
 
     def _fits(self, size: int) -> bool:

@@ -6,9 +6,10 @@ def saliency_of(gradient: Tensor) -> Tensor:
     """Root mean square over the channels, as in PuzzleMix and Co-Mixup.
 
     Args:
-        gradient (Tensor): Of the loss, ``(B, C, H, W)``.
+        gradient (Tensor): Gradient of the loss with respect to the images,
+            ``(B, C, H, W)``, floating point.
 
     Returns:
-        Tensor: ``(B, H, W)``, not negative.
+        Tensor: ``(B, H, W)``, not negative, in the same dtype.
     """
     return gradient.square().mean(1).sqrt()

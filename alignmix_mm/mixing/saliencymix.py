@@ -26,30 +26,30 @@ class SaliencyMix(MixMethod):
 
     The batch augmentation of `SaliencyMix: A Saliency Guided Data
     Augmentation Strategy for Better Regularization
-    <https://arxiv.org/abs/2006.01791>`_. A box of the area
+    <https://arxiv.org/abs/2006.01791>`_. A box of the relative area
     :math:`1 - \lambda` around the most salient pixel of the partner replaces
-    the same region of the image; it is clipped at the border, and labels are
-    mixed by what is left of its area. Saliency is OpenCV's fine-grained one,
-    but OpenCV is not needed.
+    the same region of the image. It is clipped at the border, and labels are
+    mixed by the area that remains. Saliency is the fine-grained one of
+    OpenCV, which need not be installed.
 
     Args:
         alpha (float): :math:`\lambda \sim Beta(\alpha, \alpha)`. Defaults to
             1.0.
         mean (Sequence[float]): Mean of the data preprocessor, in units of
-            the pixels. It turns normalized images back into pixels.
+            the pixels (0 to 255). It turns normalized images back into
+            pixels.
         std (Sequence[float]): Its standard deviation, likewise.
-        per (str): ``'batch'``, one :math:`\lambda` and one box for the
-            batch, where the partner of the first sample is salient, as in
-            the official code; or ``'sample'``, one for every sample.
+        per (str): ``'batch'``: one :math:`\lambda` and one box for the
+            batch, at the most salient pixel of the first sample's partner,
+            as in the official code. ``'sample'``: one for every sample.
             Defaults to ``'batch'``.
-        pixel (str): ``'uint8'``, saliency of the pixels; or
-            ``'normalized'``, what the official code makes of them: it gives
-            normalized images to a function that reads their memory as 8-bit
-            pixels. What it finds has little to do with the image, and lies
-            near the top edge. Defaults to ``'uint8'``.
-        channel_order (str): Order of the images' channels, ``'rgb'`` or
-            ``'bgr'``: that of the data preprocessor's output. Defaults to
-            ``'rgb'``.
+        pixel (str): ``'uint8'``: saliency of the pixels. ``'normalized'``:
+            what the official code computes, which passes normalized images
+            to a function that reads their memory as 8-bit pixels; the peak
+            has little to do with the image and lies near the top edge.
+            Defaults to ``'uint8'``.
+        channel_order (str): Channel order of the data preprocessor's output,
+            ``'rgb'`` or ``'bgr'``. Defaults to ``'rgb'``.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -78,8 +78,8 @@ class SaliencyMix(MixMethod):
         """Draw boxes, and place them where partners are salient.
 
         Args:
-            images (Tensor): ``(B, 3, H, W)``.
-            scores (Tensor): ``(B, num_classes)``.
+            images (Tensor): ``(B, 3, H, W)``, floating point.
+            scores (Tensor): ``(B, num_classes)``, float32.
             draws (Draws): Generators.
 
         Returns:
@@ -114,10 +114,11 @@ class SaliencyMix(MixMethod):
         return lam, torch.from_numpy(draws.own.permutation(batch_size))
 
     def saliency(self, images: Tensor) -> Tensor:
-        """Compute what boxes are placed by.
+        """Compute the saliency by which boxes are placed.
 
         Args:
-            images (Tensor): Normalized images, ``(N, 3, H, W)``.
+            images (Tensor): Normalized images, ``(N, 3, H, W)``, floating
+                point.
 
         Returns:
             Tensor: From 0 to 1, ``(N, H, W)``, float32.

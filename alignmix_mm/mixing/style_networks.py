@@ -1,6 +1,6 @@
 """The frozen networks of StyleMix, a part of VGG-19 and its inverse.
 
-And what is read from files for it.
+Their weights, and distances of classes, are read from files here.
 """
 import zipfile
 from collections.abc import Callable, Sequence
@@ -23,12 +23,12 @@ _WHERE = (
 
 
 class StyleEncoder(nn.Sequential):
-    """VGG-19 up to relu4_1, for images of values from 0 to 1.
+    """VGG-19 up to relu4_1, for images in [0, 1].
 
-    A 1x1 convolution that scales the channels comes first. Names of the
-    parameters are those of ``vgg_normalised.pth``. A forward pass takes
-    images ``(B, 3, H, W)`` to the features of relu4_1, ``(B, 512, h, w)``
-    with ``h = ceil(H / 8)`` and ``w = ceil(W / 8)``.
+    A 1x1 convolution that scales the channels comes first. The parameters
+    have the names of ``vgg_normalised.pth``. A forward pass maps images
+    ``(B, 3, H, W)``, float32, to the features of relu4_1,
+    ``(B, 512, ceil(H / 8), ceil(W / 8))``.
     """
 
     #: Number of layers up to relu1_1, relu2_1, relu3_1 and relu4_1.
@@ -47,11 +47,11 @@ class StyleEncoder(nn.Sequential):
         """Compute features at four depths.
 
         Args:
-            images (Tensor): ``(B, 3, H, W)``.
+            images (Tensor): ``(B, 3, H, W)``, float32, in [0, 1].
 
         Returns:
             list[Tensor]: Outputs of relu1_1, relu2_1, relu3_1 and relu4_1,
-            of 64, 128, 256 and 512 channels.
+            with 64, 128, 256 and 512 channels.
         """
         outputs = []
         for depth, layer in enumerate(self, 1):
@@ -62,10 +62,10 @@ class StyleEncoder(nn.Sequential):
 
 
 class StyleDecoder(nn.Sequential):
-    """From features of relu4_1 to images.
+    """Maps features of relu4_1 to images.
 
-    Names of the parameters are those of ``decoder.pth``. A forward pass
-    takes features ``(B, 512, h, w)`` to images ``(B, 3, 8 h, 8 w)``.
+    The parameters have the names of ``decoder.pth``. A forward pass maps
+    features ``(B, 512, h, w)``, float32, to images ``(B, 3, 8 h, 8 w)``.
     """
 
     def __init__(self) -> None:
@@ -94,7 +94,7 @@ def load_style_networks(
         CPU.
 
     Raises:
-        FileNotFoundError: If a file is missing; says where to get it.
+        FileNotFoundError: If a file is missing. It says where to get it.
         ValueError: If a file holds something else.
     """
     return (load_style_weights(StyleEncoder(), encoder),
@@ -105,14 +105,14 @@ def load_style_weights(network: Sequential, path: str | Path) -> Sequential:
     """Read the weights of one network, and freeze it.
 
     Args:
-        network (StyleEncoder | StyleDecoder): It is changed in place.
+        network (StyleEncoder | StyleDecoder): Network, changed in place.
         path (str | Path): The file.
 
     Returns:
         StyleEncoder | StyleDecoder: The network, in evaluation mode.
 
     Raises:
-        FileNotFoundError: If the file is missing; says where to get it.
+        FileNotFoundError: If the file is missing. It says where to get it.
         ValueError: If it holds something else.
     """
     if not Path(path).is_file():
@@ -122,17 +122,17 @@ def load_style_weights(network: Sequential, path: str | Path) -> Sequential:
 
 
 def read_distances(source: str | Path | ArrayLike) -> Tensor:
-    """Read distances of classes.
+    """Read the style distances of classes.
 
     Args:
         source (str | Path | ArrayLike): A ``.npy`` file or an array,
-            ``(K, K)``.
+            ``(K, K)``, all values >= 0.
 
     Returns:
         Tensor: ``(K, K)``, float64.
 
     Raises:
-        FileNotFoundError: If there is no such file; says how to make it.
+        FileNotFoundError: If the file is missing. It says how to make it.
         ValueError: If it holds something else.
     """
     if isinstance(source, (str, Path)):
@@ -154,16 +154,16 @@ class StyleTransfer:
 
     Args:
         encoder (str | Path | Callable): The file ``vgg_normalised.pth``, or
-            what takes images to features.
-        decoder (str | Path | Callable): The file ``decoder.pth``, or what
-            takes features to images.
-        mean (Sequence[float], optional): Mean of normalized images, which
-            networks are to see as values from 0 to 1. Defaults to None: they
-            see images as they are.
+            a function that maps images to features.
+        decoder (str | Path | Callable): The file ``decoder.pth``, or a
+            function that maps features to images.
+        mean (Sequence[float], optional): Mean of the normalization, in units
+            of the pixels (0 to 255). With it, the encoder gets images in
+            [0, 1]. Defaults to None: it gets images as they are.
         std (Sequence[float], optional): Standard deviation, likewise.
 
     Raises:
-        ValueError: If one is a file and the other is not, or only one of
+        ValueError: If only one of the networks is a file, or only one of
             mean and std is given.
     """
 
@@ -181,16 +181,16 @@ class StyleTransfer:
         self.mean, self.std = mean, std
 
     def on(self, device: torch.device) -> tuple[Network, Network]:
-        """Get both, ready to be called.
+        """Get both networks on a device, reading their files if needed.
 
         Args:
-            device (torch.device): Where they will be called.
+            device (torch.device): Device of the images.
 
         Returns:
             tuple[Callable, Callable]: Encoder and decoder.
 
         Raises:
-            FileNotFoundError: If a file is missing; says where to get it.
+            FileNotFoundError: If a file is missing. It says where to get it.
             ValueError: If a file holds something else.
         """
         if not callable(self.encoder):
@@ -214,12 +214,12 @@ def _convolution(inputs: int, outputs: int) -> Sequence[nn.Module]:
 
 
 def _read(path: Path, network: nn.Sequential) -> dict[str, Tensor]:
-    """Read the parameters of a network, without those of later layers."""
+    """Read the parameters of a network, leaving out later layers."""
     kind = type(network).__name__
     try:
         _check_sums(path)
         state = torch.load(path, map_location='cpu', weights_only=True)
-    except Exception as error:  # what is no checkpoint fails in many ways
+    except Exception as error:  # other files fail in many ways
         raise ValueError(f'{path} holds no weights ({error}). {_WHERE}'
                          ) from error
     expected = {name: value.shape for name, value
@@ -238,7 +238,7 @@ def _read(path: Path, network: nn.Sequential) -> dict[str, Tensor]:
 
 
 def _check_sums(path: Path) -> None:
-    """Raise if a file was damaged, which torch does not look at."""
+    """Raise if a file is damaged, which torch does not check."""
     if zipfile.is_zipfile(path):  # older formats have no checksums
         with zipfile.ZipFile(path) as archive:
             if (broken := archive.testzip()) is not None:

@@ -1,4 +1,4 @@
-"""StyleMix and StyleCutMix: content and style of images are mixed apart."""
+"""StyleMix and StyleCutMix: mix content and style of images separately."""
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -27,7 +27,7 @@ Network = str | Path | Callable[[Tensor], Tensor]
 
 
 class StyleMixDraw(NamedTuple):
-    """What StyleMix draws for a batch; see ``style_mix_images``."""
+    """The draws of StyleMix for a batch, see ``style_mix_images``."""
 
     perm: Tensor
     rc: float
@@ -36,9 +36,9 @@ class StyleMixDraw(NamedTuple):
 
 
 class StyleCutMixDraw(NamedTuple):
-    """What StyleCutMix draws for a batch; see ``style_cut_mix_images``.
+    """The draws of StyleCutMix for a batch, see ``style_cut_mix_images``.
 
-    ``gamma`` is not used where distances of classes say what it is.
+    ``gamma`` is not used if it follows from distances of classes.
     """
 
     perm: Tensor
@@ -49,28 +49,29 @@ class StyleCutMixDraw(NamedTuple):
 
 @BATCH_AUGMENTS.register_module()
 class StyleMix(MixMethod):
-    r"""Mix features in which content and style are apart, and decode them.
+    r"""Mix content and style of encoded images separately, and decode them.
 
     The batch augmentation of `StyleMix: Separating Content and Style for
     Enhanced Data Augmentation (CVPR 2021)
     <https://github.com/alsdml/StyleMix>`_. It needs two files of weights,
-    see ``load_style_networks``, which are read for the first batch: a model
+    see ``load_style_networks``. They are read at the first batch, so a model
     can be tested without them.
 
     Args:
         encoder (str | Path | Callable): The file ``vgg_normalised.pth``, or
-            what takes images to features.
-        decoder (str | Path | Callable): The file ``decoder.pth``, or what
-            takes features to images.
+            a function that maps images to features.
+        decoder (str | Path | Callable): The file ``decoder.pth``, or a
+            function that maps features to images.
         alpha (float): Shares of content and style are drawn from
             :math:`Beta(\alpha, \alpha)`. Defaults to 0.5.
-        ratio (float): How much the content counts in the label. Defaults to
-            0.7.
-        size (int, optional): Height and width at which the networks work, a
-            multiple of 8. None is that of the images. Defaults to 224.
+        ratio (float): Weight of the content in the label, in [0, 1].
+            Defaults to 0.7.
+        size (int, optional): Height and width, in pixels, of the images that
+            the networks get: a multiple of 8, at least 16. None keeps the
+            size of the images. Defaults to 224.
         mean (Sequence[float], optional): Mean of the data preprocessor, in
-            units of the pixels. With it, the encoder sees values from 0 to
-            1, for which it was trained. Defaults to None: it sees
+            units of the pixels (0 to 255). With it, the encoder gets images
+            in [0, 1], for which it was trained. Defaults to None: it gets
             normalized images, as in the official code.
         std (Sequence[float], optional): The standard deviation, likewise.
 
@@ -90,23 +91,28 @@ class StyleMix(MixMethod):
         if not 0 <= ratio <= 1:
             raise ValueError(f'Expected `ratio` from 0 to 1, but got {ratio}.')
         if size is not None and (size < 16 or size % 8):
-            raise ValueError('Expected `size` to be a multiple of 8 from 16 '
-                             f'on, but got {size}.')
+            raise ValueError('Expected `size` to be a multiple of 8, at least '
+                             f'16, but got {size}.')
         self.ratio = float(ratio)
         self.size = size
         self.networks = StyleTransfer(encoder, decoder, mean, std)
 
     @torch.no_grad()
     def plan(self, images: Tensor, scores: Tensor, draws: Draws) -> MixPlan:
-        """Draw and mix; the networks are read for the first batch.
+        """Draw and mix; the networks are read at the first batch.
 
         Args:
-            images (Tensor): ``(B, 3, H, W)``.
-            scores (Tensor): ``(B, num_classes)``.
+            images (Tensor): ``(B, 3, H, W)``, floating point.
+            scores (Tensor): ``(B, num_classes)``, float32.
             draws (Draws): Generators.
 
         Returns:
             MixPlan: The plan.
+
+        Raises:
+            FileNotFoundError: If a file is missing. It says where to get it.
+            ValueError: If a file holds something else, or images do not fit
+                the networks.
         """
         drawn = self.choose(len(images), tuple(images.shape[-2:]), draws)
         drawn = drawn._replace(
@@ -124,11 +130,12 @@ class StyleMix(MixMethod):
 
         Args:
             batch_size (int): Number of samples.
-            image_size (tuple[int, int]): Height and width of the images.
+            image_size (tuple[int, int]): Height and width of the images in
+                pixels.
             draws (Draws): Generators.
 
         Returns:
-            StyleMixDraw: On the CPU.
+            StyleMixDraw: The draws, on the CPU.
         """
         own = draws.own
         rc, rs = own.beta(self.alpha, self.alpha, 2).tolist()
@@ -141,12 +148,14 @@ class StyleMix(MixMethod):
         """Mix images.
 
         Args:
-            images (Tensor): ``(N, 3, H, W)``.
-            scores (Tensor): Labels, ``(N, num_classes)``.
-            draw (StyleMixDraw): How.
+            images (Tensor): ``(N, 3, H, W)``, floating point.
+            scores (Tensor): Labels, ``(N, num_classes)``, float32.
+            draw (StyleMixDraw): The draws.
 
         Returns:
-            tuple: Images, ``(N, 3, H, W)``, and the weight of the own label.
+            tuple: Mixed images, ``(N, 3, H, W)``, in the dtype of
+            ``images``, and the weight of the own label: a float or a tensor,
+            ``()`` or ``(N, )``.
         """
         mixed = style_mix_images(
             images, draw.perm, draw.rc, draw.rs, draw.t,
@@ -156,7 +165,7 @@ class StyleMix(MixMethod):
 
 @BATCH_AUGMENTS.register_module()
 class StyleCutMix(StyleMix):
-    r"""Own content inside of a box, the partner's outside, both restyled.
+    r"""Own content inside a box, the partner's outside, both restyled.
 
     The second augmentation of `StyleMix: Separating Content and Style for
     Enhanced Data Augmentation (CVPR 2021)
@@ -167,13 +176,13 @@ class StyleCutMix(StyleMix):
         decoder (str | Path | Callable): See :class:`StyleMix`.
         alpha (float): Share of the own style and area of the box are drawn
             from :math:`Beta(\alpha, \alpha)`. Defaults to 1.0.
-        gamma_alpha (float): How little is restyled is drawn from the beta
-            distribution of this parameter, unless there are distances.
-            Defaults to 0.8.
-        distances (str | Path | ArrayLike, optional): Distances of the
-            classes' styles, ``(K, K)``, or a ``.npy`` file of them, as
-            `alignmix style-distances` writes it. Pairs of like classes are
-            restyled more. Defaults to None.
+        gamma_alpha (float): Without ``distances``, the weight of images
+            before restyling is drawn from the beta distribution with this
+            parameter. Defaults to 0.8.
+        distances (str | Path | ArrayLike, optional): Distances between the
+            styles of classes, ``(K, K)``, or a ``.npy`` file of them, as
+            `alignmix style-distances` writes it. Pairs of similar classes
+            are restyled more. Defaults to None.
         delta (float): Scale of the distances: 3 for CIFAR-100, 1 for
             CIFAR-10. Defaults to 3.0.
         **kwargs: ``ratio``, ``size``, ``mean`` and ``std``, see
@@ -193,7 +202,7 @@ class StyleCutMix(StyleMix):
         self.gamma_alpha = check_alpha(gamma_alpha, 'gamma_alpha')
         self.delta = check_alpha(delta, 'delta')
         self.distances = distances
-        self._distances: Tensor | None = None  # read for the first batch
+        self._distances: Tensor | None = None  # read at the first batch
 
     def choose(self, batch_size: int, image_size: tuple[int, int],
                draws: Draws) -> StyleCutMixDraw:
@@ -228,8 +237,8 @@ class StyleCutMix(StyleMix):
             distances = read_distances(self.distances)
         if len(distances) != scores.shape[1]:
             raise ValueError(
-                f'`distances` are those of {len(distances)} classes, but '
-                f'there are {scores.shape[1]}.')
+                f'Expected `distances` of {scores.shape[1]} classes, but got '
+                f'{len(distances)}.')
         self._distances = distances.to(scores.device)
         labels = scores.argmax(1)
         return style_gamma(self._distances, labels, labels[perm], self.delta)

@@ -1,4 +1,4 @@
-"""Networks that execute mix plans, and maps of what they see."""
+"""Networks that execute mix plans, and maps of where they look."""
 from .autoencoder import AlignMixAEClassifier
 from .backbones import (
     VGGGAP,

@@ -1,4 +1,4 @@
-"""The last place of a network at which alignment matters."""
+"""The last place of a network where alignment matters."""
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from .flow import Flow, Output, describe, follow
 from .shapes import check_width, present
 
-# what may follow the place, of all operations: it is near the end
+# Largest share of the operations after the place, which is near the end.
 _SHARE = .75
 
 
@@ -19,10 +19,10 @@ class Candidate(NamedTuple):
 
     Attributes:
         name (str, optional): Dotted path in the backbone, None for the neck.
-        shape (tuple[int, ...]): Of its output, for one image.
+        shape (tuple[int, ...]): Shape of its output, for one image.
         combining (int): Number of operations after it that combine
-            positions. If there is none, alignment changes nothing.
-        share (float): Share of the operations that come after it.
+            positions. If it is 0, alignment changes nothing.
+        share (float): Share of the operations that come after it, in [0, 1].
     """
 
     name: str | None
@@ -32,7 +32,7 @@ class Candidate(NamedTuple):
 
     @property
     def channels_last(self) -> bool:
-        """Whether the shape is that of a square map ``(H, W, C)``."""
+        """Whether this is the shape of a square map ``(H, W, C)``."""
         return _is_channels_last(self.shape)
 
 
@@ -40,12 +40,12 @@ class Places(NamedTuple):
     """The places of a classifier.
 
     Attributes:
-        candidates (list[Candidate]): In the order of the pass.
+        candidates (list[Candidate]): In the order of the forward pass.
         rejected (dict[str, str]): Other modules that ran, and why they are
-            no places.
-        output (tuple[int, ...], optional): Shape of what the backbone
-            returns for one image; None if it is not one tensor.
-        num_classes (int): Size of what the classifier returns.
+            not places.
+        output (tuple[int, ...], optional): Shape of the backbone's output
+            for one image; None if it is not one tensor.
+        num_classes (int): Size of the classifier's output.
     """
 
     candidates: list[Candidate]
@@ -57,9 +57,9 @@ class Places(NamedTuple):
     def last(self) -> Candidate | None:
         """The last place after which positions are combined.
 
-        Of places with the same such operations after them it is the
-        outermost, the block before the last one: not a layer within that one.
-        None if there is none near the end.
+        Of several places with the same combining operations after them, it
+        is the outermost one: the whole second-to-last block, not a layer
+        inside it. None if no place is near the end.
         """
         near = [place for place in self.candidates
                 if place.combining and place.share <= _SHARE]
@@ -75,18 +75,21 @@ def find_places(model: nn.Module, shape: Sequence[int],
                 device: torch.device | str = 'cpu') -> Places:
     """Find the places that all features pass.
 
-    The network is followed without values: nothing is drawn or changed.
+    The forward pass has shapes but no values: nothing is drawn or changed.
 
     Args:
         model (nn.Module): A classifier.
-        shape (Sequence[int]): Of an image, ``(C, H, W)``.
+        shape (Sequence[int]): Shape of an image, ``(C, H, W)``.
         channels_last (bool): Whether maps in the backbone are ``(B, H, W,
             C)`` even if their shape does not show it. Defaults to False.
-        device (torch.device | str): Where the network is. Defaults to
+        device (torch.device | str): Device of the network. Defaults to
             ``'cpu'``.
 
     Returns:
         Places: Modules of the backbone, and the neck at the end.
+
+    Raises:
+        ValueError: If the embedding does not fit the head.
     """
     returned: list[Output] = []
 
@@ -121,16 +124,16 @@ def find_places(model: nn.Module, shape: Sequence[int],
 
 def _candidate(flow: Flow, name: str | None, output: Output,
                channels_last: bool) -> Candidate | str:
-    """The place, or why it is none."""
+    """The place, or the reason why it is not one."""
     shape = output.shape[1:]
     sides = shape[:1] if len(shape) == 2 else (
         shape[:2] if channels_last else shape[1:])
     positions = math.prod(sides)
     share = flow.share_after(output)
     if share is None:
-        return 'some features go past it'
+        return 'some features bypass it'
     if positions == 1:
-        return 'it has one position'
+        return 'it has only one position'
     return Candidate(name, shape, flow.combining(output, positions), share)
 
 
@@ -140,11 +143,11 @@ def _is_channels_last(shape: Sequence[int]) -> bool:
 
 @torch.compiler.disable
 def find_place(model: nn.Module, images: Tensor) -> str | None:
-    """Find what ``mix_at='auto'`` stands for, and tell the log.
+    """Find the place of ``mix_at='auto'``, and log it.
 
     Args:
         model (AlignMixClassifier): The classifier.
-        images (Tensor): ``(B, C, H, W)``. Their shape is used.
+        images (Tensor): ``(B, C, H, W)``. Only shape and device are used.
 
     Returns:
         str, optional: Dotted path in the backbone, None for the neck.

@@ -1,4 +1,4 @@
-"""AlignMix/AE and /VAE: reconstruction of clean images beside mixing."""
+"""AlignMix/AE and AlignMix/VAE: mixing, and reconstruction of clean images."""
 import torch.nn.functional as F
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
@@ -17,17 +17,17 @@ class AlignMixAEClassifier(AlignMixClassifier):
     r"""AlignMix with a decoder, Algorithm 1.
 
     Batches of mode ``'clean'`` train encoder and decoder to reconstruct the
-    images, :math:`\|x - D(f(F(x)))\|^2`; the classifier has no part in them.
-    All other modes train the classifier as in AlignMix; the decoder has no
-    part in those. So no step gives every parameter a gradient, and
-    distributed training needs ``find_unused_parameters=True`` in the config.
+    images, :math:`\|x - D(f(F(x)))\|^2`, without the classifier. All other
+    modes train the classifier as in AlignMix, without the decoder. So no step
+    gives every parameter a gradient, and distributed training needs
+    ``find_unused_parameters=True`` in the config.
 
-    Nothing that was decoded reaches the classifier, and evaluation does not
-    use the decoder.
+    The classifier never gets decoded images, and evaluation does not use the
+    decoder.
 
     With :class:`GaussianEmbedding` it is AlignMix/VAE: clean batches have a
     second loss, the divergence of the embeddings' distributions from the
-    standard normal one.
+    standard normal distribution.
 
     Args:
         *args: Arguments of :class:`AlignMixClassifier`.
@@ -37,19 +37,21 @@ class AlignMixAEClassifier(AlignMixClassifier):
         loss_weight (float): Weight of the reconstruction loss. Defaults to
             1.
         reduction (str): ``'mean'`` over all values, or ``'sum'`` over the
-            values of an image, which is the loss as the paper writes it and
+            values of an image, as the paper writes the loss, which is
             thousands of times larger. Defaults to ``'mean'``.
         kl_weight (float, optional): Weight of the divergence. Defaults to
-            None: that of the reconstruction loss, per value of an image if
-            it is a mean. The two losses then have the ratio of Kingma and
-            Welling (2014), up to the factor 1/2 of a normal likelihood.
+            None: ``loss_weight``, divided by the number of values of an
+            image if ``reduction`` is ``'mean'``. The two losses then have
+            the ratio of Kingma and Welling (2014), up to the factor 1/2 of a
+            normal likelihood.
         **kwargs: Arguments of :class:`AlignMixClassifier`. ``AlignMix`` has
             to draw ``'clean'``, e.g. ``modes=('clean', 'input', 'embed',
             'feat', 'feat_swap')``.
 
     Raises:
-        ValueError: If an option is unknown, or images are not normalized by
-            the data preprocessor, so that their range is unknown.
+        ValueError: If an option is unknown, ``kl_weight`` is set without
+            :class:`GaussianEmbedding`, or the data preprocessor does not
+            normalize images, so that their range is unknown.
     """
 
     reconstructs = True
@@ -75,7 +77,7 @@ class AlignMixAEClassifier(AlignMixClassifier):
         if kl_weight is not None and not any(
                 isinstance(m, GaussianEmbedding) for m in self.modules()):
             raise ValueError(
-                f'Expected no `kl_weight` without GaussianEmbedding, got '
+                'Expected no `kl_weight` without GaussianEmbedding, but got '
                 f'{kl_weight!r}. Leave it out, or set `neck.embed` to '
                 "dict(type='GaussianEmbedding', embed=...).")
         self.loss_weight = loss_weight
@@ -88,7 +90,7 @@ class AlignMixAEClassifier(AlignMixClassifier):
         expected = getattr(self.decoder, 'in_channels', width)
         if width != expected:  # in all modes, not when the decoder first runs
             raise ValueError(
-                f'Expected embeddings of decoder.in_channels={expected} '
+                f'Expected embeddings with decoder.in_channels={expected} '
                 f'dimensions, but got {width}. Set `decoder.in_channels` to '
                 f'{width}.')
 
@@ -108,10 +110,11 @@ class AlignMixAEClassifier(AlignMixClassifier):
         """Encode and decode images.
 
         Args:
-            images (Tensor): As the network gets them, ``(N, 3, H, W)``.
+            images (Tensor): Normalized images, ``(N, 3, H, W)``, floating
+                point.
 
         Returns:
-            Tensor: ``(N, 3, H, W)`` in [-1, 1].
+            Tensor: ``(N, 3, H, W)``, in [-1, 1].
         """
         return self.decoder(self.extract_feat(images)[-1])
 
@@ -119,10 +122,11 @@ class AlignMixAEClassifier(AlignMixClassifier):
         """Bring normalized images into the range of the decoder.
 
         Args:
-            images (Tensor): As the network gets them, ``(N, 3, H, W)``.
+            images (Tensor): Normalized images, ``(N, 3, H, W)``, floating
+                point.
 
         Returns:
-            Tensor: The same in [-1, 1].
+            Tensor: The same images in [-1, 1].
         """
         preprocessor = self.data_preprocessor
         pixels = images * preprocessor.std + preprocessor.mean
@@ -132,19 +136,19 @@ class AlignMixAEClassifier(AlignMixClassifier):
         """Squared error of decoded images.
 
         Args:
-            decoded (Tensor): ``(N, 3, H, W)``.
-            target (Tensor): ``(N, 3, H, W)``.
+            decoded (Tensor): ``(N, 3, H, W)``, in [-1, 1], floating point.
+            target (Tensor): ``(N, 3, H, W)``, in [-1, 1], floating point.
 
         Returns:
             Tensor: The loss, ``()``.
 
         Raises:
-            ValueError: If the decoder makes images of another size.
+            ValueError: If decoded images have a different size.
         """
         if decoded.shape != target.shape:
             raise ValueError(
                 f'Expected the decoder to make images {tuple(target.shape)}, '
-                f'as the data are, but got {tuple(decoded.shape)}. Set '
+                f'like the data, but got {tuple(decoded.shape)}. Set '
                 "`decoder.widths` and `decoder.start_size`: every width but "
                 'the first doubles the size.')
         loss = F.mse_loss(decoded, target, reduction=self.reduction)
@@ -153,14 +157,14 @@ class AlignMixAEClassifier(AlignMixClassifier):
         return self.loss_weight * loss
 
     def kl_loss(self, embedding: Gaussian, num_values: int) -> Tensor:
-        """Weighted divergence of distributions from the standard normal one.
+        """Weighted divergence from the standard normal distribution.
 
         Args:
             embedding (Gaussian): ``N`` distributions.
-            num_values (int): Number of values of an image.
+            num_values (int): Number of values of an image, ``C * H * W``.
 
         Returns:
-            Tensor: The loss, ``()``.
+            Tensor: The loss, ``()``, float32.
         """
         weight = self.kl_weight
         if weight is None:

@@ -28,17 +28,17 @@ _STAGES = ('backbone', 'neck', 'pre_logits')
 class AlignMixClassifier(MeasuresAlignment, ImageClassifier):
     """An ``ImageClassifier`` that executes plans of mixing.
 
-    Whatever is no :class:`MixBatch` (validation, test, CutMix drawn from the
-    same list) takes the way of the plain classifier, and the keys of its
-    ``state_dict`` are the plain classifier's, so checkpoints can be exchanged.
+    Any input that is not a :class:`MixBatch` (validation, test, CutMix drawn
+    from the same list) follows the plain classifier's path. The ``state_dict``
+    has the plain classifier's keys, so checkpoints can be exchanged.
 
     Feature maps are mixed before the neck, or inside the backbone
-    (``mix_at``); embeddings after the neck. If the neck is an
-    ``AlignMixNeck``, its options say how.
+    (``mix_at``); embeddings are mixed after the neck. The options of an
+    ``AlignMixNeck`` say how to mix.
 
-    The first time that features are mixed at a place, the log says by how
-    much alignment changes the embedding, and warns if some of it goes past
-    the place. These few forward passes leave no trace in the network.
+    When features are mixed at a place for the first time, the log says how
+    much alignment changes the embedding, and warns if part of it bypasses the
+    place. These few forward passes leave no trace in the network.
 
     Args:
         backbone (dict | nn.Module): The stage-1 encoder F.
@@ -49,39 +49,39 @@ class AlignMixClassifier(MeasuresAlignment, ImageClassifier):
         pretrained (str, optional): Checkpoint to start from. Defaults to
             None.
         train_cfg (dict, optional): ``augments`` (list of batch
-            augmentations, ``dict(type='AlignMix')`` among them) and
+            augmentations, including ``dict(type='AlignMix')``) and
             ``probs``. Defaults to None.
         data_preprocessor (dict | nn.Module, optional): See
             ``ImageClassifier``. Defaults to None.
         init_cfg (dict, optional): Initialization config. Defaults to None.
         mix_at (str | Sequence[str | None], optional): Where features are
-            mixed, if the method does not say so: after the module of the
-            backbone with this dotted path. It has to return a map
+            mixed, unless the method names a place: after the module of the
+            backbone with this dotted path. The module has to return a map
             ``(B, C, H, W)`` or tokens ``(B, N, C)``. ``'auto'`` is the last
-            place at which alignment matters: the neck if it sees positions,
-            else before the last block of the backbone. One of several places
-            is drawn in every step, each as likely. Defaults to None, which
-            is before the neck.
+            place where alignment matters: the neck if it sees positions,
+            else before the last block of the backbone. Of several places,
+            one is drawn uniformly in every step. Defaults to None, which is
+            before the neck.
         mixer (dict, optional): Options of :class:`MapMixer`, e.g.
-            ``dict(eps=0.05)``, for methods that do not say how to align.
-            Defaults to None, its defaults. An ``AlignMixNeck`` has options
-            of its own.
-        channels_last (bool): Whether maps at places inside the backbone are
-            ``(B, H, W, C)``, as in Swin V2 of timm. Defaults to False.
+            ``dict(eps=0.05)``, for methods without options of their own.
+            Defaults to None, the defaults of :class:`MapMixer`. Do not set it
+            with an ``AlignMixNeck``, which has these options itself.
         num_extra_tokens (int, optional): Number of class and distillation
             tokens before the patch tokens; they are mixed without alignment.
-            Defaults to None: what the backbone says.
+            Defaults to None: the number that the backbone declares.
+        channels_last (bool): Whether maps at places inside the backbone are
+            ``(B, H, W, C)``, as in Swin V2 of timm. Defaults to False.
         cam (str, optional): See :class:`CAMClassifier`. Defaults to None.
         adl (dict, optional): See :class:`CAMClassifier`. Defaults to None.
 
     Raises:
-        ValueError: If a method reconstructs images, which takes a decoder,
-            if there is no place of the names given, if the head cannot be
-            trained with mixed labels, or if head and preprocessor have other
-            numbers of classes.
+        ValueError: If a method reconstructs images, which needs a decoder, if
+            a named place does not exist, if the head cannot be trained with
+            mixed labels, or if head and preprocessor disagree on the number
+            of classes.
     """
 
-    #: Whether there is a decoder, for plans that train no classifier.
+    #: Whether there is a decoder, for plans that do not train the classifier.
     reconstructs = False
 
     def __init__(self,
@@ -123,9 +123,9 @@ class AlignMixClassifier(MeasuresAlignment, ImageClassifier):
             return MapMixer(**(options or {}))
         if options is not None:
             raise ValueError(
-                'Expected no `mixer` beside an AlignMixNeck, which has '
-                'the options of the transport itself, but got '
-                f'{dict(options)}. Set them in `neck`.')
+                'Expected no `mixer` with an AlignMixNeck, which has the '
+                f'options of the transport itself, but got {dict(options)}. '
+                'Set them in `neck`.')
         return self.neck.mixer
 
     def extract_feat(self,
@@ -134,13 +134,17 @@ class AlignMixClassifier(MeasuresAlignment, ImageClassifier):
         """Extract features, mixing them if the batch carries a plan.
 
         Args:
-            inputs (Tensor | MixBatch): Images ``(N, C, H, W)``, or images
-                with a complete plan.
+            inputs (Tensor | MixBatch): Images ``(N, C, H, W)``, floating
+                point, or images with a complete plan.
             stage (str): ``'backbone'``, ``'neck'`` or ``'pre_logits'``.
                 Defaults to ``'neck'``.
 
         Returns:
             Tensor | tuple[Tensor]: See ``ImageClassifier.extract_feat``.
+
+        Raises:
+            ValueError: If the stage is unknown, or the plan is pending or
+                does not fit the model.
         """
         if stage not in _STAGES:
             raise ValueError(f'Expected `stage` to be one of {_STAGES}, but '
@@ -160,14 +164,14 @@ class AlignMixClassifier(MeasuresAlignment, ImageClassifier):
         """Losses of images, mixed if they carry a plan.
 
         Args:
-            inputs (Tensor | MixBatch): Images ``(N, C, H, W)``, or images
-                with a plan. If it is pending, the gradient of the loss is
-                computed first.
-            data_samples (list[DataSample]): Their labels.
+            inputs (Tensor | MixBatch): Images ``(N, C, H, W)``, floating
+                point, or images with a plan. If the plan is pending, the
+                gradient of the loss is computed first.
+            data_samples (list[DataSample]): Labels of the images.
 
         Returns:
-            dict[str, Tensor]: What the head returns, e.g. ``loss``, and
-            ``loss_clean`` if a plan asks for it.
+            dict[str, Tensor]: The output of the head, e.g. ``loss``, and
+            ``loss_clean`` if the plan asks for it; ``()`` each.
 
         Raises:
             ValueError: If embeddings do not fit the head.
@@ -185,12 +189,12 @@ class AlignMixClassifier(MeasuresAlignment, ImageClassifier):
                 inputs: Tensor,
                 data_samples: list[DataSample] | None = None,
                 **kwargs) -> list[DataSample]:
-        """Predict, with class activation maps if ``cam`` says so.
+        """Predict, with class activation maps if ``cam`` is set.
 
         Args:
-            inputs (Tensor): Images ``(N, C, H, W)``.
-            data_samples (list[DataSample], optional): Their annotations.
-                Defaults to None.
+            inputs (Tensor): Images ``(N, C, H, W)``, floating point.
+            data_samples (list[DataSample], optional): Annotations of the
+                images. Defaults to None.
             **kwargs: See ``ImageClassifier.predict``.
 
         Returns:

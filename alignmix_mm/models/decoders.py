@@ -1,4 +1,4 @@
-"""Decoders: from an embedding back to an image."""
+"""Decoders, which turn an embedding back into an image."""
 from collections.abc import Sequence
 
 import torch.nn.functional as F
@@ -11,22 +11,22 @@ from torch import Tensor, nn
 class ResidualDecoder(BaseModule):
     """The residual generator of Gulrajani et al. (2017), the paper's D.
 
-    A linear layer makes a small map of the embedding, every residual block
-    doubles its sides, and the last convolution ends in a ``tanh``. The paper
-    gives no widths, only that encoder and decoder are alike; the defaults
-    mirror the encoder of CIFAR: 512x4x4 to 64x32x32. For 64 pixels take
-    ``widths=(512, 512, 256, 128, 64)``, for 224 pixels
+    A linear layer turns the embedding into a small map, every residual block
+    doubles its sides, and a ``tanh`` follows the last convolution. The paper
+    gives no widths and only says that encoder and decoder are alike. The
+    defaults mirror the encoder for CIFAR: 512x4x4 to 64x32x32. For 64 pixels
+    use ``widths=(512, 512, 256, 128, 64)``, for 224 pixels
     ``widths=(512, 512, 256, 128, 64, 64), start_size=7``.
 
     Args:
         in_channels (int): Dimensions of the embedding.
-        widths (Sequence[int]): Channels of the first map, and after every
+        widths (Sequence[int]): Channels of the first map and after each
             block. Defaults to ``(512, 256, 128, 64)``.
         start_size (int): Rows and columns of the first map. Defaults to 4.
         out_channels (int): Channels of an image. Defaults to 3.
         init_cfg (dict | list, optional): Initialization config. Defaults to
-            None: Kaiming for the convolutions of blocks, Xavier for all
-            other layers, as Gulrajani et al. have it.
+            None: as in Gulrajani et al., Kaiming for the convolutions of
+            blocks and Xavier for all other layers.
     """
 
     def __init__(self,
@@ -54,19 +54,19 @@ class ResidualDecoder(BaseModule):
         """Decode.
 
         Args:
-            embedding (Tensor): ``(N, in_channels)``; a tensor E ``(N, c, h,
-                w)`` is flattened.
+            embedding (Tensor): ``(N, in_channels)``, floating point; a tensor
+                E ``(N, c, h, w)`` is flattened.
 
         Returns:
             Tensor: Images in [-1, 1], ``(N, out_channels, H, W)``.
 
         Raises:
-            ValueError: If an embedding has other dimensions.
+            ValueError: If embeddings do not have ``in_channels`` dimensions.
         """
         flat = embedding.flatten(1)
         if flat.shape[1] != self.in_channels:
             raise ValueError(
-                f'ResidualDecoder expected embeddings of in_channels='
+                f'ResidualDecoder expected embeddings with in_channels='
                 f'{self.in_channels} dimensions, but got shape '
                 f'{tuple(embedding.shape)}. Set `decoder.in_channels` to '
                 f'{flat.shape[1]}.')
@@ -91,7 +91,7 @@ class _UpBlock(BaseModule):
         ])
         self.norm1 = nn.BatchNorm2d(in_channels)
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1,
-                               bias=False)  # the next norm has one
+                               bias=False)  # the next norm has a bias
         self.norm2 = nn.BatchNorm2d(out_channels)
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
         self.shortcut = nn.Conv2d(in_channels, out_channels, 1)
@@ -100,14 +100,14 @@ class _UpBlock(BaseModule):
         """Add the branch to the shortcut.
 
         Args:
-            x (Tensor): ``(N, in_channels, H, W)``.
+            x (Tensor): ``(N, in_channels, H, W)``, floating point.
 
         Returns:
             Tensor: ``(N, out_channels, 2 H, 2 W)``.
         """
         branch = self.conv1(_double(self.norm1(x).relu()))
         branch = self.conv2(self.norm2(branch).relu())
-        # a 1x1 convolution gives the same before the doubling, at 1/4 the cost
+        # a 1x1 convolution before doubling gives the same at 1/4 of the cost
         return _double(self.shortcut(x)) + branch
 
 

@@ -1,4 +1,4 @@
-"""What alignment changes in an embedding."""
+"""How much alignment changes an embedding."""
 from collections.abc import Callable
 from typing import Any
 
@@ -13,19 +13,19 @@ Embed = Callable[[MixPlan], Features]
 
 
 class MeasuresAlignment:
-    """What a classifier that executes plans says about them.
+    """Measurements of a classifier that executes plans.
 
-    It runs batches again, without leaving a trace in the network.
+    They run batches again, without leaving a trace in the network.
     """
 
     def measure_effect(self, batch: MixBatch) -> Tensor:
-        """By how much alignment changes the embeddings of a batch.
+        """How much alignment changes the embeddings of a batch.
 
         Args:
             batch (MixBatch): Images with a plan that mixes features.
 
         Returns:
-            Tensor: See :func:`alignment_effect`.
+            Tensor: See :func:`alignment_effect`, ``()``, float32.
         """
         return self._measure(alignment_effect, batch)
 
@@ -36,15 +36,15 @@ class MeasuresAlignment:
             batch (MixBatch): Images with a plan that mixes features.
 
         Returns:
-            Tensor: See :func:`bypass_share`.
+            Tensor: See :func:`bypass_share`, ``()``, float32.
         """
         return self._measure(bypass_share, batch, len(batch.images),
                              batch.images.device)
 
     def measure_alignment(self, batch: MixBatch) -> Alignment | None:
-        """Which position takes which in a batch, to look at.
+        """How the positions of a batch are matched, for logs and pictures.
 
-        Takes a forward pass, which leaves no trace in the network.
+        It runs a forward pass that leaves no trace in the network.
 
         Args:
             batch (MixBatch): Images with a plan.
@@ -62,7 +62,7 @@ class MeasuresAlignment:
 
     def _measure(self, function: Callable, batch: MixBatch, *args) -> Any:
         def embed(plan: MixPlan) -> Features:
-            # past the hooks of users, who count or record passes
+            # without the hooks of users, which count or record passes
             return self._embed(*self.places.run(
                 self.backbone.forward, self.backbone, batch.images, plan))
 
@@ -71,15 +71,15 @@ class MeasuresAlignment:
 
 
 def alignment_effect(embed: Embed, plan: MixPlan) -> Tensor:
-    r"""Relative difference of embeddings, with and without alignment.
+    r"""Relative difference of embeddings with and without alignment.
 
     :math:`\lVert e - e_0 \rVert / \lVert e_0 \rVert`, where :math:`e` are the
     embeddings of a batch that was mixed with alignment, and :math:`e_0` those
-    of the same pairs and weights without.
+    of the same pairs and weights without alignment.
 
     Args:
-        embed (Callable): Mixes by a plan and embeds; without randomness of
-            its own.
+        embed (Callable): Mixes by a plan and embeds, without random choices
+            of its own.
         plan (MixPlan): Pairs, weights and the place.
 
     Returns:
@@ -95,21 +95,23 @@ def bypass_share(embed: Embed, plan: MixPlan, batch_size: int,
                  device: torch.device) -> Tensor:
     r"""How much of an embedding does not come from the place of a plan.
 
-    The maps there are replaced by those of other samples. If all of an image
-    passes the place, its embedding becomes that of the other. In front of a
-    skip connection or in one of several branches it does not: then labels
-    are mixed by :math:`\lambda`, but images are not.
+    The map of each sample at the place is replaced by that of another sample.
+    If all features pass the place, the embedding becomes that of the other
+    sample. At a place inside a residual block or in one of several branches
+    it does not: there labels would be mixed by :math:`\lambda`, but images
+    would not.
 
     Args:
-        embed (Callable): Mixes by a plan and embeds; without randomness of
-            its own.
-        plan (MixPlan): What has the place.
+        embed (Callable): Mixes by a plan and embeds, without random choices
+            of its own.
+        plan (MixPlan): A plan with the place.
         batch_size (int): Number of samples, at least 2.
-        device (torch.device): Where they are.
+        device (torch.device): Device of the samples.
 
     Returns:
-        Tensor: Difference to the other's embedding, relative to the norm,
-        ``()``, float32. 0, to rounding, if all passes the place.
+        Tensor: Difference from the other samples' embeddings, relative to
+        their norm, ``()``, float32. 0, up to rounding, if all features pass
+        the place.
     """
     others = torch.arange(batch_size, device=device).roll(1)
     taken, own = (
@@ -121,7 +123,7 @@ def bypass_share(embed: Embed, plan: MixPlan, batch_size: int,
 
 
 class _Recorder(Mixture):
-    """Mixes as another mixture does, and keeps the maps that it gets."""
+    """Mixes like another mixture, and keeps the maps that it gets."""
 
     def __init__(self, mixture: Mixture, seen: list[tuple[Mixture, Tensor]]
                  ) -> None:
@@ -146,11 +148,11 @@ class _Recorder(Mixture):
 
 
 def measure_alignment(embed: Embed, plan: MixPlan) -> Alignment | None:
-    """Compute the assignments that mixing uses, and does not return.
+    """Compute the assignments that mixing uses but does not return.
 
     Args:
         embed (Callable): Mixes by a plan and embeds.
-        plan (MixPlan): What ``embed`` mixes, with all options.
+        plan (MixPlan): The plan, with all options.
 
     Returns:
         Alignment, optional: None if no map is aligned.

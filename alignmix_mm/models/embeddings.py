@@ -1,4 +1,4 @@
-"""The second encoder f, from a feature map to an embedding."""
+"""The second encoder f, which turns a feature map into an embedding."""
 from collections.abc import Sequence
 
 from mmengine.model import BaseModule
@@ -9,31 +9,32 @@ from torch import Tensor, nn
 class Embedding(BaseModule):
     """A second encoder in two halves, between which embeddings are mixed.
 
-    The first gives the parts that mode ``'embed'`` mixes: a vector e, a
-    tensor E, or the parameters of a distribution. The second makes of them
-    what the classifier reads.
+    The first half gives the parts that mode ``'embed'`` mixes: a vector e, a
+    tensor E, or the parameters of a distribution. The second half turns them
+    into the input of the classifier.
     """
 
     def encode(self, feats: Tensor | Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Compute the parts.
 
         Args:
-            feats (Tensor | Sequence[Tensor]): Maps ``(N, C, H, W)``, from
-                the first stage to the last, which is encoded.
+            feats (Tensor | Sequence[Tensor]): Maps of the stages,
+                ``(N, C, H, W)``, floating point. The last map is encoded.
 
         Returns:
-            tuple[Tensor]: Each ``(N, d)`` or ``(N, c, h, w)``.
+            tuple[Tensor]: ``(N, d)`` or ``(N, c, h, w)`` each.
         """
         raise NotImplementedError
 
     def finish(self, parts: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """Make the embedding of its parts; by default it flattens them.
+        """Make the embedding from its parts; by default it flattens them.
 
         Args:
-            parts (tuple[Tensor]): Mixed, or as ``encode`` returned them.
+            parts (tuple[Tensor]): The parts that ``encode`` returned, mixed
+                or not.
 
         Returns:
-            tuple[Tensor]: The last is the embedding, ``(N, d)``.
+            tuple[Tensor]: The last one is the embedding, ``(N, d)``.
         """
         return tuple(part.flatten(1) for part in parts)
 
@@ -53,14 +54,14 @@ class Embedding(BaseModule):
 class LinearEmbedding(Embedding):
     """Flatten a feature map and project it, the paper's f (section 4.1).
 
-    Every position has weights of its own, so it matters where a feature sits
-    and alignment changes the embedding. Behind global average pooling it
-    would not.
+    Every position has its own weights, so it matters where a feature is, and
+    alignment changes the embedding. After global average pooling it would
+    not.
 
     The flattened map is divided by the square root of the number of
     positions. Its norm is then that of the features of one position, as
-    after pooling, and learning rates that suit a pooled network do not
-    diverge here. What functions the layer can express does not change.
+    after pooling, and training does not diverge with learning rates that
+    suit a pooled network. The layer can still express the same functions.
 
     Args:
         in_channels (int): ``C * H * W`` of the map.
@@ -82,7 +83,8 @@ class LinearEmbedding(Embedding):
         """Project the last map.
 
         Args:
-            feats (Tensor | Sequence[Tensor]): Maps ``(N, C, H, W)``.
+            feats (Tensor | Sequence[Tensor]): Maps ``(N, C, H, W)``,
+                floating point.
 
         Returns:
             tuple[Tensor]: The vector e, ``(N, out_channels)``.
@@ -105,14 +107,14 @@ class LinearEmbedding(Embedding):
 
 @MODELS.register_module()
 class ConvEmbedding(Embedding):
-    """A convolution whose windows do not overlap: the tensor E of Table 8.
+    """A convolution with disjoint windows that gives the tensor E of Table 8.
 
-    E is a small map, which mode ``'embed'`` aligns before it is mixed, as it
-    is done with A (appendix C.1); the classifier reads it flattened. In the
-    paper A is 512x4x4 and E 128x2x2.
+    E is a small map. Mode ``'embed'`` aligns and mixes it like A (appendix
+    C.1); the classifier gets it flattened. In the paper A is 512x4x4 and E
+    is 128x2x2.
 
     As in :class:`LinearEmbedding`, features are divided by the square root
-    of the number of positions that are summed, which are those of a window.
+    of the number of positions that are summed, here those of a window.
 
     Args:
         in_channels (int): Channels of the map A.
@@ -138,14 +140,15 @@ class ConvEmbedding(Embedding):
         """Convolve the last map.
 
         Args:
-            feats (Tensor | Sequence[Tensor]): Maps ``(N, C, H, W)``.
+            feats (Tensor | Sequence[Tensor]): Maps ``(N, C, H, W)``,
+                floating point.
 
         Returns:
             tuple[Tensor]: The tensor E, ``(N, out_channels, h, w)``.
 
         Raises:
-            ValueError: If it is not a map of ``in_channels`` channels that can
-                be divided into windows.
+            ValueError: If the last one is not a map of ``in_channels``
+                channels that can be divided into windows.
         """
         x = _last(feats)
         size, channels = self.kernel_size, self.conv.in_channels

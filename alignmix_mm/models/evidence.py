@@ -16,24 +16,24 @@ Losses = dict[str, Tensor]
 def gradient_of_images(model: nn.Module, plan: PendingPlan,
                        loss: Callable[[Tensor], Losses]
                        ) -> tuple[Tensor, Losses]:
-    """Compute what a pending plan asks for.
+    """Compute the gradient that a pending plan asks for.
 
-    Without a weight of the clean loss, it takes a pass of evaluation, which
-    BatchNorm does not record and nothing is trained with. With it, the pass
-    is one of training. The gradient of the parameters is then computed in
-    the same backward pass, and reaches them with that of the mixed batch: so
-    hooks of distributed training and the scale of mixed precision see it as
-    any other.
+    If the weight of the clean loss is 0, this is an evaluation pass:
+    BatchNorm does not record it, and nothing is trained. Otherwise it is a
+    training pass. The gradient of the parameters is then computed in the same
+    backward pass, and reaches them with the gradient of the mixed batch, so
+    hooks of distributed training and the loss scale of mixed precision treat
+    it like any other.
 
     Args:
         model (nn.Module): The classifier.
         plan (PendingPlan): The plan.
-        loss (Callable): Losses of images ``(B, C, H, W)`` with their labels.
+        loss (Callable): Computes the losses of images ``(B, C, H, W)``.
 
     Returns:
-        tuple[Tensor, dict[str, Tensor]]: The gradient of the sum over the
-        batch of the losses, ``(B, C, H, W)`` float32, and the losses to add,
-        each weighted: none if the weight is 0.
+        tuple[Tensor, dict[str, Tensor]]: The gradient of the losses, summed
+        over the batch, with respect to the images, ``(B, C, H, W)``, float32;
+        and the weighted losses to add, ``()`` each, none if the weight is 0.
     """
     trained = plan.clean_weight > 0
     with _like_training(model, trained), torch.enable_grad():
@@ -41,7 +41,7 @@ def gradient_of_images(model: nn.Module, plan: PendingPlan,
         losses = {key: value for key, value in loss(images).items()
                   if 'loss' in key}
         total = torch.stack([value.mean() for value in losses.values()]).sum()
-        # a sum over samples: the gradient of a mean may underflow in float16
+        # sum over samples: the gradient of a mean may underflow in float16
         scaled = total.float() * len(images)
         if not trained:
             gradient, = torch.autograd.grad(scaled, images)
@@ -57,7 +57,7 @@ def gradient_of_images(model: nn.Module, plan: PendingPlan,
 
 
 class Completion(nn.Module):
-    """Makes pending plans complete. It has no parameters; hooks can watch."""
+    """Completes pending plans. A module without parameters, for hooks."""
 
     def forward(self, model: nn.Module, batch: MixBatch,
                 samples: list[DataSample]
@@ -71,8 +71,8 @@ class Completion(nn.Module):
                 ``gt_score``.
 
         Returns:
-            tuple: The batch with its plan, the mixed labels, and losses to
-            add.
+            tuple: The mixed batch with its complete plan, the mixed labels,
+            and losses to add.
         """
         with _clean_loss(model.head):
             gradient, losses = gradient_of_images(
@@ -83,7 +83,7 @@ class Completion(nn.Module):
             scores = plan.mix_labels(
                 torch.stack([sample.gt_score for sample in samples]))
             images = plan.mix_images(batch.images)
-        # ArcFace takes its margin from the label: the class of most weight
+        # ArcFace needs a label for its margin: the class of most weight
         return MixBatch(images, plan), [
             DataSample().set_gt_score(score).set_gt_label(label) for
             score, label in zip(scores, scores.argmax(1, True))], losses
@@ -91,9 +91,9 @@ class Completion(nn.Module):
 
 @contextmanager
 def _clean_loss(head: nn.Module) -> Iterator[None]:
-    """The loss of clean images, where it is another one.
+    """Use the loss of clean images, if it is a different one.
 
-    Losses say so by an attribute ``clean``, as ``SoftmaxBCELoss`` does.
+    It is the attribute ``clean`` of the loss, as in ``SoftmaxBCELoss``.
     """
     loss = getattr(head, 'loss_module', None)
     clean = getattr(loss, 'clean', None)
@@ -109,7 +109,7 @@ def _clean_loss(head: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def _like_training(model: nn.Module, trained: bool) -> Iterator[None]:
-    """Evaluation unless it is trained, and no activation checkpointing."""
+    """Evaluate unless it is trained, without activation checkpointing."""
     training = [(module, module.training) for module in model.modules()]
     try:
         if not trained:
@@ -124,9 +124,10 @@ def _like_training(model: nn.Module, trained: bool) -> Iterator[None]:
 
 @contextmanager
 def _without_checkpointing(model: nn.Module) -> Iterator[None]:
-    """Reentrant checkpointing cannot return gradients of single tensors.
+    """Disable activation checkpointing.
 
-    MMPretrain's networks ask a flag, and MMEngine wraps ``forward``.
+    If it is reentrant, it cannot return gradients of single tensors.
+    MMPretrain's networks have a flag for it, and MMEngine wraps ``forward``.
     """
     flagged = [module for module in model.modules()
                if getattr(module, 'with_cp', False)]

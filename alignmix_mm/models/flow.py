@@ -1,7 +1,7 @@
-"""What follows the modules of a network, by the graph of one pass.
+"""The operations after each module of a network, from the graph of one pass.
 
-The pass computes shapes and nothing else: no values, no random numbers, no
-statistics. Autograd keeps the graph of its operations.
+The pass computes only shapes: no values, no random numbers, no statistics.
+Autograd keeps the graph of its operations.
 """
 import logging
 import math
@@ -18,24 +18,24 @@ from torch.nn.modules.module import register_module_forward_hook
 from .trace import without_trace
 
 BATCH = 2
-# Operations of autograd that combine positions of a map or of tokens. What a
-# checkpointed part does is hidden: it is taken for a block, which it is.
+# Operations of autograd that combine positions of a map or of tokens. Autograd
+# does not see inside a checkpointed part, which counts as one combining block.
 _COMBINE = ('Bmm', 'Baddbmm', 'ScaledDotProduct', 'Softmax', 'MaxPool',
             'Im2Col', 'Roll', 'GridSampler', 'Upsample', 'Fft', 'Index',
             'Gather', 'CheckpointFunction')
 _MAXIMUM = ('Amax', 'MaxBackward', 'AdaptiveMaxPool')
-# Means over positions, and the choice of one of them, such as a class token.
+# Means over positions, and the choice of one position, such as a class token.
 _REDUCE = ('Mean', 'Sum', 'AvgPool', 'AdaptiveAvgPool', 'Select', 'Slice',
            'Index')
 Edge = tuple[Node, int]
 
 
 class Output(NamedTuple):
-    """What a module returned in the pass.
+    """Output of a module in the pass.
 
     Attributes:
-        edge (tuple[Node, int]): The operation that made it, and which of the
-            outputs of this operation it is.
+        edge (tuple[Node, int]): The operation that made it, and the index
+            among the outputs of this operation.
         shape (tuple[int, ...]): ``(B, C, H, W)`` or ``(B, N, C)``.
     """
 
@@ -44,14 +44,15 @@ class Output(NamedTuple):
 
 
 class Flow:
-    """The operations from the images to the end, and where all passes.
+    """The operations from the images to the end, and what all features pass.
 
     Args:
-        ends (Sequence[Tensor]): What the network returned.
+        ends (Sequence[Tensor]): Outputs of the network.
         source (Tensor): The images.
-        outputs (dict[str, Output]): What its modules returned, in the order
-            of the pass.
-        rejected (dict[str, str]): Modules that ran and have none, and why.
+        outputs (dict[str, Output]): Outputs of its modules, in the order of
+            the pass.
+        rejected (dict[str, str]): Modules that ran without a usable output,
+            and why.
     """
 
     def __init__(self, ends: Sequence[Tensor], source: Tensor,
@@ -68,10 +69,10 @@ class Flow:
         """Share of the operations after an output, in [0, 1].
 
         Args:
-            output (Output): Of a module.
+            output (Output): Output of a module.
 
         Returns:
-            float, optional: None if something goes past it.
+            float, optional: None if some features bypass it.
         """
         index = self._index.get(output.edge)
         return None if index is None else index / len(self._nodes)
@@ -80,8 +81,8 @@ class Flow:
         """Count the operations after an output that combine its positions.
 
         Args:
-            output (Output): Something that all passes.
-            positions (int): How many positions it has.
+            output (Output): An output that all features pass.
+            positions (int): Number of its positions.
 
         Returns:
             int: The number. If it is 0, positions are at most averaged.
@@ -104,27 +105,28 @@ def follow(network: nn.Module, run: Callable[[Tensor], Any],
     """Pass images without values through a network.
 
     Args:
-        network (nn.Module): Whose modules are looked at.
-        run (Callable): Computes something with it and returns tensors.
-        shape (Sequence[int]): Of an image, ``(C, H, W)``.
-        device (torch.device): Where the network is.
-        whole (nn.Module): All that ``run`` uses, which is left as it is.
+        network (nn.Module): The network whose modules are recorded.
+        run (Callable): Maps images to tensors, using the network.
+        shape (Sequence[int]): Shape of an image, ``(C, H, W)``.
+        device (torch.device): Device of the network.
+        whole (nn.Module): All modules that ``run`` uses; they are unchanged
+            afterwards.
 
     Returns:
-        Flow: Its operations.
+        Flow: The operations of the pass.
     """
     names = {module: name for name, module in network.named_modules() if name}
     calls: dict[str, list[Output | str]] = {}
 
     def record(module: nn.Module, args: tuple, output: Any) -> None:
-        # now: operations in place will make another tensor of it
+        # now, because in-place operations will change its graph
         if module in names:
             calls.setdefault(names[module], []).append(_look_at(output))
 
     hook = register_module_forward_hook(record)
     logger = logging.getLogger(FakeTensorMode.__module__)
     level = logger.level
-    logger.setLevel(logging.CRITICAL)  # errors are raised, so not printed
+    logger.setLevel(logging.CRITICAL)  # errors are raised, not printed
     try:
         with (without_trace(whole), torch.enable_grad(),
               FakeTensorMode(allow_non_fake_inputs=True)):
@@ -147,16 +149,16 @@ def describe(tensor: Tensor) -> Output:
     """Describe a tensor of the pass.
 
     Args:
-        tensor (Tensor): It.
+        tensor (Tensor): The tensor.
 
     Returns:
-        Output: Where it comes from, and its shape.
+        Output: Its origin and its shape.
     """
     return Output((tensor.grad_fn, tensor.output_nr), tuple(tensor.shape))
 
 
 def _between(source: Tensor, ends: Sequence[Tensor]) -> list[Node]:
-    """Operations that depend on the source, the last ones first."""
+    """Operations that depend on the source, from the last to the first."""
     inputs, todo = {}, [end.grad_fn for end in ends]
     while todo:
         node = todo.pop()
@@ -173,7 +175,7 @@ def _between(source: Tensor, ends: Sequence[Tensor]) -> list[Node]:
 
 def _bottlenecks(nodes: Sequence[Node],
                  ends: Sequence[Tensor]) -> dict[Edge, int]:
-    """What everything passes, and how many operations follow it."""
+    """Outputs that all features pass, and how many operations follow them."""
     depend = set(nodes)
     ahead = {describe(end).edge for end in ends if end.grad_fn in depend}
     found = {}
@@ -196,8 +198,8 @@ def _combines(node: Node, positions: int) -> bool:
         return _shrinks(node) >= positions
     for start, saved in (('Addmm', 'mat1'), ('Mm', 'self')):
         if name.startswith(start):
-            # a layer for each position has a row for each; one that
-            # combines them has them all in its inputs
+            # a layer on each position has a row for each; one that combines
+            # positions has all of them in its inputs
             rows, inputs = getattr(node, f'_saved_{saved}_sym_sizes')
             return inputs % positions == 0 and rows != BATCH * positions
     return name.startswith(_COMBINE) and not _reduces(node, positions)
@@ -208,14 +210,14 @@ def _reduces(node: Node, positions: int) -> bool:
 
 
 def _shrinks(node: Node) -> float:
-    """How many times as large the first input is as the output."""
+    """Size of the first input divided by that of the output."""
     child, number = next(edge for edge in node.next_functions if edge[0])
     return (math.prod(child._input_metadata[number].shape) /
             math.prod(node._input_metadata[0].shape))
 
 
 def _look_at(output: Any) -> Output | str:
-    """What :class:`MixPlace` can mix of an output, or why it cannot."""
+    """The part of an output that :class:`MixPlace` mixes, or why it cannot."""
     tensors = list(_tensors(output))
     first = output[0] if isinstance(output, (tuple, list)) and output else (
         output)

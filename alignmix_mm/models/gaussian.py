@@ -8,7 +8,7 @@ from torch import Tensor
 
 from .embeddings import Embedding
 
-# standard deviations from e^-15 to e^10, whose squares float32 can hold
+# standard deviations from e^-15 to e^10: float32 can hold their squares
 LOG_VAR_RANGE = (-30., 20.)
 
 
@@ -16,9 +16,9 @@ class Gaussian(NamedTuple):
     """A normal distribution for each image, with independent dimensions.
 
     Attributes:
-        mean (Tensor): ``(N, d)``.
-        std (Tensor): Standard deviations, ``(N, d)``.
-        sample (Tensor): What is read of it, ``(N, d)``: a sample in
+        mean (Tensor): Means, ``(N, d)``, floating point.
+        std (Tensor): Standard deviations, ``(N, d)``, float32.
+        sample (Tensor): Input of head and decoder, ``(N, d)``: a sample in
             training, the mean in evaluation. It comes last, where heads look
             for an embedding.
     """
@@ -34,7 +34,7 @@ class Gaussian(NamedTuple):
         \sigma_d^2)`, appendix B of Kingma and Welling (2014).
 
         Returns:
-            Tensor: Nats, ``(N, )``, float32.
+            Tensor: Divergences in nats, ``(N, )``, float32.
         """
         mean, var = self.mean.float(), self.std.float().square()
         return 0.5 * (mean.square() + var - 1 - var.log()).sum(1)
@@ -42,17 +42,19 @@ class Gaussian(NamedTuple):
 
 @MODELS.register_module()
 class GaussianEmbedding(Embedding):
-    """A normal distribution in the place of an embedding: AlignMix/VAE.
+    """A normal distribution instead of an embedding: AlignMix/VAE.
 
-    Two encoders of one kind give mean and logarithm of the variance: vectors
-    mu and sigma, or tensors M and Sigma (appendix C.1). Mode ``'embed'``
-    mixes means and standard deviations with the same weights, tensors by the
-    same alignment, which is that of M. Classifier and decoder read a sample
-    of the mixed distribution in training, and its mean in evaluation.
+    Two encoders of the same kind give the mean and the logarithm of the
+    variance: vectors mu and sigma, or tensors M and Sigma (appendix C.1).
+    Mode ``'embed'`` mixes means and standard deviations with the same
+    weights; tensors are both aligned by the plan of M. Classifier and decoder
+    get a sample of the mixed distribution in training, and its mean in
+    evaluation.
 
     Args:
-        embed (dict): Either encoder, e.g. ``dict(type='LinearEmbedding',
-            ...)`` or ``dict(type='ConvEmbedding', ...)``.
+        embed (dict): Config of each encoder, e.g.
+            ``dict(type='LinearEmbedding', ...)`` or
+            ``dict(type='ConvEmbedding', ...)``.
         init_cfg (dict | list, optional): Initialization config. Defaults to
             None: those of the encoders.
 
@@ -76,11 +78,12 @@ class GaussianEmbedding(Embedding):
         """Compute the parameters.
 
         Args:
-            feats (Tensor | Sequence[Tensor]): Maps ``(N, C, H, W)``.
+            feats (Tensor | Sequence[Tensor]): Maps ``(N, C, H, W)``,
+                floating point.
 
         Returns:
-            tuple[Tensor]: Means and standard deviations, both ``(N, d)`` or
-            ``(N, c, h, w)``.
+            tuple[Tensor]: Means, and standard deviations in float32, both
+            ``(N, d)`` or ``(N, c, h, w)``.
         """
         mean, = self.mean.encode(feats)
         log_var, = self.log_var.encode(feats)
@@ -92,7 +95,8 @@ class GaussianEmbedding(Embedding):
         """Flatten the parameters, and sample in training.
 
         Args:
-            parts (tuple[Tensor]): Means and standard deviations.
+            parts (tuple[Tensor]): Means and standard deviations, as
+                :meth:`encode` returns them.
 
         Returns:
             Gaussian: The distributions.

@@ -1,4 +1,4 @@
-"""Whether the labels fit the classifier, before anything is computed."""
+"""Check of the labels against the classifier, before the forward pass."""
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,20 +10,22 @@ from torch import Tensor, nn
 
 
 def guard_labels(preprocessor: nn.Module, head: nn.Module | None) -> None:
-    """Complain about labels that the head cannot be trained with.
+    """Check labels from now on, before the head is trained with them.
 
-    The preprocessor gets the number of classes of the head, if it has none.
-
-    MMPretrain makes them one-hot on the device of the model: there a label
-    out of range ends the process of a GPU, and says nothing else. From now on
-    they are looked at where they come from the loader.
+    MMPretrain makes labels one-hot on the device of the model, where a label
+    out of range triggers a CUDA device-side assert. So labels are checked as
+    they come from the loader. A preprocessor without a number of classes gets
+    that of the head.
 
     Args:
-        preprocessor (nn.Module): Gets the batches of the loader.
-        head (nn.Module, optional): The classifier.
+        preprocessor (nn.Module): Data preprocessor, which gets the batches of
+            the loader.
+        head (nn.Module, optional): Head of the classifier.
 
     Raises:
-        ValueError: If head and preprocessor disagree on the number of classes.
+        ValueError: If head and preprocessor disagree on the number of
+            classes; in training, if labels are missing or do not fit the
+            head.
     """
     if head is None:
         return
@@ -31,10 +33,10 @@ def guard_labels(preprocessor: nn.Module, head: nn.Module | None) -> None:
               getattr(preprocessor, 'num_classes', None))
     if None not in counts and counts[0] != counts[1]:
         raise ValueError(
-            'Expected as many classes in `head.num_classes` as in '
-            '`data_preprocessor.num_classes`, which one-hot labels are '
-            f'made with, but got {counts[0]} and {counts[1]}.')
-    if counts[1] is None:  # MMPretrain would ask for it
+            'Expected `head.num_classes` to equal '
+            '`data_preprocessor.num_classes`, the size of one-hot labels, '
+            f'but got {counts[0]} and {counts[1]}.')
+    if counts[1] is None:  # MMPretrain needs it
         preprocessor.num_classes = counts[0]
     preprocessor.register_forward_pre_hook(
         _LabelCheck(counts[0] or counts[1], _takes_several(head)),
@@ -45,7 +47,7 @@ class _LabelCheck:
     """Hook of a data preprocessor.
 
     Args:
-        num_classes (int, optional): Classes of the head, if it says so.
+        num_classes (int, optional): Number of classes, if it is known.
         several (bool): Whether an image may have any number of labels.
     """
 
@@ -66,8 +68,8 @@ class _LabelCheck:
             self._check_labels(samples)
         else:
             raise ValueError(
-                'Expected images with labels to train with, but got '
-                f'{_name(samples[0])} without. Does the data set have '
+                'Expected training images with labels, but '
+                f'{_name(samples[0])} has none. Does the data set have '
                 '`with_label=False`, or annotations of a test set?')
 
     def _check_labels(self, samples: list[DataSample]) -> None:
@@ -80,7 +82,7 @@ class _LabelCheck:
                 'Images of several classes need a MultiLabelLinearClsHead.')
         if self.num_classes is None:
             return
-        # one operation for the batch: one for each sample takes milliseconds
+        # one operation for the whole batch; one per sample takes milliseconds
         together = torch.cat(labels)
         bad = (together < 0) | (together >= self.num_classes)
         self._complain_of(
@@ -88,7 +90,7 @@ class _LabelCheck:
             if bad.any() else [], labels,
             f'labels from 0 to {self.num_classes - 1}',
             'Set the number of classes of the data in `head.num_classes` and '
-            '`data_preprocessor.num_classes`, and let labels begin at 0.')
+            '`data_preprocessor.num_classes`, and let labels start at 0.')
 
     def _check_scores(self, samples: list[DataSample]) -> None:
         scores = [sample.gt_score for sample in samples]

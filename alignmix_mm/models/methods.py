@@ -1,4 +1,4 @@
-"""Whether a model can be trained with the methods of its config."""
+"""Check whether a model can be trained with the methods of its config."""
 from collections.abc import Iterable
 
 from mmpretrain.models.heads import MultiTaskHead
@@ -15,7 +15,7 @@ def methods_of(preprocessor: nn.Module) -> list[MixMethod]:
         preprocessor (nn.Module): The data preprocessor of a classifier.
 
     Returns:
-        list[MixMethod]: In the order of the config.
+        list[MixMethod]: The methods, in the order of the config.
     """
     drawer = getattr(preprocessor, 'batch_augments', None)
     return [augment for augment in getattr(drawer, 'augments', [])
@@ -30,9 +30,9 @@ def guard_methods(methods: Iterable[MixMethod], model: nn.Module) -> None:
         model (AlignMixClassifier): The classifier.
 
     Raises:
-        ValueError: If a method needs a decoder, if the head computes the
-            accuracy of training, which mixed labels do not have, or if it
-            or its loss takes no soft labels.
+        ValueError: If a method needs a decoder that the model lacks, if the
+            head computes a training accuracy, which mixed labels do not
+            have, or if the head or its loss does not accept soft labels.
     """
     head = model.head
     for method in methods:
@@ -46,20 +46,20 @@ def guard_methods(methods: Iterable[MixMethod], model: nn.Module) -> None:
         got = _without_soft_labels(head)
         if got is not None:
             raise ValueError(
-                f'Expected a loss that takes soft labels with {name}, but got '
+                f'Expected a loss for soft labels with {name}, but got '
                 f'{got}.')
 
 
 def _without_soft_labels(head: nn.Module | None) -> str | None:
-    """What of a head cannot be trained with mixed labels, and the remedy."""
+    """The part of a head that does not fit mixed labels, and the remedy."""
     loss = getattr(head, 'loss_module', None)
     if isinstance(loss, SeesawLoss):
         return ('SeesawLoss, which counts the samples of each class. Set '
                 "`head.loss` to dict(type='CrossEntropyLoss', use_soft=True)")
     if isinstance(loss, LabelSmoothLoss) and (
             getattr(loss, 'mode', None) == 'multi_label'):
-        return ("LabelSmoothLoss of mode='multi_label', which takes every "
-                'label above 0 for a whole one. Set `head.loss` to mode='
+        return ("LabelSmoothLoss with mode='multi_label', which treats every "
+                'label above 0 as 1. Set `head.loss` to mode='
                 "'original' with use_sigmoid=True")
     if isinstance(head, MultiTaskHead):
         return ('MultiTaskHead, whose labels MMPretrain never mixes. Leave '
@@ -68,17 +68,17 @@ def _without_soft_labels(head: nn.Module | None) -> str | None:
 
 
 def check_decoder(reconstructs: bool, model: nn.Module) -> None:
-    """Raise if images are to be reconstructed without a decoder.
+    """Raise if images have to be reconstructed without a decoder.
 
     Args:
-        reconstructs (bool): Whether they are.
+        reconstructs (bool): Whether images have to be reconstructed.
         model (AlignMixClassifier): The classifier.
 
     Raises:
-        ValueError: If there is none.
+        ValueError: If they have to, and the model has no decoder.
     """
     if reconstructs and not model.reconstructs:
         raise ValueError(
             f"AlignMix draws the mode 'clean', but {type(model).__name__} has "
             "no decoder. 'clean' reconstructs images: leave it out of "
-            '`modes`, or take AlignMixAEClassifier, which has one.')
+            '`modes`, or use AlignMixAEClassifier, which has one.')

@@ -14,11 +14,11 @@ class MapMixer(nn.Module):
     """Mixes maps and embeddings as a plan says. It has no parameters.
 
     Args:
-        align (bool): Whether partners are aligned to anchors, if the method
-            aligns and does not say how. Defaults to True.
+        align (bool): Whether partners are aligned to anchors, for methods
+            that align and have no options of their own. Defaults to True.
         **transport: Options of
             :class:`alignmix_mm.ops.options.TransportOptions`, for the same
-            case.
+            methods.
 
     Raises:
         ValueError: If an option is out of range.
@@ -36,7 +36,7 @@ class MapMixer(nn.Module):
             plan (MixPlan): The plan.
 
         Returns:
-            MixPlan: The plan.
+            MixPlan: The plan with all options.
         """
         return plan.with_defaults(self.align, self.transport)
 
@@ -45,13 +45,17 @@ class MapMixer(nn.Module):
         """Mix the map, embed, mix the embedding, as the plan says.
 
         Args:
-            feats (Tensor | tuple[Tensor]): Feature maps, ``(N, C, H, W)``.
-            plan (MixPlan, optional): The plan; None embeds and no more.
+            feats (Tensor | tuple[Tensor]): Feature maps, ``(N, C, H, W)``,
+                floating point.
+            plan (MixPlan, optional): The plan; with None it only embeds.
             embed (Callable): Maps features to embeddings. The parts of an
                 :class:`Embedding` are mixed before it is finished.
 
         Returns:
-            Tensor | tuple[Tensor]: What ``embed`` returns, mixed.
+            Tensor | tuple[Tensor]: The mixed output of ``embed``.
+
+        Raises:
+            ValueError: If the plan mixes features, and these are not one map.
         """
         if plan is None:
             return embed(feats)
@@ -66,7 +70,7 @@ class MapMixer(nn.Module):
         return _mix_nested(embed(feats), plan.embedding)
 
     def extra_repr(self) -> str:
-        """Show the options."""
+        """The options, for ``print(model)``."""
         options = dict(align=self.align, **self.transport.asdict())
         return ', '.join(f'{k}={v!r}' for k, v in options.items())
 
@@ -78,19 +82,20 @@ def mix_tokens(x: Tensor,
     """Mix tokens: patches as a map, class tokens without alignment.
 
     Args:
-        x (Tensor): Tokens of the whole batch, ``(B, N, C)``.
+        x (Tensor): Tokens of the whole batch, ``(B, N, C)``, floating point.
         mixture (Mixture): How to mix.
         num_extra (int): Number of class and distillation tokens, which come
             first. Defaults to 0.
         grid (Sequence[int], optional): Rows and columns of the patches. Only
-            more than 256 patches need it. Defaults to None, which is a
-            square.
+            more than 256 patches need it. Defaults to None: a square, if
+            they form one.
 
     Returns:
-        Tensor: Mixed tokens, ``(B', N, C)``.
+        Tensor: Mixed tokens, ``(B', N, C)``, in the dtype of ``x``.
 
     Raises:
-        ValueError: If the patches do not form a square and ``grid`` is None.
+        ValueError: If ``grid`` does not fit the patches, or if it is None and
+            more than 256 patches do not form a square.
     """
     if not mixture.aligns:
         return mixture(x)
@@ -104,7 +109,7 @@ def mix_tokens(x: Tensor,
 def _mix_nested(embedding: Features | None,
                 mixture: Mixture) -> Features | None:
     """Mix every tensor; DeiT returns a tuple of its two tokens in a tuple."""
-    if embedding is None:  # Inception's branch that is not there
+    if embedding is None:  # a branch that Inception does not have
         return None
     if isinstance(embedding, Tensor):
         return mixture(embedding)

@@ -15,7 +15,8 @@ from .shapes import Features, only_map
 class AlignMixNeck(BaseModule):
     """The stage-2 encoder f, with mixing before or after it.
 
-    Without a plan, i.e. in every evaluation, it is ``embed`` alone.
+    Without a plan, i.e. in every evaluation, it only pools (``align_size``)
+    and embeds.
 
     Args:
         embed (dict | nn.Module): The encoder f, for example
@@ -59,12 +60,17 @@ class AlignMixNeck(BaseModule):
 
         Args:
             feats (Tensor | tuple[Tensor]): Output of the backbone, maps
-                ``(N, C, H, W)``.
+                ``(N, C, H, W)``, floating point.
             plan (MixPlan, optional): The plan of this step. Defaults to
                 None.
 
         Returns:
-            tuple[Tensor]: Output of ``embed``, embeddings ``(N, d)``.
+            Tensor | tuple[Tensor]: Output of ``embed``, embeddings
+            ``(N, d)``.
+
+        Raises:
+            ValueError: If features are pooled or mixed, and these are not one
+                map.
         """
         if self.align_size is not None:
             feats = (F.adaptive_avg_pool2d(only_map(feats),
@@ -74,10 +80,10 @@ class AlignMixNeck(BaseModule):
 
 @MODELS.register_module()
 class MeanOfPositions(nn.Module):
-    """Average tokens, or a map whose channels are last, over its positions.
+    """Average tokens, or maps with channels last, over positions.
 
-    For backbones of timm. ``GlobalAveragePooling`` averages maps whose
-    channels are first.
+    For backbones of timm. ``GlobalAveragePooling`` averages maps with
+    channels first.
     """
 
     def forward(self, inputs: Tensor | Sequence[Tensor]) -> tuple[Tensor, ...]:
@@ -85,7 +91,7 @@ class MeanOfPositions(nn.Module):
 
         Args:
             inputs (Tensor | Sequence[Tensor]): ``(B, N, C)`` or
-                ``(B, H, W, C)``, or several of them.
+                ``(B, H, W, C)``, or several of them, floating point.
 
         Returns:
             tuple[Tensor, ...]: ``(B, C)`` each.

@@ -5,7 +5,7 @@ from torch import nn
 
 
 def find_module(path: str, network: nn.Module, option: str) -> nn.Module:
-    """Look up a module; the error of a wrong name lists similar ones.
+    """Look up a module; the error for a wrong name lists similar names.
 
     Args:
         path (str): Dotted path inside the network.
@@ -16,13 +16,13 @@ def find_module(path: str, network: nn.Module, option: str) -> nn.Module:
         nn.Module: The module.
 
     Raises:
-        ValueError: If there is no such module. Similar names are given.
+        ValueError: If there is no such module.
     """
     modules = {name: module for name, module in network.named_modules(
         remove_duplicate=False) if name}
     if path in modules:
         return modules[path]
-    # siblings first: whoever writes 'layer4.7' looks for a block of layer4
+    # siblings first: 'layer4.7' probably means a block of layer4
     wanted = str(path).removeprefix('backbone.')
     parent = wanted.rpartition('.')[0]
     siblings = [name for name in modules if name.rpartition('.')[0] == parent]

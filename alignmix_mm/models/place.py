@@ -12,19 +12,19 @@ from .paths import find_module
 
 
 class MixPlace:
-    """Mixes what one module of a backbone returns, in passes with a plan.
+    """Mixes the output of one module of a backbone, in passes with a plan.
 
-    It is a forward hook of that module, so the backbone stays as it is, its
+    It is a forward hook of that module, so the backbone is unchanged, its
     parameters keep their names, and everything before the module runs once.
-    Activation checkpointing runs parts of a pass again during backward, and
-    the copy has to be mixed alike: :class:`MixPlaces` says by which plan.
-    Any other call of the module is left alone.
+    Activation checkpointing runs parts of a pass again during backward. These
+    have to be mixed in the same way, and :class:`MixPlaces` provides the plan.
+    Any other call of the module is left unchanged.
 
     Args:
         name (str): Dotted path of the module inside the backbone.
         backbone (nn.Module): The backbone.
         num_extra_tokens (int, optional): Number of class and distillation
-            tokens. Defaults to None: what the backbone says.
+            tokens. Defaults to None: the number that the backbone declares.
         channels_last (bool): Whether maps are ``(B, H, W, C)``. Defaults to
             False.
 
@@ -51,7 +51,7 @@ class MixPlace:
         self.attach(backbone)
 
     def attach(self, backbone: nn.Module) -> None:
-        """Hook the module again if another one has taken its place.
+        """Hook the module again if it was replaced.
 
         Conversion to ``SyncBatchNorm`` does so after the model is built.
 
@@ -74,7 +74,8 @@ class MixPlace:
             mixture (Mixture): How to mix.
 
         Raises:
-            RuntimeError: If the module did not run.
+            RuntimeError: If the module did not run, or ran twice.
+            ValueError: If its output is neither a map nor tokens.
         """
         self.mixture, self._passing, self._reached = mixture, True, False
         try:
@@ -95,7 +96,7 @@ class MixPlace:
             if self._reached:
                 raise RuntimeError(
                     f'mix_at={self.name!r} ran twice in one pass of the '
-                    'backbone; images would be mixed twice and labels once. '
+                    'backbone: images would be mixed twice, but labels once. '
                     'Choose a module that runs once, such as a block.')
             self._reached = True
         elif not ModuleTracker().is_bw:
@@ -105,7 +106,7 @@ class MixPlace:
     def _mix(self, output: Any, mixture: Mixture) -> Any:
         if isinstance(output, Tensor):
             return self._mix_tensor(output, mixture)
-        # Stages of Swin return (tokens, (rows, columns))
+        # stages of Swin return (tokens, (rows, columns))
         parts = output if isinstance(output, (tuple, list)) else ()
         if sum(isinstance(part, Tensor) for part in parts) != 1 or not (
                 isinstance(parts[0], Tensor)):
@@ -136,5 +137,5 @@ class MixPlace:
         return ValueError(
             f'mix_at={self.name!r} has to return a feature map (B, C, H, W) '
             f'or tokens (B, N, C), but returned {what}: '
-            f'{", ".join(map(str, shapes))}. Choose another place, such as '
-            'the output of a stage or a block.')
+            f'{", ".join(map(str, shapes))}. Choose a different place, such '
+            'as the output of a stage or a block.')

@@ -16,15 +16,15 @@ class MixPlaces:
 
     Args:
         names (str | Sequence[str | None], optional): Dotted paths of modules
-            inside the backbone, for plans that name none; None is the neck,
-            ``'auto'`` is found in the first pass.
+            inside the backbone, for plans that do not name a place. None is
+            the neck; ``'auto'`` is resolved in the first pass.
         backbone (nn.Module): The backbone.
         others (Iterable[str | None]): Places that plans will name. Defaults
-            to none.
+            to ``()``.
         **options: See :class:`MixPlace`.
 
     Raises:
-        ValueError: If there is no such module, or no place at all.
+        ValueError: If a module does not exist, or ``names`` is empty.
     """
 
     def __init__(self,
@@ -37,7 +37,7 @@ class MixPlaces:
         if not self.names:
             raise ValueError(
                 'Expected `mix_at` to be None (the neck), the name of a '
-                'module inside the backbone or a list of such, but got an '
+                'module inside the backbone or a list of these, but got an '
                 'empty list.')
         self._options = options
         self.channels_last = options.get('channels_last', False)
@@ -52,10 +52,10 @@ class MixPlaces:
 
         Args:
             plan (MixPlan): The plan.
-            find (Callable): Finds the place. It is asked once.
+            find (Callable): Finds the place. It is called once.
 
         Returns:
-            MixPlan: The plan.
+            MixPlan: The plan without ``'auto'``.
         """
         names = self.names if plan.at is None else plan.at
         if plan.features is None or AUTO not in names:
@@ -69,11 +69,11 @@ class MixPlaces:
         """The place where a plan mixes features.
 
         Args:
-            plan (MixPlan, optional): The plan, None for none.
+            plan (MixPlan, optional): The plan, if there is one.
 
         Returns:
-            str, optional: One of the places, each as likely; None for the
-            neck, and for plans that mix no features.
+            str, optional: One of the places, chosen uniformly by
+            ``plan.place``; None for the neck, and if no features are mixed.
         """
         if plan is None or plan.features is None:
             return None
@@ -83,17 +83,17 @@ class MixPlaces:
     def run(self, backbone: Callable[[Tensor], Any], module: nn.Module,
             images: Tensor,
             plan: MixPlan | None) -> tuple[Any, MixPlan | None]:
-        """Run a backbone once, mixing inside of it as a plan says.
+        """Run a backbone once, mixing inside it as a plan says.
 
         Args:
             backbone (Callable): The backbone, or its ``forward``.
             module (nn.Module): The backbone.
-            images (Tensor): ``(B, C, H, W)``.
-            plan (MixPlan, optional): The plan, None for a pass without.
+            images (Tensor): ``(B, C, H, W)``, floating point.
+            plan (MixPlan, optional): The plan, None for a pass without one.
 
         Returns:
-            tuple[Any, MixPlan | None]: What the backbone returns, and what is
-            left of the plan.
+            tuple[Any, MixPlan | None]: The output of the backbone, and the
+            part of the plan that remains.
         """
         for place in self._places.values():
             place.mixture = None
@@ -112,11 +112,11 @@ class MixPlaces:
         return self._places[name]
 
     def _remember(self, output: Any) -> Any:
-        """Let backward, which enters the pass here, know its plan.
+        """Recall the plan when backward enters this pass at its output.
 
-        Autograd goes back through passes one by one, so parts that
-        checkpointing runs again are mixed as the pass that they belong to,
-        also if there were several passes before one backward.
+        Autograd goes back through passes one by one. So parts that
+        checkpointing runs again are mixed like the pass that they belong to,
+        even if there were several passes before one backward.
         """
         if self._places:
             mixtures = {place: place.mixture

@@ -13,11 +13,11 @@ LATER = 100  # batches mixed at a place
 
 
 class EffectReport:
-    """Tells the log what alignment changes: once for each place.
+    """Logs how much alignment changes the embedding, once for each place.
 
-    At the first batch, residual blocks that start as the identity see no
-    positions yet. Where that may be why alignment changes nothing, it is
-    measured a second time, later.
+    At the first batch, residual blocks that start as the identity do not see
+    positions yet. If this may be why alignment changes nothing, it is
+    measured again later.
     """
 
     def __init__(self) -> None:
@@ -26,12 +26,12 @@ class EffectReport:
     @torch.compiler.disable
     def __call__(self, model: nn.Module, images: Tensor,
                  plan: MixPlan) -> None:
-        """Look at a batch that is trained with, if it is aligned.
+        """Report on a training batch, if it is aligned.
 
         Args:
             model (AlignMixClassifier): The classifier.
-            images (Tensor): ``(B, C, H, W)``.
-            plan (MixPlan): With all options.
+            images (Tensor): ``(B, C, H, W)``, floating point.
+            plan (MixPlan): The plan, with all options.
         """
         if model.training and plan.features is not None and (
                 plan.features.aligns):
@@ -43,16 +43,16 @@ class EffectReport:
     def count(self, place: str | None, measure: Callable[[], Tensor],
               bypass: Callable[[], Tensor],
               may_change: Callable[[], bool]) -> None:
-        """Count a batch that is mixed at a place, and report if it is time.
+        """Count a batch that is mixed at a place, and report when due.
 
         Args:
             place (str, optional): Dotted path of the place, None for the
                 neck.
             measure (Callable): Returns the effect on this batch, ``()``.
-            bypass (Callable): Returns the share of the embedding that goes
-                past the place, ``()``.
-            may_change (Callable): Says whether blocks after the place start
-                as the identity.
+            bypass (Callable): Returns the share of the embedding that
+                bypasses the place, ``()``.
+            may_change (Callable): Returns whether blocks after the place
+                start as the identity.
         """
         name = 'the neck' if place is None else place
         first = name not in self._waits
@@ -66,14 +66,15 @@ class EffectReport:
                 f'without alignment, {batch} batch).')
         if effect < NO_EFFECT and first and may_change():
             self._waits[name] = LATER
-            text += (' Residual blocks that start as the identity see no '
-                     f'positions yet; measured again after {LATER} batches.')
+            text += (' Residual blocks that start as the identity do not see '
+                     f'positions yet; this is measured again after {LATER} '
+                     'batches.')
         elif effect < NO_EFFECT:
             text += (
-                ' What follows averages over positions, so this is plain '
-                "feature mixing. With model.mix_at='auto' alignment matters, "
-                'before the last block, and cost no accuracy in small runs; '
-                'or embed with LinearEmbedding.')
+                ' The network after it averages over positions, so this is '
+                "plain feature mixing. With model.mix_at='auto' (before the "
+                'last block) alignment matters; in small runs this cost no '
+                'accuracy. Or embed with LinearEmbedding.')
         print_log(text, logger='current')
         if first and place is not None:
             self._warn_of_bypass(place, float(bypass()))
@@ -82,21 +83,25 @@ class EffectReport:
         if share > NO_EFFECT:
             print_log(
                 f'{100 * share:.1f} % of the embedding goes past '
-                f'model.mix_at={place!r}: it is inside of a residual block, '
-                'or in one of several branches. Labels are mixed wholly, '
-                'images in part. Name a module that everything passes, a '
-                'whole block or stage.', logger='current',
+                f'model.mix_at={place!r}: it is inside a residual block or in '
+                'one of several branches. Labels are mixed fully, but images '
+                'only in part. Name a module that all features pass, such as '
+                'a whole block or stage.', logger='current',
                 level=logging.WARNING)
 
 
 def starts_as_identity(backbone: nn.Module, place: str | None) -> bool:
-    """Whether blocks after a place still add next to nothing.
+    """Whether blocks after a place still add almost nothing.
 
     Their last norm, or their layer scale, starts at zero or close to it.
 
     Args:
         backbone (nn.Module): The backbone.
-        place (str, optional): Dotted path of a module, None for its end.
+        place (str, optional): Dotted path of a module, None for the end of
+            the backbone.
+
+    Returns:
+        bool: True if there is such a block.
     """
     if place is None:
         return False

@@ -1,4 +1,4 @@
-"""What shapes of maps and tokens can be mixed."""
+"""Which shapes of maps and tokens can be mixed."""
 import math
 from collections.abc import Sequence
 
@@ -11,30 +11,30 @@ Features = Tensor | tuple[Tensor, ...]
 
 
 def present(feats: Features) -> tuple[Tensor, ...]:
-    """The parts of what a backbone returned.
+    """The parts of a backbone's output.
 
     Args:
         feats (Tensor | tuple[Tensor | None]): Output of the backbone.
 
     Returns:
-        tuple[Tensor]: Without None, which Inception returns for a branch that
-        it does not have.
+        tuple[Tensor]: The parts that are not None; Inception returns None
+        for a branch that it does not have.
     """
     parts = (feats, ) if isinstance(feats, Tensor) else feats
     return tuple(part for part in parts if part is not None)
 
 
 def only_map(feats: Features) -> Tensor:
-    """Return the one map that a backbone returned, ``(N, C, H, W)``.
+    """The only map of a backbone's output.
 
     Args:
         feats (Tensor | tuple[Tensor]): Output of the backbone.
 
     Returns:
-        Tensor: The map.
+        Tensor: The map, ``(N, C, H, W)``.
 
     Raises:
-        ValueError: If it is not one map.
+        ValueError: If the output is not one map.
     """
     maps = present(feats)
     remedy = ('Mix inside the backbone, e.g. '
@@ -68,22 +68,22 @@ def patch_grid(num_patches: int,
         tuple[int, int]: Rows and columns; a square if they are not known.
 
     Raises:
-        ValueError: If the grid has another number of patches, or they are
-            too many for a plan and no square.
+        ValueError: If the grid has a different number of patches, or if it is
+            None and more than 256 patches do not form a square.
     """
     if grid is None:
         side = math.isqrt(num_patches)
-        # up to 256, a plan does not depend on the form of the grid
+        # up to 256 patches, a plan does not depend on the shape of the grid
         grid = (side, side) if side**2 == num_patches else (num_patches, 1)
         if math.prod(grid) > MAX_POSITIONS and grid[1] == 1:
             raise ValueError(
                 f'Expected at most {MAX_POSITIONS} patches or a square of '
                 f'them, but got {num_patches}. Mix the output of a stage that '
-                'returns its rows and columns too, or at a deeper place.')
+                'also returns its rows and columns, or mix at a deeper place.')
     if math.prod(grid) != num_patches:
         raise ValueError(f'Expected {math.prod(grid)} patches in a grid of '
-                         f'{tuple(grid)}, but got {num_patches}. Is the '
-                         'number of class tokens right?')
+                         f'{tuple(grid)}, but got {num_patches}. Check the '
+                         'number of class tokens, `model.num_extra_tokens`.')
     return tuple(grid)
 
 
@@ -91,13 +91,13 @@ def check_width(embedding: Features, head: nn.Module) -> None:
     """Raise if embeddings do not fit the linear layer of a head.
 
     Args:
-        embedding (Tensor | tuple[Tensor]): What the head gets,
+        embedding (Tensor | tuple[Tensor]): Input of the head,
             ``(N, in_channels)``.
-        head (nn.Module): The head. Without a layer ``fc`` there is nothing to
-            check.
+        head (nn.Module): The head. Without a layer ``fc``, widths are not
+            checked.
 
     Raises:
-        ValueError: If they are of another size, or have positions.
+        ValueError: If the width differs, or embeddings have positions.
     """
     fc = getattr(head, 'fc', None)
     e = embedding if isinstance(embedding, Tensor) else embedding[-1]

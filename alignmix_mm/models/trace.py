@@ -1,4 +1,4 @@
-"""Passes through a network that nobody notices."""
+"""Forward passes without side effects."""
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,8 +11,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 def without_trace(model: nn.Module) -> Iterator[None]:
     """Run forward passes without side effects.
 
-    Modules are in evaluation mode, but normalise as in training: with the
-    statistics of the batch, of this process alone, which are not recorded.
+    Modules are in evaluation mode, but those in training normalize with the
+    statistics of the batch (of this process only), which are not recorded.
     Nothing is compiled for these few passes.
 
     Args:
@@ -23,7 +23,7 @@ def without_trace(model: nn.Module) -> Iterator[None]:
                for module, active in training
                if active and isinstance(module, _BatchNorm)]
     try:
-        model.eval()  # LeViT keeps something for it, so no flags are set
+        model.eval()  # not only a flag: LeViT prepares for evaluation here
         for module, *_ in buffers:
             module.running_mean = module.running_var = None
         with torch.no_grad(), torch.compiler.set_stance('force_eager'):

@@ -1,4 +1,4 @@
-"""Transport and alignment of feature maps; needs torch alone."""
+"""Transport and alignment of feature maps; needs only torch."""
 from .align import align, align_and_mix
 from .cost import pairwise_cost
 from .transport import TransportInfo, assignment

@@ -2,14 +2,14 @@
 
 At ``eps = 0.1`` the squared distances of real features are thousands of
 ``eps``, and plain Sinkhorn needs thousands of iterations. Here every pair
-starts at a temperature at which its problem is easy and cools geometrically
-to ``eps``, so that each stage starts close to its solution; there over-relaxed
-sweeps (Thibault et al., "Overrelaxed Sinkhorn-Knopp", 2017) converge with the
-square root of the sweeps and are safe. A projection (Altschuler et al., 2017)
-makes both marginals exact.
+starts at a temperature where Sinkhorn converges fast, and cools geometrically
+to ``eps``, so each stage starts close to its solution. There, over-relaxed
+sweeps (Thibault et al., "Overrelaxed Sinkhorn-Knopp", 2017) are safe, and
+about the square root of the number of plain sweeps is enough. A projection
+(Altschuler et al., 2017) makes both marginals exact.
 
-The schedule belongs to the pair, not to the batch: a plan does not depend on
-its neighbours, and nothing has to be read back from the device.
+Each pair has its own temperatures: a plan does not depend on the other pairs
+of the batch, and nothing has to be read back from the device.
 """
 import math
 from typing import NamedTuple
@@ -19,27 +19,27 @@ from torch import Tensor
 
 from ._clipping import clip_cost, reduce_cost
 
-PLAIN_TAIL = 3  # last sweeps, which remove the overshoot
+PLAIN_TAIL = 3  # plain sweeps at the end, which remove the overshoot
 SMALL, MEDIUM = 25, 64  # positions
-# Beyond e^-60 an entry carries no mass. Lower, dead positions would lose all
-# their mass for good, and denormals make exp and matrix products several times
-# slower on a CPU.
+# An entry below e^-60 carries no mass. With a lower floor, dead positions
+# would lose all their mass for good, and denormals would make exp and matrix
+# products several times slower on a CPU.
 EXPONENT_FLOOR = -60.0
-# Scalings are bounded, or they overflow on maps with many dead positions.
+# Unbounded scalings overflow on maps with many dead positions.
 SCALE_MIN, SCALE_MAX = 1e-18, 1e18
-# float32 resolves potentials to 2^-24 of the costs: below 2^-20 of the first
-# temperature (real features stay above) cooling would only amplify rounding.
+# float32 resolves potentials to 2^-24 of the costs: cooling below 2^-20 of the
+# first temperature (real features stay above) would only amplify rounding.
 COLDEST = {torch.float32: 2.0**-20, torch.float64: 2.0**-49}
 
 
 class Schedule(NamedTuple):
-    """Sweeps of a solve, and their relaxation.
+    """Number of sweeps of a solve, and their relaxation.
 
     Attributes:
         stages (int): Cooling stages above ``eps``.
-        stage_sweeps (int): Sweeps of each of them.
+        stage_sweeps (int): Sweeps of each cooling stage.
         final_sweeps (int): Sweeps of the last stage, at ``eps``.
-        relaxation (float): Weight of an update, 1 is plain Sinkhorn.
+        relaxation (float): Weight of an update; 1 is plain Sinkhorn.
     """
 
     stages: int
@@ -56,10 +56,10 @@ class Schedule(NamedTuple):
 def make_schedule(r: int, s: int, num_iters: int | None = None) -> Schedule:
     """Choose the sweeps for maps of ``r`` and ``s`` positions.
 
-    The more positions, the more sweeps a stage needs: with too few it loses
-    track of the solution, and the plan, although its violation is small, is
-    a wrong one. The last stage has to split the mass of equal positions, as
-    every plan with ``r != s`` has to.
+    The more positions, the more sweeps a stage needs: with too few, it loses
+    track of the solution, and the plan is wrong although its violation is
+    small. The last stage has to split mass between equal positions; with
+    ``r != s`` every plan splits mass.
 
     Args:
         r (int): Rows.
@@ -91,19 +91,20 @@ def annealed_sinkhorn(
 
     Args:
         scores (Tensor): ``-cost / eps``, ``(B, r, s)``, float32. Terms that
-            depend on the row or on the column alone do not matter.
+            depend only on the row or only on the column do not matter.
         num_iters (int, optional): See :func:`make_schedule`.
 
     Returns:
         tuple: The assignment ``(B, r, s)``, row sums ``(B, r)`` and column
-        sums ``(B, s)`` before the projection, and the number of sweeps.
+        sums ``(B, s)`` before the projection, all in the dtype of
+        ``scores``, and the number of sweeps.
     """
     schedule = make_schedule(*scores.shape[1:], num_iters)
     return *_solve(scores, num_iters), schedule.total
 
 
-# An operator is opaque to torch.compile, which would make the small products
-# slower, and compiles what is around it as one graph.
+# torch.compile would make the small products slower. It does not look inside
+# an operator, and compiles the code around it as one graph.
 @torch.library.custom_op(
     'alignmix_mm::annealed_sinkhorn', mutates_args=(),
     schema='(Tensor scores, int? num_iters) -> (Tensor, Tensor, Tensor)')
@@ -131,8 +132,8 @@ def cool(cost: Tensor, schedule: Schedule) -> tuple[Tensor, Tensor]:
         schedule (Schedule): The sweeps.
 
     Returns:
-        tuple[Tensor, Tensor]: A plan with exact rows, ``(B, r, s)``, and the
-        potential of the columns, ``(B, 1, s)``, in units of eps.
+        tuple[Tensor, Tensor]: A plan with exact row sums, ``(B, r, s)``, and
+        the potential of the columns, ``(B, 1, s)``, in units of eps.
     """
     stages, stage_sweeps, final_sweeps, relaxation = schedule
     # the mean gap between an entry and the best of its row and column: at
@@ -148,7 +149,7 @@ def cool(cost: Tensor, schedule: Schedule) -> tuple[Tensor, Tensor]:
         # a plain sweep first: from afar, over-relaxation overshoots
         v = sweep(kernel, [1.0] + [relaxation] * (stage_sweeps - 1))
         shift = shift + temperature * v.log()
-        shift -= shift.amax(dim=2, keepdim=True)  # small numbers, more digits
+        shift -= shift.amax(dim=2, keepdim=True)  # small numbers round less
 
     kernel = _kernel(cost, shift, coldest)
     plain = min(PLAIN_TAIL, final_sweeps)
@@ -159,7 +160,7 @@ def cool(cost: Tensor, schedule: Schedule) -> tuple[Tensor, Tensor]:
 
 
 def _kernel(cost: Tensor, shift: Tensor, temperature: Tensor) -> Tensor:
-    """``exp((shift - cost) / temperature)``, the largest of a row 1."""
+    """``exp((shift - cost) / temperature)``, scaled to row maxima of 1."""
     kernel = (shift - cost).div_(temperature)
     kernel -= kernel.amax(dim=2, keepdim=True)
     return kernel.clamp_(min=EXPONENT_FLOOR).exp_()
@@ -168,9 +169,9 @@ def _kernel(cost: Tensor, shift: Tensor, temperature: Tensor) -> Tensor:
 def sweep(kernel: Tensor, relaxations: list[float]) -> Tensor:
     """Over-relaxed updates; returns the scaling of the columns, ``(B, 1, s)``.
 
-    Row vectors times matrices: the other order is several times slower in
-    batched products on a CPU. With few positions the calls themselves cost
-    most, so everything is in place.
+    The products are row vectors times matrices: on a CPU, batched products
+    in the other order are several times slower. With few positions most of
+    the time goes to the calls themselves, so all updates are in place.
     """
     r, s = kernel.shape[1:]
     transposed = kernel.transpose(1, 2)
@@ -191,10 +192,10 @@ def sweep(kernel: Tensor, relaxations: list[float]) -> Tensor:
 
 
 def project(plan: Tensor, cols: Tensor) -> Tensor:
-    """Round a plan with exact rows onto both marginals, in place.
+    """Project a plan with exact row sums onto both marginals, in place.
 
-    Columns that are too heavy are scaled down; what is then missing from the
-    rows is given to the columns that are too light, as a product measure.
+    Columns that are too heavy are scaled down. The mass that the rows then
+    lack goes to the columns that are too light, as an outer product.
     """
     r, s = plan.shape[1:]
     plan *= (r / s / cols).clamp_(max=1).unsqueeze(1)

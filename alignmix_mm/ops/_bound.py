@@ -1,4 +1,4 @@
-"""How far a plan may be from the exact one, whatever solved it."""
+"""A bound on the error of a plan, from any solver."""
 import torch
 from torch import Tensor
 
@@ -12,7 +12,7 @@ SWEEPS = 500  # at eps, of the solve in float64
 
 @torch.no_grad()
 def error_bound(cost: Tensor, plan: Tensor, eps: float) -> Tensor:
-    r"""Bound of the L1 distance between rows of a plan and of the exact one.
+    r"""Bound on the L1 distance between the rows of a plan and the exact one.
 
     The problem is solved again in float64. If :math:`Q` is a plan with the
     right marginals and :math:`\tilde P` has the form of a solution,
@@ -22,15 +22,17 @@ def error_bound(cost: Tensor, plan: Tensor, eps: float) -> Tensor:
     .. math::
         \|R - R^*\|_1 \le \|R - Q\|_1 + \sqrt{2\, \mathrm{KL}(Q | \tilde P)}
 
-    with all norms and sums as means over rows.
+    for the given assignment :math:`R` and the exact one :math:`R^*`. All
+    norms and divergences are means over rows.
 
     Args:
-        cost (Tensor): ``(B, r, s)``.
-        plan (Tensor): Its assignment, ``(B, r, s)``, by any solver.
+        cost (Tensor): Costs :math:`m`, ``(B, r, s)``, floating point.
+        plan (Tensor): Assignment :math:`R` of these costs, ``(B, r, s)``,
+            floating point, from any solver.
         eps (float): Entropic regularization.
 
     Returns:
-        Tensor: ``(B, )``, float64, between 0 and 2, where 2 says nothing.
+        Tensor: ``(B, )``, float64, from 0 to 2; a bound of 2 says nothing.
         NaN for a plan that is NaN.
     """
     scores = (cost.double() / -eps).clamp_(-SCORE_LIMIT, SCORE_LIMIT)
@@ -39,18 +41,18 @@ def error_bound(cost: Tensor, plan: Tensor, eps: float) -> Tensor:
     distance = (plan.double() - exact).abs().sum(dim=2).mean(dim=1)
     entropy = torch.xlogy(exact, exact) - exact * logarithm
     divergence = entropy.sum(dim=2).mean(dim=1).clamp_(min=0)
-    # the mass that an entry would have to lose to be worth its real cost
+    # mass that entries would have to lose at their real, higher cost
     moved = 4 * (exact * ignored).sum(dim=2).mean(dim=1)
     return (distance + (2 * divergence).sqrt() + moved).clamp_(max=2)
 
 
 def _solve(scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Solve in float64, up to costs that should carry no mass.
+    """Solve in float64, with lower costs where no mass should be.
 
     Returns:
-        tuple: A plan with the right marginals; the logarithm of one that has
-        the form of a solution; and which costs were lowered, all
-        ``(B, r, s)``.
+        tuple: A plan with the right marginals; the logarithm of a plan that
+        has the form of a solution; and a mask of the costs that were
+        lowered, all ``(B, r, s)``.
     """
     r, s = scores.shape[1:]
     cost = close_gap(reduce_cost(scores))

@@ -1,4 +1,4 @@
-"""The check of Triton kernels by plain torch, before a device uses them."""
+"""Check of the Triton kernels against plain torch, before their first use."""
 import torch
 from torch import Tensor
 
@@ -16,17 +16,17 @@ TOLERANCE = 2e-3  # bfloat16 resolves 1e-3 of the features
 def self_check(device: torch.device, r: int, dtype: torch.dtype) -> None:
     """Compare the kernels for one size and dtype with plain torch.
 
-    They need a C compiler and Python's headers at run time, and a driver that
-    fits: the only check of all that is to try. The kernels compiled here are
-    those that the caller is about to use.
+    The kernels need a C compiler, Python's headers and a matching driver at
+    run time; only a trial shows whether all of these work. The kernels
+    compiled here are those that the caller is about to use.
 
     Args:
-        device (torch.device): Where.
-        r (int): Positions.
-        dtype (torch.dtype): Of the maps or costs.
+        device (torch.device): Device to check.
+        r (int): Positions of a map.
+        dtype (torch.dtype): dtype of the maps or costs.
 
     Raises:
-        RuntimeError: If they differ.
+        RuntimeError: If the results differ.
     """
     x, y = _maps(r, dtype)
     perm = torch.tensor([1, 0], device=CPU)
@@ -39,7 +39,7 @@ def self_check(device: torch.device, r: int, dtype: torch.dtype) -> None:
         mixed, plan, _ = fused_mix(
             *(tensor.to(device) for tensor in (x, y, lam, perm)), False, EPS,
             None)
-        # its own plan: costs in dtype have other ones
+        # by the plan of the maps: costs rounded to dtype have a different one
         aligned = torch.bmm(y[perm].float(), plan.to(CPU).mT)
         wanted, *_ = annealed_sinkhorn(cross_cost(x, y[perm]) / -EPS)
         _compare(plan, wanted, r, dtype)
@@ -49,7 +49,7 @@ def self_check(device: torch.device, r: int, dtype: torch.dtype) -> None:
 
 
 def _maps(r: int, dtype: torch.dtype) -> Tensor:
-    """Two chirps, (2, 2, c, r): no two features alike, and not random."""
+    """Two batches of maps, (2, 2, c, r): a chirp, so no features are equal."""
     count = torch.arange(2 * 2 * CHANNELS * r, dtype=torch.float64, device=CPU)
     chirp = count.square_().div_(10).sin_() / 4
     return chirp.view(2, 2, CHANNELS, r).to(dtype)

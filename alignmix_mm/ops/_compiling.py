@@ -1,7 +1,7 @@
-"""What torch.compile has to know, without importing the compiler.
+"""Marks for torch.compile that do not import the compiler.
 
-``torch.compiler.disable`` and its like import all of ``torch._dynamo``, which
-takes as long as torch itself.
+``torch.compiler.disable`` and similar functions import all of
+``torch._dynamo``, which takes as long as importing torch itself.
 """
 from collections.abc import Callable
 from types import ModuleType
@@ -18,10 +18,11 @@ def constant_result(function: Function) -> Function:
     """Mark a function as ``torch.compiler.assume_constant_result`` does.
 
     Args:
-        function (Callable): Returns the same whenever a graph is compiled.
+        function (Callable): A function whose result does not depend on when
+            a graph is compiled.
 
     Returns:
-        Callable: The function.
+        Callable: The same function.
     """
     function._dynamo_marked_constant = True
     return function
@@ -31,11 +32,11 @@ def uncompiled(function: Function) -> Function:
     """Apply ``torch.compiler.disable`` once the compiler is imported.
 
     Args:
-        function (Callable): A function of a module that looks it up by its
-            name whenever it is called.
+        function (Callable): A function of a module. It is replaced there, so
+            the module must look it up by name at every call.
 
     Returns:
-        Callable: The function.
+        Callable: The same function.
     """
     def disable(_: ModuleType) -> None:
         function.__globals__[function.__name__] = torch.compiler.disable(

@@ -15,20 +15,20 @@ logger = logging.getLogger('alignmix_mm')
 
 BACKENDS = ('auto', 'torch', 'triton')
 MAX_POSITIONS = 256  # a larger tile of rows does not fit into registers
-FUSED_POSITIONS = 64  # nor does a larger problem as a whole
+FUSED_POSITIONS = 64  # a larger problem does not fit as a whole
 FUSED_DTYPES = (torch.float16, torch.bfloat16, torch.float32)
-OLDEST_CAPABILITY = (8, 0)  # of a CUDA device, for TF32 products
+OLDEST_CAPABILITY = (8, 0)  # of CUDA devices that have TF32 products
 
 
 class Problem(NamedTuple):
-    """What decides about the backend.
+    """What the choice of a backend depends on.
 
     Attributes:
         solver (str): ``'annealed'`` or ``'log'``.
         device (torch.device): Device of the tensors.
         r (int): Rows of a plan.
         s (int): Columns of a plan.
-        dtype (torch.dtype): Of the tensors. Defaults to float32.
+        dtype (torch.dtype): dtype of the tensors. Defaults to float32.
     """
 
     solver: str
@@ -65,7 +65,7 @@ def supports(problem: Problem) -> tuple[bool, str]:
     if solver != 'annealed':
         return False, f'solver={solver!r} runs in plain torch'
     if r != s:
-        return False, f'{r} and {s} positions are not as many on both sides'
+        return False, f'{r} and {s} positions; the kernels need r = s'
     if r > MAX_POSITIONS:
         return False, f'{r} positions are more than {MAX_POSITIONS}'
     refusal = _refusal(device.type, device.index, r, dtype)
@@ -93,7 +93,7 @@ def choose_backend(backend: str, problem: Problem) -> tuple[str, str]:
     if backend == 'triton':
         if not supported:
             raise ValueError(f"backend='triton' cannot run: {reason}. Use "
-                             "backend='auto', which takes plain torch then.")
+                             "backend='auto' to fall back to plain torch.")
         return 'triton', 'asked for'
     if supported and problem.device.type != 'cuda':
         return 'torch', "Triton's interpreter is for tests"
@@ -104,12 +104,13 @@ def fuses(x: Tensor, y: Tensor, lam: Tensor) -> bool:
     """Say whether one kernel can do all of a mix that Triton supports.
 
     Args:
-        x (Tensor): First maps, ``(B, c, r)``.
-        y (Tensor): Second maps, ``(B', c, r)``.
-        lam (Tensor): Weights; the kernel has no gradient for them.
+        x (Tensor): First maps, ``(B, c, r)``, floating point.
+        y (Tensor): Second maps, ``(B', c, r)``, floating point.
+        lam (Tensor): Weights, ``(1, )`` or ``(B, )``; the kernel computes
+            no gradient for them.
 
     Returns:
-        bool: Whether it can; otherwise the parts run one after the other.
+        bool: Whether it can. If not, cost, plan and mix run one by one.
     """
     return (x.shape[2] <= FUSED_POSITIONS and x.dtype == y.dtype
             and x.dtype in FUSED_DTYPES and x.device == y.device
@@ -134,7 +135,7 @@ def _interpreted() -> bool:
 
 @functools.cache
 def _unfit(device_type: str, index: int | None) -> str | None:
-    """Why the kernels cannot run on a device, as far as it can be told."""
+    """Why the kernels cannot run on a device, if known without a trial."""
     if importlib.util.find_spec('triton') is None:
         return 'Triton is not installed'
     if _interpreted():
@@ -150,7 +151,7 @@ def _unfit(device_type: str, index: int | None) -> str | None:
     return None
 
 
-# What the checks of devices said, by device, positions and dtype.
+# Results of the checks of devices, by device, positions and dtype.
 _said: dict[tuple, str | None] = {}
 
 
@@ -158,8 +159,8 @@ def _check_once(device: torch.device, r: int,
                 dtype: torch.dtype) -> str | None:
     """What goes wrong when the kernels solve a small problem, or None.
 
-    Tensors without values cannot be compared, and nothing can be while a
-    graph is captured: then the answer is a guess, which is forgotten.
+    Fake tensors have no values to compare, and nothing can be compared while
+    a graph is captured. In both cases the answer is a guess, and not kept.
     """
     key = device, r, dtype
     if key in _said:
@@ -167,7 +168,7 @@ def _check_once(device: torch.device, r: int,
     if _values_are_fake():
         return None
     if torch.cuda.is_current_stream_capturing():
-        return 'a graph is captured, and these kernels are not checked yet'
+        return 'a graph is being captured, and the kernels are unchecked yet'
     error = _failure(device, r, dtype)
     if error is None and device not in (known[0] for known in _said):
         logger.info('Triton kernels passed their check on %s.', device)
@@ -178,7 +179,7 @@ def _check_once(device: torch.device, r: int,
 
 
 def _may_pass(error: Exception | None) -> bool:
-    """Whether the same check may succeed another time."""
+    """Whether the same check may succeed later."""
     return (isinstance(error, (MemoryError, OSError))
             or 'out of memory' in str(error).lower())
 
@@ -190,7 +191,7 @@ def _values_are_fake() -> bool:
 
 def _failure(device: torch.device, r: int,
              dtype: torch.dtype) -> Exception | None:
-    """The error of the check, after a warning; None without one."""
+    """Run the check; warn of its error and return it, or return None."""
     try:
         from ._check import self_check
         self_check(device, r, dtype)

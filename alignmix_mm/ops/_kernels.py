@@ -1,8 +1,8 @@
 """Triton kernels of the annealed solver; `_annealed.py` is their reference.
 
-This one, for up to 64 positions, keeps the whole problem of a pair in
-registers; that of `_kernels_large.py`, for up to 256, passes over it in
-blocks of rows. Tiles are padded to powers of two: padded entries of the
+The kernel of this module, for up to 64 positions, keeps the whole problem of a
+pair in registers. The one of `_kernels_large.py`, for up to 256, passes over
+it in blocks of rows. Tiles are padded to powers of two: padded entries of the
 kernel ``K`` are zero, and padded rows and columns are given the sum 1, so
 their scalings stay 1.
 
@@ -36,10 +36,10 @@ FEASIBLE_FACTOR = tl.constexpr(_clipping.FEASIBLE_FACTOR)
 
 @triton.jit
 def log2(x):
-    """Logarithm by the hardware, to 2^-22.
+    """Logarithm by the hardware, accurate to 2^-22.
 
-    Triton's own is software, more than half of the instructions of a sweep.
-    The interpreter has no assembler.
+    Triton computes its own in software, which takes more than half of the
+    instructions of a sweep. The interpreter cannot run inline assembly.
     """
     if COMPILED:
         return tl.inline_asm_elementwise(
@@ -81,7 +81,7 @@ def poison_of(scores, valid):
 
 @triton.jit
 def distance_of(scores, valid):
-    """By how much entries miss the best of their row; 0 where not valid."""
+    """Distance of each score from the best of its row; 0 outside `valid`."""
     scores = tl.where(scores > SCORE_LIMIT, SCORE_LIMIT, scores)
     scores = tl.where(scores < -SCORE_LIMIT, -SCORE_LIMIT, scores)
     best = tl.max(tl.where(valid, scores, -HUGE), 1)
@@ -109,14 +109,14 @@ def flat_kernel(cost, threshold, valid):
 
 @triton.jit
 def limit_of(spent, missing):
-    """What no entry of an optimal plan exceeds, if a plan was found."""
+    """Bound on the entries of an optimal plan, if a plan was found."""
     return tl.where(missing < FEASIBLE_SLACK,
                     spent * FEASIBLE_FACTOR + MARGIN, HUGE)
 
 
 @triton.jit
 def scaled_kernel(cost, shift, valid, temperature):
-    """``exp((shift - cost) / temperature)``, the largest of a row 1."""
+    """``exp((shift - cost) / temperature)``, scaled to row maxima of 1."""
     reduced = tl.where(valid, shift[None, :] - cost, -HUGE)
     reduced -= tl.max(reduced, 1)[:, None]
     exponent = tl.maximum(reduced / (LN2 * temperature), EXPONENT_FLOOR)
@@ -125,7 +125,7 @@ def scaled_kernel(cost, shift, valid, temperature):
 
 @triton.jit
 def recentered(shift, inside):
-    """Potentials relative to the largest: the smaller, the more digits."""
+    """Potentials relative to the largest: small numbers round less."""
     top = tl.max(tl.where(inside, shift, -HUGE), 0)
     return tl.where(inside, shift - top, 0.0)
 
@@ -176,7 +176,7 @@ def _clipped(cost, inside, valid, R: tl.constexpr):
 @triton.jit
 def _anneal(scores, R: tl.constexpr, RP: tl.constexpr, stages, stage_sweeps,
             final_sweeps, relaxation):
-    """Plan of one pair, its row and column sums before the projection.
+    """Plan of one pair, and its row and column sums before the projection.
 
     scores: (RP, RP), float32.
     """
@@ -208,7 +208,7 @@ def _anneal(scores, R: tl.constexpr, RP: tl.constexpr, stages, stage_sweeps,
 
 @triton.jit
 def _project(plan, cols, inside):
-    """Round a plan with exact rows onto both marginals."""
+    """Project a plan with exact row sums onto both marginals."""
     plan *= tl.minimum(1.0 / tl.where(inside, cols, 1.0), 1.0)[None, :]
     row_gap = tl.where(inside, tl.maximum(1.0 - tl.sum(plan, 1), 0.0), 0.0)
     col_gap = tl.where(inside, tl.maximum(1.0 - tl.sum(plan, 0), 0.0), 0.0)
@@ -223,8 +223,8 @@ def plan_kernel(score_ptr, plan_ptr, sums_ptr, splits, split_stride,
                 RP: tl.constexpr):
     """One program for each pair.
 
-    Scores come as the sum of `splits` matrices, times `scale`: parts of a
-    Gram matrix, or one cost matrix. Writes (R, R) of the plan, (2, R) sums.
+    The scores are the sum of `splits` matrices, times `scale`: parts of a
+    Gram matrix, or one cost matrix. Writes the plan (R, R) and sums (2, R).
     """
     pair = tl.program_id(0).to(tl.int64)
     i = tl.arange(0, RP)

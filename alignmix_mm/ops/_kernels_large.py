@@ -2,9 +2,9 @@
 
 One program for each pair passes over its matrix in blocks of rows, once for
 each sweep: a block's row sums are complete, so its scalings ``u`` are updated
-at once and the same registers give its part of the column sums. The plan's
-own memory holds the kernel ``K`` until the end, and that of the row sums the
-scalings ``u``; the clipped costs have memory of their own.
+at once, and the same registers give its part of the column sums. Until the
+end, the memory of the plan holds the kernel ``K`` and the memory of the row
+sums the scalings ``u``. The clipped costs have separate memory.
 """
 import triton
 import triton.language as tl
@@ -38,7 +38,7 @@ def _build(cost_ptr, plan_ptr, u_ptr, shift, temperature, R: tl.constexpr,
 @triton.jit
 def _normalize_rows(plan_ptr, sums_ptr, log_v, poison, R: tl.constexpr,
                     RP: tl.constexpr, ROWS: tl.constexpr):
-    """Turn K into a plan with exact rows; returns its column sums."""
+    """Turn K into a plan with exact row sums; returns its column sums."""
     cols = tl.zeros((RP, ), tl.float32)
     v = tl.exp2(log_v)
     for start in range(0, R, ROWS):
@@ -58,7 +58,7 @@ def _normalize_rows(plan_ptr, sums_ptr, log_v, poison, R: tl.constexpr,
 @triton.jit
 def _project_rows(plan_ptr, cols, poison, R: tl.constexpr,
                   RP: tl.constexpr, ROWS: tl.constexpr):
-    """Round the plan onto both marginals."""
+    """Project the plan onto both marginals."""
     inside = tl.arange(0, RP) < R
     shrink = tl.minimum(1.0 / tl.where(inside, cols, 1.0), 1.0)
     left = tl.zeros((RP, ), tl.float32)
@@ -85,7 +85,7 @@ def large_plan_kernel(score_ptr, cost_ptr, plan_ptr, sums_ptr, batch_stride,
                       row_stride, col_stride, scale, stages, stage_sweeps,
                       final_sweeps, relaxation, R: tl.constexpr,
                       RP: tl.constexpr, ROWS: tl.constexpr):
-    """One program for each pair; `cost_ptr` is memory for (R, R) of each."""
+    """One program for each pair; `cost_ptr` has room for (R, R) per pair."""
     pair = tl.program_id(0).to(tl.int64)
     score_ptr += pair * batch_stride
     cost_ptr += pair * R * R

@@ -1,8 +1,9 @@
 """Triton kernels around the plan: its scores, the mix, and its gradient.
 
-All of them run one program for each pair and block of channels, so that few
-pairs occupy a whole GPU. The partner of sample i is y[perm[i]], read where it
-is. Maps are dense, (channels, R) each, or (R, channels) if CHANNELS_LAST.
+`gram_kernel` and `mix_kernel` run one program for each pair and some blocks of
+channels, so even a few pairs occupy a whole GPU. The partner of sample i is
+y[perm[i]], read in place. Maps are dense: (channels, R) each, or (R, channels)
+if CHANNELS_LAST.
 """
 import triton
 import triton.language as tl
@@ -15,9 +16,9 @@ FEATURE_LIMIT = tl.constexpr(cost.FEATURE_LIMIT)
 @triton.jit
 def _pair(x_ptr, y_ptr, perm_ptr, y_batch, channels, R: tl.constexpr,
           SWAP: tl.constexpr):
-    """Anchor and partner of this program, and whether there is a partner.
+    """Anchor and partner of this program, and whether the partner exists.
 
-    Without one, what is read instead is the first of all maps.
+    If it does not, the first map of `y_ptr` is read instead.
     """
     pair = tl.program_id(0).to(tl.int64)
     index = tl.load(perm_ptr + pair)
@@ -33,7 +34,7 @@ def _pair(x_ptr, y_ptr, perm_ptr, y_batch, channels, R: tl.constexpr,
 @triton.jit
 def _offsets(channel, channels, R: tl.constexpr, RP: tl.constexpr,
              CHANNELS_LAST: tl.constexpr):
-    """Where a block of channels lies in a map, (channels, RP), and if."""
+    """Offsets of a block of channels, (channels, RP), and which exist."""
     i = tl.arange(0, RP)
     valid = (channel < channels)[:, None] & (i < R)[None, :]
     if CHANNELS_LAST:
@@ -44,7 +45,7 @@ def _offsets(channel, channels, R: tl.constexpr, RP: tl.constexpr,
 
 @triton.jit
 def _bounded(x):
-    """Such that squares do not overflow. NaN stays NaN."""
+    """Clamp x so that squares do not overflow. NaN stays NaN."""
     x = tl.where(x > FEATURE_LIMIT, FEATURE_LIMIT, x)
     return tl.where(x < -FEATURE_LIMIT, -FEATURE_LIMIT, x)
 
@@ -81,7 +82,7 @@ def mix_kernel(x_ptr, y_ptr, lam_ptr, perm_ptr, plan_ptr, out_ptr, y_batch,
     a_ptr, b_ptr, exists = _pair(x_ptr, y_ptr, perm_ptr, y_batch, channels, R,
                                  SWAP)
     lam = tl.load(lam_ptr + pair)
-    lam = tl.where(exists, lam, float('nan'))  # no sample: visible, no fault
+    lam = tl.where(exists, lam, float('nan'))  # no partner: visible as NaN
     i = tl.arange(0, RP)
     transposed = tl.load(plan_ptr + pair * R * R + i[None, :] * R + i[:, None],
                          mask=(i < R)[:, None] & (i < R)[None, :], other=0.0)
@@ -98,10 +99,11 @@ def mix_kernel(x_ptr, y_ptr, lam_ptr, perm_ptr, plan_ptr, out_ptr, y_batch,
 @triton.jit
 def collect_kernel(grad_ptr, perm_ptr, out_ptr, batch, size, BATCH:
                    tl.constexpr, BLOCK: tl.constexpr):
-    """Sum, for each partner, the gradients of the samples that it is in.
+    """For each partner, sum the gradients of the samples that contain it.
 
-    One of them if perm is a permutation, any number else: what it is, only
-    the device knows. Nothing is added atomically, so results repeat.
+    There is one such sample if perm is a permutation, else any number; only
+    the device knows how many. There are no atomic additions, so results are
+    reproducible.
     """
     target = tl.program_id(0).to(tl.int64)
     sample = tl.arange(0, BATCH)

@@ -55,9 +55,9 @@ def sweep_rows(plan_ptr, u_ptr, log_v, w, R: tl.constexpr, RP: tl.constexpr,
 @triton.jit
 def _distances(score_ptr, cost_ptr, row_stride, col_stride, scale,
                R: tl.constexpr, RP: tl.constexpr, ROWS: tl.constexpr):
-    """Write costs with a 0 in every row.
+    """Write costs with a minimum of 0 in every row.
 
-    Returns the least of each column, (RP, ), and NaN if there is one.
+    Returns the least cost of each column, (RP, ), and NaN if one score is.
     """
     least = tl.full((RP, ), HUGE, tl.float32)
     poison = 0.0
@@ -71,7 +71,7 @@ def _distances(score_ptr, cost_ptr, row_stride, col_stride, scale,
         cost = distance_of(scores, valid)
         least = tl.minimum(least, tl.min(tl.where(valid, cost, HUGE), 0))
         tl.store(cost_ptr + at, cost, mask=valid)
-    tl.debug_barrier()  # other threads read what these wrote
+    tl.debug_barrier()  # other threads read what was written here
     return least, poison
 
 
@@ -109,7 +109,10 @@ def _gap(cost_ptr, highest, threshold, R: tl.constexpr, RP: tl.constexpr,
 @triton.jit
 def _close_gap(cost_ptr, plan_ptr, u_ptr, threshold, floor, level,
                R: tl.constexpr, RP: tl.constexpr, ROWS: tl.constexpr):
-    """Lower the costs above the gap; K to find a plan with; sums K^T u."""
+    """Lower the costs above the gap, and write K and u for a feasible plan.
+
+    Returns the sums K^T u.
+    """
     cols = tl.zeros((RP, ), tl.float32)
     for start in range(0, R, ROWS):
         i, at, valid = block(start, R, RP, ROWS)
@@ -125,7 +128,7 @@ def _close_gap(cost_ptr, plan_ptr, u_ptr, threshold, floor, level,
 @triton.jit
 def _feasible_limit(cost_ptr, plan_ptr, u_ptr, cols, R: tl.constexpr,
                     RP: tl.constexpr, ROWS: tl.constexpr):
-    """What no entry of an optimal plan exceeds."""
+    """Bound on the cost of any entry of an optimal plan."""
     inside = tl.arange(0, RP) < R
     log_v = tl.zeros_like(cols)
     for _ in range(FEASIBLE_SWEEPS):
@@ -149,7 +152,7 @@ def _feasible_limit(cost_ptr, plan_ptr, u_ptr, cols, R: tl.constexpr,
 @triton.jit
 def _limit(cost_ptr, limit, R: tl.constexpr, RP: tl.constexpr,
            ROWS: tl.constexpr):
-    """Bound the costs; returns the first temperature, their mean."""
+    """Clamp the costs; returns their mean, which is the first temperature."""
     mean = 0.0
     for start in range(0, R, ROWS):
         i, at, valid = block(start, R, RP, ROWS)
@@ -164,7 +167,7 @@ def _limit(cost_ptr, limit, R: tl.constexpr, RP: tl.constexpr,
 @triton.jit
 def clip(score_ptr, cost_ptr, plan_ptr, u_ptr, row_stride, col_stride, scale,
          R: tl.constexpr, RP: tl.constexpr, ROWS: tl.constexpr):
-    """Write reduced costs without what cannot carry mass, `_clipping.py`.
+    """Write reduced, clipped costs; see `_clipping.py`.
 
     Returns the first temperature, and NaN if one of the costs is.
     """

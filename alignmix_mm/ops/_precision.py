@@ -13,30 +13,30 @@ BACKENDS = ('cuda', 'mkldnn')  # whose products may be rounded
 
 
 def full_precision(device: torch.device) -> contextlib.AbstractContextManager:
-    """Context in which matrix products of float32 are those of float32.
+    """Context that computes float32 matrix products in full float32.
 
     At ``eps = 0.1`` real costs are thousands of ``eps``: the rounding of a
-    half precision or TF32 product is larger than what decides the plan. What
-    the user has set is the same again afterwards. `torch.compile` does not
-    trace through the context if there is something to set.
+    half precision or TF32 product is larger than the differences that decide
+    the plan. The user's settings are restored afterwards. `torch.compile`
+    cannot trace through the context if it has to change a setting.
 
     Args:
         device (torch.device): Device of the tensors.
 
     Returns:
-        AbstractContextManager: Switches autocast off on ``device``, and TF32
-        and bfloat16 products everywhere.
+        AbstractContextManager: It disables autocast on ``device``, and TF32
+        and bfloat16 products on all devices.
     """
     return _without_rounding(device) if _rounds() else _no_autocast(device)
 
 
 def _no_autocast(device: torch.device) -> contextlib.AbstractContextManager:
     if not _has_autocast(device.type):
-        return contextlib.nullcontext()  # nothing to switch off
+        return contextlib.nullcontext()  # nothing to disable
     return torch.autocast(device.type, enabled=False)
 
 
-@constant_result  # torch.compile of torch 2.11 cannot trace the question
+@constant_result  # torch.compile of torch 2.11 cannot trace this call
 def _has_autocast(kind: str) -> bool:
     return torch.amp.is_autocast_available(kind)
 
@@ -51,9 +51,9 @@ def _without_rounding(device: torch.device) -> Iterator[None]:
         restore()
 
 
-@constant_result  # torch.compile guards the setting
+@constant_result  # torch.compile has its own guard for the setting
 def _rounds() -> bool:
-    """Whether products of float32 are anything less now."""
+    """Whether float32 products currently use a lower precision."""
     if hasattr(torch._C, '_get_fp32_precision_getter'):
         return any(value not in FULL for value in _of_backends().values())
     return _legacy() != 'highest'
@@ -70,9 +70,9 @@ def _of_backends() -> dict[str, str]:
 
 @uncompiled
 def _legacy() -> str | None:
-    """The setting of the older one; None if both have been used."""
+    """The setting of torch's older interface; None if both were used."""
     with warnings.catch_warnings():
-        warnings.simplefilter('ignore')  # that there is a newer one
+        warnings.simplefilter('ignore')  # about the newer interface
         try:
             return torch.get_float32_matmul_precision()
         except RuntimeError:
@@ -81,7 +81,7 @@ def _legacy() -> str | None:
 
 @uncompiled
 def _set_full() -> Callable[[], None]:
-    """Set full precision; returns what sets it back."""
+    """Set full precision; returns a function that restores the settings."""
     # Some versions of torch refuse products if the two interfaces disagree:
     # the older one sets both, the newer one only itself.
     legacy, settings = _legacy(), _of_backends()

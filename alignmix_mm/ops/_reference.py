@@ -1,10 +1,10 @@
-"""Sinkhorn in the log domain: the specification, and the paper's solver."""
+"""Sinkhorn in the log domain: the specification and the paper's solver."""
 import math
 
 import torch
 from torch import Tensor
 
-SCORE_LIMIT = 1e32  # sums of a few thousand of them stay finite
+SCORE_LIMIT = 1e32  # sums of a few thousand such scores stay finite
 
 
 def scale_cost(cost: Tensor, eps: float) -> Tensor:
@@ -25,7 +25,7 @@ def log_sinkhorn(cost: Tensor,
                  num_iters: int = 100,
                  tol: float | None = None,
                  end: str = 'row') -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    r"""Scale ``exp(-cost / eps)`` to uniform marginals, in logarithms.
+    r"""Scale ``exp(-cost / eps)`` to uniform marginals, in the log domain.
 
     Algorithm 1, line 22 of AlignMix, taken literally, divides 0 by 0:
     ``exp(-cost / eps)`` underflows on real features. With potentials
@@ -41,12 +41,12 @@ def log_sinkhorn(cost: Tensor,
         num_iters (int): Iterations. Defaults to 100.
         tol (float, optional): Stop once the L1 change of :math:`\epsilon f`,
             averaged over the batch, is below it. The remaining iterations
-            then change nothing; nothing waits for the device. Pairs with a
-            cost that is NaN, infinite or beyond the range of
-            :func:`scale_cost` do not count; if there are no others, all
+            then change nothing, so nothing waits for the device. Pairs with
+            a cost that is NaN, infinite or beyond the range of
+            :func:`scale_cost` do not count; if there are no other pairs, all
             iterations run. Defaults to None.
-        end (str): Which marginal is exact. ``'col'`` stops after the columns
-            as the authors' code does, ``'row'`` updates the rows once more,
+        end (str): Which marginal is exact. ``'col'`` stops after the columns,
+            as the authors' code does; ``'row'`` updates the rows once more,
             so that every aligned feature is a convex combination. Defaults
             to ``'row'``.
 
@@ -76,8 +76,8 @@ def log_sinkhorn(cost: Tensor,
         f = torch.where(running, new_f, f)
         g = torch.where(running, new_g, g)
         mean = change.where(settles, 0).sum() / settles.sum()
-        running = running & ~(mean < tol)  # NaN: there is nothing to wait for
-    # the last half step as a softmax: exact, however large the potentials
+        running = running & ~(mean < tol)  # NaN: no pair can settle
+    # the last half step as a softmax: exact for potentials of any size
     plan = (torch.softmax(scores + g, dim=2) if end == 'row' else
             torch.softmax(scores + f, dim=1) * (r / s))
     return plan, plan.sum(dim=2), plan.sum(dim=1), sweeps

@@ -1,8 +1,9 @@
 """Launchers of the Triton kernels, registered as torch operators.
 
-Registered operators are opaque to `torch.compile`, which then traces through
-the model around them, and what is saved for the backward pass is the plan
-alone. Import this module only where :func:`supports` agrees.
+`torch.compile` does not look inside registered operators and traces through
+the model around them. For the backward pass only the plan, the weights and the
+permutation are saved, no map. Import this module only if :func:`supports`
+agrees.
 """
 import torch
 import triton
@@ -86,10 +87,10 @@ def fused_mix(x: Tensor, y: Tensor, lam: Tensor, perm: Tensor, swap: bool,
     """Plan, alignment and interpolation, up to 64 positions.
 
     Args:
-        x (Tensor): First maps, ``(B, c, r)``. Dense maps are read where they
-            are, also with the channels last.
+        x (Tensor): First maps, ``(B, c, r)``, float16, bfloat16 or float32.
+            Dense maps are read in place, also with channels last.
         y (Tensor): Second maps, ``(B', c, r)``, of the same dtype; that of
-            sample ``i`` is ``y[perm[i]]``. It is not gathered.
+            sample ``i`` is ``y[perm[i]]``, read without a gathered copy.
         lam (Tensor): Weight of the anchors, ``(B, )``, float32, contiguous.
         perm (Tensor): ``(B, )``, int64, contiguous.
         swap (bool): Whether the second map is the anchor.
@@ -98,7 +99,7 @@ def fused_mix(x: Tensor, y: Tensor, lam: Tensor, perm: Tensor, swap: bool,
 
     Returns:
         tuple[Tensor, Tensor, Tensor]: Mixed maps, like ``x``; assignments
-        ``(B, r, r)`` and sums ``(B, 2, r)`` as of :func:`annealed_plan`.
+        ``(B, r, r)`` and sums ``(B, 2, r)``, see :func:`annealed_plan`.
     """
     batch, channels, r = x.shape
     mixed, channels_last = _mixed(x), _channels_last(x)
@@ -130,15 +131,16 @@ def _(x, y, lam, perm, swap, eps, num_iters):
     'alignmix_mm::collect', mutates_args=(),
     schema='(Tensor grad, Tensor perm, int count) -> Tensor')
 def collect(grad: Tensor, perm: Tensor, count: int) -> Tensor:
-    """Sum gradients by partner, whether ``perm`` has repetitions or not.
+    """Sum gradients by partner; ``perm`` may repeat partners.
 
     Args:
-        grad (Tensor): ``(B, c, r)``.
+        grad (Tensor): ``(B, c, r)``, floating point.
         perm (Tensor): ``(B, )``, int64, contiguous.
-        count (int): Partners ``B'``.
+        count (int): Number of partners, ``B'``.
 
     Returns:
-        Tensor: ``(B', c, r)``; entry ``j`` is the sum over ``perm[i] = j``.
+        Tensor: ``(B', c, r)``, in the dtype of ``grad``; entry ``j`` is the
+        sum over all ``i`` with ``perm[i] = j``.
     """
     grad = grad.contiguous()
     total = grad.new_empty(count, *grad.shape[1:])
@@ -161,8 +163,8 @@ def _(grad, perm, count):
 def partner_gradient(grad: Tensor, plan: Tensor) -> Tensor:
     """Products ``(B, c, r)`` of ``grad`` and ``plan``, in full float32.
 
-    An operator of its own: a compiled backward pass would keep the product
-    and drop the setting.
+    It is a separate operator because a compiled backward pass would keep the
+    product and drop the setting.
     """
     with full_precision(grad.device):
         return torch.bmm(grad, plan)
@@ -182,7 +184,7 @@ def _save(ctx, inputs: tuple, output: tuple) -> None:
 
 
 def _backward(ctx, grad: Tensor, *_) -> tuple[Tensor | None, ...]:
-    """Gradients of the maps; none flows through the plan."""
+    """Gradients of the maps; no gradient flows through the plan."""
     lam, perm, plan = ctx.saved_tensors
     lam = lam.view(-1, 1, 1)
     full = grad.float()

@@ -1,23 +1,26 @@
-"""Class activation maps, of which both models and evaluation know."""
+"""Class activation maps, used by both models and evaluation."""
 import torch
 from torch import Tensor
 
 
 def class_activation_map(features: Tensor, weight: Tensor,
                          labels: Tensor) -> Tensor:
-    r"""Class activation maps (Zhou et al., 2016), raw and small.
+    r"""Class activation maps (Zhou et al., 2016), not normalized or resized.
 
     .. math::
         M_c = \sum_k w_{ck} F_k
 
-    Their mean plus the bias is the logit after global average pooling.
+    for class :math:`c` and channels :math:`k`. The mean of a map plus the
+    bias of the class is its logit after global average pooling.
 
     Args:
-        features (Tensor): What is pooled, ``(B, C, h, w)``.
-        weight (Tensor): Weights of the linear classifier, ``(K, C)``.
+        features (Tensor): Feature maps before the pooling, ``(B, C, h, w)``,
+            floating point.
+        weight (Tensor): Weights of the linear classifier, ``(K, C)``, in the
+            same dtype.
         labels (Tensor): Class of each map, ``(B, )``, int64.
 
     Returns:
-        Tensor: ``(B, h, w)``. Negative values are kept.
+        Tensor: ``(B, h, w)``, in the same dtype. Negative values are kept.
     """
     return torch.einsum('bchw,bc->bhw', features, weight[labels])

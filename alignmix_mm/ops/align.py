@@ -24,14 +24,14 @@ def align(b: Tensor, R: Tensor) -> Tensor:
     eq. (11) pass the other map and :math:`R^\top`.
 
     Args:
-        b (Tensor): Features :math:`A'`, ``(B, c, s)``.
-        R (Tensor): Assignment, ``(B, r, s)``.
+        b (Tensor): Features :math:`A'`, ``(B, c, s)``, floating point.
+        R (Tensor): Assignment, ``(B, r, s)``, floating point.
 
     Returns:
         Tensor: Aligned features, ``(B, c, r)``, in the dtype of ``b``.
 
     Raises:
-        ValueError: If the shapes do not fit.
+        ValueError: If the shapes do not match.
     """
     if b.ndim != 3 or R.ndim != 3 or (len(b), b.shape[2]) != (len(R),
                                                               R.shape[2]):
@@ -78,9 +78,11 @@ def align_and_mix(A: Tensor,
     Gradients flow through both maps, not through the plan.
 
     Args:
-        A (Tensor): Anchor, ``(B, c, h, w)``: it keeps its geometry.
-        A2 (Tensor): Partner, ``(B, c, h', w')``, which gives its features.
-        lam (float | Tensor): Weight :math:`\lambda` of the anchor, a number
+        A (Tensor): Anchor, ``(B, c, h, w)``, any floating dtype; it keeps
+            its geometry.
+        A2 (Tensor): Partner, ``(B', c, h', w')``, any floating dtype, which
+            gives its features; ``B' = B`` without ``perm``.
+        lam (float | Tensor): Weight :math:`\lambda` of the anchor: a number,
             or a tensor ``()`` or ``(B, )``.
         eps (float): Entropic regularization. Defaults to 0.1.
         perm (Tensor, optional): ``(B, )``, int64; the partner of sample ``i``
@@ -88,21 +90,22 @@ def align_and_mix(A: Tensor,
             copy. Defaults to None, which is ``A2[i]``.
         solver (str): ``'annealed'`` or ``'log'``, see :func:`assignment`.
             Defaults to ``'annealed'``.
-        swap (bool): Whether the two maps change place, eq. (13):
-            ``A2[perm[i]]`` is the anchor then. Defaults to False.
-        backend (str): See :func:`assignment`. Up to 64 positions,
-            ``'triton'`` does everything in kernels of its own. Defaults to
+        swap (bool): Whether the two maps swap roles, eq. (13):
+            ``A2[perm[i]]`` is then the anchor. Defaults to False.
+        backend (str): See :func:`assignment`. For up to 64 positions,
+            ``'triton'`` runs the whole mix in fused kernels. Defaults to
             ``'auto'``.
         return_info (bool): Whether to return a :class:`TransportInfo` too.
             Defaults to False.
         **options: ``num_iters``, ``tol``, ``end`` of :func:`assignment`.
 
     Returns:
-        Tensor | tuple[Tensor, TransportInfo]: Mixed map, of the shape and
+        Tensor | tuple[Tensor, TransportInfo]: Mixed map, with the shape and
         dtype of the anchor.
 
     Raises:
-        ValueError: If the shapes or the options do not fit.
+        ValueError: If the shapes do not match, an option is invalid, or the
+            backend asked for does not support the problem.
         TypeError: If the maps are not floating point tensors.
     """
     check_options(solver, eps, backend=backend, **options)
@@ -122,7 +125,7 @@ def align_and_mix(A: Tensor,
 
 def _mix(x: Tensor, y: Tensor, lam: Tensor, eps: float, perm: Tensor | None,
          solver: str, swap: bool, **options) -> tuple[Tensor, TransportInfo]:
-    """Cost, plan and mix one after the other."""
+    """Compute cost, plan and mix one after the other."""
     if perm is not None:
         y = y[perm]
     a, b = (y, x) if swap else (x, y)
@@ -145,8 +148,8 @@ def _mix_fused(x: Tensor, y: Tensor, lam: Tensor, eps: float,
                perm: Tensor | None, swap: bool, reason: str,
                num_iters: int | None = None,
                **_) -> tuple[Tensor, TransportInfo]:
-    """Everything in Triton kernels."""
-    from ._triton import fused_mix  # not everyone has Triton
+    """Run everything in Triton kernels."""
+    from ._triton import fused_mix  # Triton is optional
     if perm is None:
         perm = torch.arange(len(x), device=x.device)
     perm = perm.to(x.device).contiguous()
@@ -166,15 +169,15 @@ def _fused_bound(x: Tensor, y: Tensor, perm: Tensor, swap: bool, plan: Tensor,
 
 def _check_pairs(A: Tensor, A2: Tensor, perm: Tensor | None) -> None:
     if A.ndim != 4 or A2.ndim != 4 or A.shape[1] != A2.shape[1]:
-        raise ValueError('Expected two feature maps (B, c, h, w) with as many '
-                         f'channels, but got {tuple(A.shape)} and '
-                         f'{tuple(A2.shape)}.')
+        raise ValueError('Expected two feature maps (B, c, h, w) with the '
+                         f'same number of channels, but got {tuple(A.shape)} '
+                         f'and {tuple(A2.shape)}.')
     if not (A.is_floating_point() and A2.is_floating_point()):
         raise TypeError('Expected floating point feature maps, but got '
                         f'{A.dtype} and {A2.dtype}.')
     if perm is None and len(A) != len(A2):
-        raise ValueError(f'Expected {len(A)} partners, as many as samples, '
-                         f'but got {len(A2)}; `perm` chooses some of them.')
+        raise ValueError(f'Expected {len(A)} partners, one for each sample, '
+                         f'but got {len(A2)}. Pass `perm` to choose partners.')
     if perm is not None and (perm.dtype != torch.int64
                              or perm.shape != A.shape[:1]):
         raise ValueError(f'Expected `perm` of shape ({len(A)}, ) and dtype '
@@ -183,7 +186,7 @@ def _check_pairs(A: Tensor, A2: Tensor, perm: Tensor | None) -> None:
 
 
 def _weights(lam: float | Tensor, x: Tensor) -> Tensor:
-    """The weights of the anchors, ``(1, )`` or ``(B, )``, of x's precision."""
+    """Weights of the anchors, ``(1, )`` or ``(B, )``, at least float32."""
     dtype = torch.promote_types(x.dtype, torch.float32)
     if not isinstance(lam, Tensor):  # full() does not wait for the device
         return torch.full((len(x), ), lam, dtype=dtype, device=x.device)

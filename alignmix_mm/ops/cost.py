@@ -6,9 +6,9 @@ from torch import Tensor
 
 from ._precision import full_precision
 
-FEATURE_LIMIT = 1e17  # sums of ten thousand squares of twice it stay finite
-# On a CPU, memory that is fresh for a copy of all maps costs more than the
-# product: so many numbers at a time fit into the cache and reuse it.
+FEATURE_LIMIT = 1e17  # sums of 8000 squares of twice this stay finite
+# On a CPU, new memory for a copy of all maps takes longer than the product.
+# This many numbers at a time fit into the cache, and its memory is reused.
 CPU_NUMBERS = 2**20
 
 
@@ -18,23 +18,24 @@ def pairwise_cost(a: Tensor, b: Tensor) -> Tensor:
     .. math::
         m_{ij} = \|a_i - b_j\|^2
 
-    is eq. (7) of AlignMix. It is computed as a Gram matrix, so no tensor of
-    ``B * r * s * c`` elements exists. Both maps are first moved by the mean
-    of ``b``: distances do not change, but a common offset (any ReLU network
-    has one) no longer costs digits. Features beyond ``1e17``, whose squared
-    distances float32 does not hold, are clamped to it.
+    is eq. (7) of AlignMix. It is computed from a Gram matrix, so no tensor
+    of ``B * r * s * c`` elements exists. The mean of ``b`` is first
+    subtracted from both maps: distances do not change, but a common offset
+    (any ReLU network has one) no longer costs digits. Features are clamped to
+    ``+-1e17``, because float32 cannot hold larger squared distances.
 
     Args:
         a (Tensor): Features of the first maps, ``(B, c, r)``, any floating
             dtype.
-        b (Tensor): Features of the second maps, ``(B, c, s)``.
+        b (Tensor): Features of the second maps, ``(B, c, s)``, any floating
+            dtype.
 
     Returns:
-        Tensor: Non-negative costs, ``(B, r, s)``, float32 also under
+        Tensor: Non-negative costs, ``(B, r, s)``; float32, also under
         autocast.
 
     Raises:
-        ValueError: If the shapes do not fit.
+        ValueError: If the shapes do not match.
 
     Example:
         >>> a = torch.tensor([[[0., 1.]]])
@@ -47,24 +48,26 @@ def pairwise_cost(a: Tensor, b: Tensor) -> Tensor:
 
 
 def cross_cost(a: Tensor, b: Tensor) -> Tensor:
-    r"""Squared distance up to terms of the row and of the column alone.
+    r"""Squared distance without terms of only the row or only the column.
 
     .. math::
         -2\, (a_i - \bar b)^\top (b_j - \bar b)
 
-    Entropic transport does not see such terms once it has converged, and
-    without them there is half the memory traffic and no cancellation.
+    where :math:`\bar b` is the mean over positions. The terms left out do
+    not change a converged plan; without them there is half the memory traffic
+    and no cancellation.
 
     Args:
         a (Tensor): Features of the first maps, ``(B, c, r)``, any floating
             dtype.
-        b (Tensor): Features of the second maps, ``(B, c, s)``.
+        b (Tensor): Features of the second maps, ``(B, c, s)``, any floating
+            dtype.
 
     Returns:
         Tensor: Costs of either sign, ``(B, r, s)``, float32.
 
     Raises:
-        ValueError: If the shapes do not fit.
+        ValueError: If the shapes do not match.
     """
     _check_maps(a, b)
     return _in_parts(_cross_product, a, b)
@@ -85,7 +88,7 @@ def _cross_product(a: Tensor, b: Tensor) -> Tensor:
 
 def _in_parts(cost: Callable[[Tensor, Tensor], Tensor], a: Tensor,
               b: Tensor) -> Tensor:
-    """``cost(a, b)``, on a CPU a few pairs at a time."""
+    """Compute ``cost(a, b)``, on a CPU for a few pairs at a time."""
     with full_precision(a.device):
         pairs = CPU_NUMBERS // max(1, a[:1].numel(), b[:1].numel())
         if a.device.type != 'cpu' or pairs >= len(a):
@@ -95,9 +98,9 @@ def _in_parts(cost: Callable[[Tensor, Tensor], Tensor], a: Tensor,
 
 
 def _centered(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """Both without the mean of ``b``.
+    """Subtract the mean of ``b`` from both maps.
 
-    ``a`` too: in products with a common offset, sums would lose digits.
+    ``a`` is centred too, because a common offset costs products digits.
     """
     a, b = _bounded(a), _bounded(b)
     center = b.mean(dim=2, keepdim=True)

@@ -25,8 +25,8 @@ class TransportOptions:
             ``'auto'``.
 
     Raises:
-        ValueError: If an option is unknown, out of range, or not one of this
-            solver's.
+        ValueError: If a value is unknown or out of range, or the solver does
+            not have the option.
     """
 
     eps: float = 0.1
@@ -40,7 +40,7 @@ class TransportOptions:
         check_options(**self.asdict())
 
     def asdict(self) -> dict[str, Any]:
-        """As keyword arguments of :func:`alignmix_mm.ops.assignment`."""
+        """The keyword arguments of :func:`alignmix_mm.ops.assignment`."""
         return dict(eps=self.eps, solver=self.solver,
                     num_iters=self.num_iters, tol=self.tol, end=self.end,
                     backend=self.backend)
@@ -52,10 +52,10 @@ def check_options(solver: str,
                   tol: float | None = None,
                   end: str = 'row',
                   backend: str = 'auto') -> None:
-    """Raise ``ValueError`` for what :class:`TransportOptions` refuses."""
+    """Raise ``ValueError`` where :class:`TransportOptions` does."""
     if not (isinstance(eps, (int, float)) and 0 < eps < math.inf):
         raise ValueError(f'Expected `eps` to be a number > 0, but got {eps!r}.'
-                         ' It is in the unit of the cost; the paper has 0.1.')
+                         ' It has the unit of the cost; the paper uses 0.1.')
     if num_iters is not None and (not isinstance(num_iters, int)
                                   or num_iters < 1):
         raise ValueError('Expected `num_iters` to be an integer >= 1 or None, '
@@ -64,7 +64,8 @@ def check_options(solver: str,
         raise ValueError('Expected `solver` to be one of '
                          f'{list(SOLVERS)}, but got {solver!r}.')
     if end not in ('row', 'col'):
-        raise ValueError(f"Expected `end` to be 'row' or 'col', got {end!r}.")
+        raise ValueError("Expected `end` to be 'row' or 'col', but got "
+                         f'{end!r}.')
     if tol is not None and not tol > 0:
         raise ValueError(f'Expected `tol` to be > 0 or None, but got {tol!r}.')
     if solver != 'log' and (tol is not None or end != 'row'):

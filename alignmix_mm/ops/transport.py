@@ -16,22 +16,23 @@ from .options import check_options
 
 
 class TransportInfo(NamedTuple):
-    """How an assignment came about.
+    """How an assignment was computed.
 
     Attributes:
-        row_sums (Tensor): Row sums of the iterate that the solver reached,
-            ``(B, r)``; the annealed solver takes them before it rounds the
-            plan onto the marginals.
-        col_sums (Tensor): Its column sums, ``(B, s)``.
-        sweeps (int | Tensor): Row and column updates that ran; a tensor
-            ``()`` if that depended on the problem.
+        row_sums (Tensor): Row sums of the last iterate, ``(B, r)``, float32;
+            the annealed solver takes them before it projects the plan onto
+            the marginals.
+        col_sums (Tensor): Column sums of the last iterate, ``(B, s)``,
+            float32.
+        sweeps (int | Tensor): Number of sweeps (updates of rows and columns)
+            that ran; a tensor ``()``, int64, for ``solver='log'``.
         backend (str): The backend that ran.
-        reason (str): Why that one.
-        error_bound (Callable): Solves the problem again, in float64, and
-            returns a bound of the L1 distance between the rows of the plan
-            and those of the exact one, ``(B, )``, between 0 and 2: small
-            violations alone do not prove that a plan is right. It takes
-            several times as long as the plan.
+        reason (str): Why this backend was chosen.
+        error_bound (Callable, optional): Solves the problem again in float64
+            and returns a bound on the mean L1 distance between the rows of
+            the plan and of the exact one, ``(B, )``, float64, from 0 to 2:
+            small violations alone do not prove that a plan is right. It
+            takes several times as long as the plan.
     """
 
     row_sums: Tensor
@@ -83,42 +84,45 @@ def assignment(cost: Tensor,
     .. math::
         P^* = \arg\min_P \langle P, M \rangle - \epsilon H(P)
 
-    over plans with uniform marginals, eqs. (8) and (9) of AlignMix. No
-    gradient flows through it (Algorithm 1, line 23). It runs in float32,
-    also under autocast, and does not wait for the device, but for one check
-    of the kernels at their first use.
+    over plans with uniform marginals, eqs. (8) and (9) of AlignMix;
+    :math:`H` is the entropy. No gradient flows through it (Algorithm 1, line
+    23). It runs in float32, also under autocast. It does not wait for the
+    device, except when the kernels are checked before their first use on a
+    device, for each number of positions and dtype.
 
     Args:
-        cost (Tensor): Cost matrices :math:`M`, ``(B, r, s)``.
+        cost (Tensor): Cost matrices :math:`M`, ``(B, r, s)``, any floating
+            dtype.
         eps (float): Entropic regularization :math:`\epsilon`. Defaults to
             0.1.
         solver (str): ``'annealed'``, which converges on real features, or
-            ``'log'``, the paper's plain iteration, which after 100
-            iterations does not. Defaults to ``'annealed'``.
+            ``'log'``, the paper's plain iteration, which has not converged
+            after its 100 iterations. Defaults to ``'annealed'``.
         num_iters (int, optional): Budget of the solver: sweeps of the last
-            stage (annealed) or iterations (log). Defaults to None, which is
-            40 to 140, growing with ``r``, and 100.
+            stage (annealed) or iterations (log). Defaults to None: 40 to 80,
+            growing with ``r``, or 140 if ``r != s`` (annealed), and 100
+            (log).
         tol (float, optional): Only for ``solver='log'``: stop once the L1
             change of the row potential (unit of ``cost``), averaged over the
             pairs of the batch whose costs are finite, is below it; the
-            authors' code has 0.1. Defaults to None.
+            authors' code uses 0.1. Defaults to None.
         end (str): Only for ``solver='log'``: ``'row'`` or ``'col'``, the
-            marginal that is exact; the authors' code has ``'col'``. Defaults
-            to ``'row'``.
+            marginal that is exact; the authors' code uses ``'col'``.
+            Defaults to ``'row'``.
         backend (str): ``'auto'``, ``'torch'`` or ``'triton'``, the fused
-            kernels for CUDA devices. ``'auto'`` takes them where they
+            kernels for CUDA devices. ``'auto'`` uses the kernels if they
             support the problem. Defaults to ``'auto'``.
         return_info (bool): Whether to return a :class:`TransportInfo` too.
             Defaults to False.
 
     Returns:
         Tensor | tuple[Tensor, TransportInfo]: ``(B, r, s)``, float32. With
-        the annealed solver rows sum to 1 and columns to ``r / s`` to
-        rounding; with the log solver one of the two does (see ``end``).
-        Costs may be infinite, or so large that they forbid a pair. Costs
-        beyond ``1e32 eps`` are taken as that. Where float32 cannot resolve
-        the rest, ``error_bound()`` of the info says so. A cost that is NaN
-        makes its pair NaN, and no other.
+        the annealed solver, rows sum to 1 and columns to ``r / s``, up to
+        rounding; with the log solver only one of the two holds (see
+        ``end``). Costs may be infinite, or so large that they forbid a pair
+        of positions. Costs are clamped to ``+-1e32 eps``. If float32 cannot
+        resolve the others, ``error_bound()`` of the info shows it. A NaN in
+        a cost matrix makes this plan NaN, and no other.
 
     Raises:
         ValueError: If an argument is out of range, or the backend asked for
@@ -148,7 +152,7 @@ def _run_annealed(cost, eps, num_iters, tol, end):
 
 
 def _run_kernel(cost, eps, num_iters, tol, end):
-    from ._triton import annealed_plan  # not everyone has Triton
+    from ._triton import annealed_plan  # Triton is optional
     plan, sums = annealed_plan(cost, eps, num_iters)
     sweeps = make_schedule(*cost.shape[1:], num_iters).total
     return plan, *sums.unbind(1), sweeps
@@ -158,15 +162,15 @@ def _run_log(cost, eps, num_iters, tol, end):
     return log_sinkhorn(cost.float(), eps, num_iters or 100, tol, end)
 
 
-# Each returns the plan, row and column sums of the iterate, and the sweeps.
+# Each returns the plan, row and column sums of the iterate, and its sweeps.
 _SOLVERS = {
     ('annealed', 'torch'): _run_annealed,
     ('annealed', 'triton'): _run_kernel,
     ('log', 'torch'): _run_log,
 }
 
-# The cheapest cost of feature maps that has the same plan. Before it has
-# converged, the plain iteration sees terms that a converged plan does not.
+# The cheapest cost of feature maps that has the same plan. Terms of only the
+# row or column do not change a converged plan, but an unconverged one.
 SOLVER_COSTS = {'annealed': cross_cost, 'log': pairwise_cost}
 
 

@@ -1,4 +1,4 @@
-"""Figures from arrays; no global state of pyplot."""
+"""Figures from arrays, without pyplot's global state."""
 from .alignment import (
     move_cells,
     plot_alignment,

@@ -9,8 +9,8 @@ from matplotlib.patches import ConnectionPatch
 
 from ._drawing import plain_texts, show_image
 
-MAX_ARCS = 6  # more of them cross, and none can be followed
-TIE = .02  # plans that converged differ by less between certain matches
+MAX_ARCS = 6  # more arcs cross, and cannot be followed
+TIE = .02  # in converged plans, weights of certain matches differ by less
 
 
 def plot_mixed_batch(anchors: np.ndarray,
@@ -19,19 +19,19 @@ def plot_mixed_batch(anchors: np.ndarray,
                      lam: np.ndarray,
                      titles: list[str] | None = None,
                      title: str = '') -> Figure:
-    """Show pairs of images and what became of them.
+    """Show pairs of images and their mixtures.
 
     Args:
-        anchors (np.ndarray): Images, ``(N, H, W, 3)``, uint8; gray ones
+        anchors (np.ndarray): Images, ``(N, H, W, 3)``, uint8; gray images
             have one channel.
         partners (np.ndarray): Their partners, likewise.
         mixed (np.ndarray): The mixed images, likewise.
-        lam (np.ndarray): Weight of the anchor, ``(N, )``.
+        lam (np.ndarray): Weight of the anchor, ``(N, )``, floats.
         titles (list[str], optional): Label of each pair. Defaults to None.
         title (str): Title of the figure. Defaults to ``''``.
 
     Returns:
-        Figure: Three rows, a column for each pair.
+        Figure: Three rows, with a column for each pair.
     """
     count = len(anchors)
     figure = Figure(figsize=(1.3 * count + 1, 4.6), layout='constrained')
@@ -62,20 +62,20 @@ def plot_alignment(anchor: np.ndarray,
 
     Position ``i`` of the anchor's map is matched to the position ``j`` with
     the largest ``plan[i, j]``. The strongest six matches are drawn, see
-    :func:`strongest_matches`; the same colour marks a position and its match.
-    The right panel shows all of the partner's cells moved to where they are
+    :func:`strongest_matches`; a position and its match have the same colour.
+    The right panel shows all cells of the partner moved to where they are
     needed, i.e. its pixels in the geometry of the anchor.
 
     Args:
-        anchor (np.ndarray): Image, ``(H, W, 3)``, uint8; a gray one has one
+        anchor (np.ndarray): Image, ``(H, W, 3)``, uint8; a gray image has one
             channel.
         partner (np.ndarray): Image, likewise.
-        plan (np.ndarray): Assignment, ``(h * w, h * w)``.
+        plan (np.ndarray): Assignment, ``(h * w, h * w)``, floating point.
         grid (tuple[int, int]): Rows and columns of the feature map, (h, w).
         title (str): Title of the figure. Defaults to ``''``.
 
     Returns:
-        Figure: Anchor, partner, and the partner rearranged.
+        Figure: Anchor, partner, and rearranged partner.
     """
     rows, cols = grid
     match = plan.argmax(axis=1)
@@ -113,29 +113,28 @@ def strongest_matches(plan: np.ndarray, grid: tuple[int, int],
                       count: int) -> np.ndarray:
     """Positions of the anchor whose matches have the largest weights.
 
-    A converged plan gives many of them the same weight. Of such ties those
-    are taken that lie far from each other, so that all parts of the image are
-    seen.
+    A converged plan gives many matches the same weight. Of such ties, matches
+    that are far from each other are chosen, to show all parts of the image.
 
     Args:
-        plan (np.ndarray): Assignment, ``(h * w, h * w)``.
+        plan (np.ndarray): Assignment, ``(h * w, h * w)``, floating point.
         grid (tuple[int, int]): Rows and columns of the feature map, (h, w).
-        count (int): How many to find, at most.
+        count (int): Maximum number of matches.
 
     Returns:
-        np.ndarray: Their indices in ascending order, ``(min(count, h * w),
-        )``, int64.
+        np.ndarray: Indices of the positions in ascending order,
+        ``(min(count, h * w), )``, int64.
     """
     weight = plan.max(axis=1)
     count = min(count, len(weight))
-    least = np.sort(weight)[-count]  # of those that are needed
+    least = np.sort(weight)[-count]  # the smallest weight that is needed
     chosen = np.flatnonzero(weight > least + TIE)
     ties = np.flatnonzero(np.abs(weight - least) <= TIE)
     places = np.stack(np.divmod(np.arange(len(weight)), grid[1]), 1)
     while len(chosen) < count:
         gaps = np.linalg.norm(
             places[ties][:, None] - places[chosen], axis=2)
-        # the first of all is the one in the upper left
+        # the very first one is in the upper left
         far = ties[gaps.min(axis=1).argmax() if len(chosen) else 0]
         chosen, ties = np.append(chosen, far), ties[ties != far]
     return np.sort(chosen)
@@ -146,12 +145,14 @@ def move_cells(image: np.ndarray, match: np.ndarray,
     """Put cell ``match[i]`` of an image where cell ``i`` is.
 
     Args:
-        image (np.ndarray): ``(H, W, 3)``; H and W are multiples of the grid.
-        match (np.ndarray): Index of a cell for each cell, ``(h * w, )``.
+        image (np.ndarray): ``(H, W, 3)``, any dtype; H and W are multiples of
+            the grid.
+        match (np.ndarray): Index of a cell for each cell, ``(h * w, )``,
+            integers.
         grid (tuple[int, int]): Rows and columns of cells, (h, w).
 
     Returns:
-        np.ndarray: The rearranged image, ``(H, W, 3)``.
+        np.ndarray: The rearranged image, ``(H, W, 3)``, in the same dtype.
     """
     rows, cols = grid
     height, width = image.shape[0] // rows, image.shape[1] // cols
@@ -164,11 +165,11 @@ def move_cells(image: np.ndarray, match: np.ndarray,
 
 
 def save(figure: Figure, path: Path | str) -> None:
-    """Write a figure, making its folder.
+    """Write a figure to a file, creating the folder if needed.
 
     Args:
         figure (Figure): The figure.
-        path (Path | str): File; the suffix decides the format.
+        path (Path | str): The file; its suffix determines the format.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -176,7 +177,7 @@ def save(figure: Figure, path: Path | str) -> None:
 
 
 def to_array(figure: Figure) -> np.ndarray:
-    """Draw a figure into an image.
+    """Render a figure as an image.
 
     Args:
         figure (Figure): The figure.

@@ -11,18 +11,20 @@ def plot_interpolation(rows: dict[str, np.ndarray],
     """Show how one image becomes another, in several ways.
 
     Args:
-        rows (dict[str, np.ndarray]): Decoded mixtures of each way, ``(L, H,
-            W, 3)`` uint8, by its name; gray ones have one channel.
-        lam (np.ndarray): Weight of the anchor in each column, ``(L, )``.
-        ends (tuple[np.ndarray, np.ndarray]): Anchor and partner themselves,
-            ``(H, W, 3)`` uint8.
+        rows (dict[str, np.ndarray]): Decoded mixtures for each way of mixing,
+            by its name, ``(L, H, W, 3)``, uint8; gray images have one
+            channel.
+        lam (np.ndarray): Weight of the anchor in each column, ``(L, )``,
+            floats.
+        ends (tuple[np.ndarray, np.ndarray]): Anchor and partner,
+            ``(H, W, 3)``, uint8.
 
     Returns:
         Figure: A row for each way, a column for each weight; the partner is
         on the left and the anchor on the right.
 
     Raises:
-        ValueError: If there is no row, or one of another length.
+        ValueError: If there is no row, or a row does not have L images.
     """
     if not rows or any(len(images) != len(lam) for images in rows.values()):
         raise ValueError(

@@ -14,14 +14,15 @@ PREDICTED, TRUE = 'red', 'lime'
 
 
 class LocalizedPicture(NamedTuple):
-    """An image and what was found in it.
+    """An image with its score map and boxes.
 
     Attributes:
-        image (np.ndarray): ``(H, W, 3)`` uint8, RGB; or one channel, gray.
-        scores (np.ndarray): Its score map, ``(H, W)``, in [0, 1].
-        box (np.ndarray): Predicted box x0 y0 x1 y1 in pixels, ``(4, )``.
-        gt_boxes (np.ndarray): True boxes, ``(m, 4)``; m may be 0.
-        title (str): What is written above it.
+        image (np.ndarray): ``(H, W, 3)``, uint8, RGB; or one channel, gray.
+        scores (np.ndarray): Score map, ``(H, W)``, floats in [0, 1].
+        box (np.ndarray): Predicted box x0 y0 x1 y1 in pixels, ``(4, )``, any
+            real dtype.
+        gt_boxes (np.ndarray): True boxes, likewise, ``(m, 4)``; m may be 0.
+        title (str): Title above the image.
     """
 
     image: np.ndarray
@@ -33,14 +34,14 @@ class LocalizedPicture(NamedTuple):
 
 def plot_localization(pictures: Sequence[LocalizedPicture],
                       columns: int = 4) -> Figure:
-    """Draw images and heat maps, predicted boxes red and true ones green.
+    """Draw images and heat maps, with predicted boxes red, true ones green.
 
     Args:
-        pictures (Sequence[LocalizedPicture]): What to draw.
-        columns (int): Images in a row. Defaults to 4.
+        pictures (Sequence[LocalizedPicture]): Images to draw.
+        columns (int): Maximum number of images in a row. Defaults to 4.
 
     Returns:
-        Figure: A grid; every image has its heat map to its right.
+        Figure: A grid; the heat map of each image is to its right.
 
     Raises:
         ValueError: If there are no pictures.
@@ -75,6 +76,6 @@ def plot_localization(pictures: Sequence[LocalizedPicture],
 
 def _draw(axes: Axes, box: np.ndarray, color: str) -> None:
     (x0, y0), (x1, y1) = box[:2], box[2:]
-    # the last pixel is inside; pixels reach half a pixel around their centre
+    # the last pixel is inside; pixels extend half a pixel from their centre
     axes.add_patch(Rectangle((x0 - .5, y0 - .5), x1 - x0 + 1, y1 - y0 + 1,
                              fill=False, color=color, linewidth=1.6))

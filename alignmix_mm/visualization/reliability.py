@@ -8,11 +8,12 @@ from ._drawing import plain_texts
 
 
 def plot_reliability(tables: dict[str, BinStatistics]) -> Figure:
-    """Draw accuracy against confidence; on the diagonal they agree.
+    """Draw accuracy against confidence; on the diagonal they are equal.
 
-    One model is drawn as bars of its accuracy, with the gap to its mean
-    confidence, several as lines through the points (confidence, accuracy).
-    Empty bins are left blank. The lower panel shows where the samples are.
+    A single model is drawn as bars of its accuracy, with the gap to its mean
+    confidence; several models are drawn as lines through the points
+    (confidence, accuracy). Empty bins are left blank. The lower panel shows
+    the share of samples in each bin.
 
     Args:
         tables (dict[str, BinStatistics]): Table of each model, by its label.
@@ -21,7 +22,7 @@ def plot_reliability(tables: dict[str, BinStatistics]) -> Figure:
         Figure: The diagram.
 
     Raises:
-        ValueError: If there is no table.
+        ValueError: If there are no tables.
     """
     if not tables:
         raise ValueError('Expected at least one table to draw.')
@@ -63,7 +64,7 @@ def _draw_bars(axes: Axes, table: BinStatistics) -> None:
 
 
 def _shown(label: str) -> str:
-    """A label that Matplotlib does not leave out of the legend."""
+    """A label that Matplotlib shows in the legend."""
     return f' {label}' if label.startswith('_') else label
 
 

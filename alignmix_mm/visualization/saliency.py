@@ -1,4 +1,4 @@
-"""What SaliencyMix looks at, and what it makes of it."""
+"""Pictures of SaliencyMix: saliency, box and mixture."""
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -16,13 +16,14 @@ class SaliencyPicture(NamedTuple):
     """An image, its partner, and their mixture.
 
     Attributes:
-        image (np.ndarray): ``(H, W, 3)`` uint8, RGB; or one channel, gray.
-        partner (np.ndarray): Likewise.
-        saliency (np.ndarray): Of the partner, ``(H, W)``, in [0, 1].
-        box (np.ndarray): What is pasted, ``(y1, x1, y2, x2)`` in pixels, the
-            last row and column outside.
-        mixed (np.ndarray): Like the image.
-        weight (float): That of the image's label.
+        image (np.ndarray): ``(H, W, 3)``, uint8, RGB; or one channel, gray.
+        partner (np.ndarray): The partner, likewise.
+        saliency (np.ndarray): Saliency of the partner, ``(H, W)``, floats in
+            [0, 1].
+        box (np.ndarray): Box that is pasted, ``(y1, x1, y2, x2)`` in pixels,
+            ``(4, )``, integers; row y2 and column x2 are outside.
+        mixed (np.ndarray): The mixture, like the image.
+        weight (float): Weight of the image's label, in [0, 1].
     """
 
     image: np.ndarray
@@ -37,7 +38,7 @@ def plot_saliency(pictures: Sequence[SaliencyPicture]) -> Figure:
     """Draw image, partner, saliency with the box, and mixture in rows.
 
     Args:
-        pictures (Sequence[SaliencyPicture]): What to draw.
+        pictures (Sequence[SaliencyPicture]): Pictures to draw.
 
     Returns:
         Figure: A row for each picture.
@@ -71,6 +72,6 @@ def plot_saliency(pictures: Sequence[SaliencyPicture]) -> Figure:
 
 def _draw(axes: Axes, box: np.ndarray) -> None:
     y1, x1, y2, x2 = box
-    # pixels reach half a pixel around their centre
+    # pixels extend half a pixel from their centre
     axes.add_patch(Rectangle((x1 - .5, y1 - .5), x2 - x1, y2 - y1, fill=False,
                              color='cyan', linewidth=1.4))

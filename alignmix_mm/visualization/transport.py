@@ -10,13 +10,14 @@ ANCHOR, PARTNER, MIXED = 'C0', 'C3', 'C2'
 
 def plot_transport(a: np.ndarray, b: np.ndarray, cost: np.ndarray,
                    plan: np.ndarray, lam: float) -> Figure:
-    """Draw two sets of points, how they are matched, and their mixtures.
+    """Draw two sets of points, their matches, and their mixtures.
 
     Args:
-        a (np.ndarray): Points A, ``(2, r)``.
-        b (np.ndarray): Points A', ``(2, s)``.
-        cost (np.ndarray): Their cost M, ``(r, s)``.
-        plan (np.ndarray): Assignment R, ``(r, s)``; rows sum to one.
+        a (np.ndarray): Points A, ``(2, r)``, floating point.
+        b (np.ndarray): Points A', ``(2, s)``, floating point.
+        cost (np.ndarray): Cost M between them, ``(r, s)``, floating point.
+        plan (np.ndarray): Assignment R, ``(r, s)``, floating point; rows sum
+            to one.
         lam (float): Weight of the anchor in the mixtures.
 
     Returns:
@@ -41,7 +42,7 @@ def plot_transport(a: np.ndarray, b: np.ndarray, cost: np.ndarray,
     _scatter(matches, a, ANCHOR, 'A')
     _scatter(matches, b, PARTNER, "A'")
     matches.set_title('matches, as dark as R', fontsize='medium')
-    # columns of the transposed plan have to be weights too
+    # rows of the transposed plan have to sum to one too
     backward = plan.T / plan.sum(0)[:, None]
     for axes, anchor, color, aligned, names in (
             (first, a, ANCHOR, b @ plan.T, ('A', "A' aligned to A")),

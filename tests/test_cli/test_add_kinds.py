@@ -139,7 +139,7 @@ def test_pure_python_configs_are_imported_where_that_can_be(write):
 
 @pytest.mark.parametrize('change, message', [
     ("model['head']['loss'] = dict(type='SeesawLoss', num_classes=5)",
-     'takes soft labels with AlignMix, but got SeesawLoss'),
+     'a loss for soft labels with AlignMix, but got SeesawLoss'),
     ("model['head'] = dict(type='MultiTaskHead', in_channels=64, task_heads="
      "{'a': dict(type='LinearClsHead', num_classes=2)})",
      'got MultiTaskHead, whose labels MMPretrain never mixes'),
@@ -164,7 +164,7 @@ def test_places_are_suggested_and_listed(write):
     text = add(base, out, '--mix-at', 'conv2', code=1)
     assert "'layer4.1.conv2'" in text and 'All features pass ' in text
     text = add(base, out, '--mix-at', 'layer4.1.conv1', code=1)
-    assert 'some features go past it. All features pass ' in text
+    assert 'some features bypass it. All features pass ' in text
     assert 'layer4.0, ' in text
     assert 'it ran 2 times' in add(base, out, '--mix-at', 'layer4.1.relu',
                                    code=1)

@@ -1,12 +1,14 @@
 """`alignmix compare`: methods side by side on tiny images."""
 import json
 
+import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 import torch
 from commands import alignmix
 from comparisons import compare, results, write_config
 from mmengine.config import Config
-from mmpretrain.registry import BATCH_AUGMENTS, TRANSFORMS
+from mmpretrain.registry import BATCH_AUGMENTS, MODELS, TRANSFORMS
 from small_run import write_images
 
 from alignmix_mm.mixing import MixMethod, MixPlan
@@ -210,6 +212,18 @@ def test_figures_of_all_kinds_and_pictures(config, tmp_path):
     assert page.count('data:image/png') == 3  # loss, reliability, batch
 
 
+def test_pictures_show_a_batch_that_is_mixed(config, tmp_path):
+    """Also of CutMix, which leaves half of the batches alone."""
+    compare(config, '--methods', 'cutmix', 'none', *QUICK, '--work-dir',
+            tmp_path, pictures=True)
+    for name, mixed in (('cutmix', True), ('none', False)):
+        picture = plt.imread(tmp_path / f'runs/{name}_seed0/batch_images.png')
+        height = picture.shape[0] // 2
+        loaded, trained = (row[height // 5:] for row in (
+            picture[:height], picture[-height:]))
+        assert (np.abs(loaded - trained).max() > .1) == mixed
+
+
 def test_the_same_encoder_for_all(config, tmp_path):
     path = tmp_path / 'resnet.py'
     path.write_text(config.read_text().replace('PreAct', '').replace(
@@ -237,6 +251,21 @@ def test_cutout_and_the_auto_encoder(config, tmp_path):
         start_size=4)
 
 
+def test_one_method_in_several_ways(config, tmp_path):
+    compare(config, '--methods', 'weak=mixup', 'mixup', 'late=alignmix',
+            '--method-options', 'weak.alpha=0.25', 'late.alpha=3',
+            'late.model.mix_at=layer3', 'late.model.mixer.align=False',
+            '--reference', 'weak', *QUICK, '--work-dir', tmp_path)
+    runs, methods = results(tmp_path)
+    assert [row['method'] for row in methods] == ['weak', 'mixup', 'late']
+    weak, strong, late = (config_of(tmp_path, f'{name}_seed0').model
+                          for name in ('weak', 'mixup', 'late'))
+    assert [model.train_cfg.augments[0].alpha
+            for model in (weak, strong, late)] == [.25, 1., 3]
+    assert late.mix_at == 'layer3' and late.mixer == dict(align=False)
+    assert 'mixer' not in weak
+
+
 def test_a_folder_of_photos(tmp_path):
     for name in ('train', 'val'):
         write_images(tmp_path / 'photos' / name, 3)
@@ -250,6 +279,27 @@ def test_a_folder_of_photos(tmp_path):
     output = compare(tmp_path / 'photos', *words, '--work-dir',
                      tmp_path / 'other', '--lr-search', .1, code=1)
     assert f'Put the images of the test into {tmp_path}/photos/test' in output
+
+
+@pytest.mark.parametrize('prefix', ['backbone.', ''])
+def test_a_folder_of_photos_and_weights(tmp_path, prefix):
+    """All methods of all seeds begin with them, whatever they are called."""
+    for name in ('train', 'test'):
+        write_images(tmp_path / 'photos' / name, 3)
+    backbone = MODELS.build(dict(type='MobileNetV3', arch='small_050'))
+    weights = {prefix + name: torch.full_like(value, .25)
+               for name, value in backbone.state_dict().items()}
+    torch.save(weights, tmp_path / 'weights.pth')
+    compare(tmp_path / 'photos', '--model', 'mobilenet-v3-small-050',
+            '--pretrained', tmp_path / 'weights.pth', '--size', 33,
+            '--batch-size', 4, '--workers', 0, '--methods', 'none', *QUICK,
+            '--work-dir', tmp_path / 'out')
+    state = torch.load(tmp_path / 'out/initial/seed0.pth')['state_dict']
+    found = [value for name, value in state.items()
+             if name.startswith('backbone.')]
+    assert len(found) == len(weights)
+    assert all((value == .25).all() or not value.is_floating_point()
+               for value in found)
 
 
 MISTAKES = {
@@ -280,7 +330,14 @@ def test_mistakes_are_one_line(name):
 IN_CONFIGS = {
     'unknown': (['--methods', 'alinmix'], 'Did you mean alignmix?'),
     'twice': (['--methods', 'mixup', 'none', 'MIXUP'],
-              '--methods mixup and mixup are the same'),
+              '--methods has mixup twice. Give one of them another name: '
+              'NAME=mixup'),
+    'name': (['--methods', 'a.b=mixup'], 'expected a name of letters'),
+    'variants alike': (['--methods', 'a=mixup', 'b=mixup'],
+                       '--methods a and b are the same'),
+    'option of the method': (
+        ['--methods', 'a=mixup', '--method-options', 'mixup.alpha=1'],
+        '--method-options mixup.alpha belongs to no method: expected METHOD'),
     'by two names': (['--methods', 'none', 'baseline'],
                      '--methods none and baseline are the same'),
     'option': (['--methods', 'mixup', '--method-options', 'alpha=1'],

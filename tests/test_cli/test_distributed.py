@@ -53,7 +53,8 @@ PLAIN = {  # AlignMix without decoder, at several places
         train_cfg=dict(augments=[dict(type='AlignMix')]))}
 
 
-@pytest.mark.parametrize('changes', [PLAIN, {}], ids=['AlignMix', 'VAE'])
+@pytest.mark.parametrize('changes', [
+    PLAIN, pytest.param({}, marks=pytest.mark.slow)], ids=['AlignMix', 'VAE'])
 def test_ranks_share_the_mode_and_the_parameters(tmp_path, changes):
     """Twenty steps, of all modes."""
     config = write_config(tmp_path, epochs=5, **changes)
@@ -118,6 +119,7 @@ def test_both_ranks_skip_what_is_nan_on_one(tmp_path):
     assert 2 <= len(still) <= 3
 
 
+@pytest.mark.slow
 def test_stock_augmentations_draw_for_each_rank(tmp_path):
     """Mixup's lambda, the box of CutMix; which of the two is shared."""
     cfg = tiny_config(tmp_path / 'run', epochs=4, **{

@@ -70,5 +70,5 @@ def test_mistakes_are_said(files, tmp_path):
     output = alignmix(
         *command, encoder, '--out', out, '--size', 16, '--cfg-options',
         'train_dataloader.dataset.indices=4', code=1)
-    assert 'all 10 classes, but there are none of' in output
+    assert 'all 10 classes, but got none of' in output
     assert not out.exists()

@@ -164,7 +164,8 @@ model = dict(
 
 
 @pytest.mark.process
-@pytest.mark.parametrize('config', [CONFIG, 'deep.py'])
+@pytest.mark.parametrize('config', [
+    pytest.param(CONFIG, marks=pytest.mark.slow), 'deep.py'])
 def test_two_processes_without_a_gpu(config, tmp_path):
     """gloo; the shell script passes everything on."""
     if config == 'deep.py':

@@ -100,11 +100,11 @@ def test_training_needs_no_boxes(folder):
 
 
 @pytest.mark.parametrize('lines, line, problem', [
-    ([BOXES[0], '9 1 2 3 4', '8 1 2 3 4'], 2, 'no image of this id'),
-    (['001.kind/0.png 1 2 3 4'], 1, 'no image of this id'),
+    ([BOXES[0], '9 1 2 3 4', '8 1 2 3 4'], 2, 'no image with this id'),
+    (['001.kind/0.png 1 2 3 4'], 1, 'no image with this id'),
     ([BOXES[0], '', '2 5 5 -3 4'], 3, 'have to be positive'),
     (['1 5 5 3 0', '2 5 5 -3 4'], 1, 'have to be positive'),
-    (['1 60 5 3 3'], 1, 'not inside of the image, which is 60 x 40'),
+    (['1 60 5 3 3'], 1, 'not inside the image, which is 60 x 40'),
     (['1 5 40 3 3'], 1, 'not inside'), (['1 -1 5 3 3'], 1, 'not inside'),
     (['1 0 0 9999 9999'], 1, 'not inside'),
     (['1 nan 5 3 3'], 1, 'not inside'), (['1 1 1 inf 3'], 1, 'not inside'),

@@ -274,7 +274,7 @@ def test_nothing_is_changed_in_place():
     (lambda: best_iou_curves(random_map(0), TRUTH, contours=('one', )),
      "'largest', 'all', 'mask'"),
     (lambda: localization_metrics([], []), 'at least one image'),
-    (lambda: localization_metrics([image_of()], [0, 1]), 'as many ranks'),
+    (lambda: localization_metrics([image_of()], [0, 1]), 'one for each image'),
     (lambda: localize(np.zeros((3, 3)), [], (9, 9)), 'at least one box')])
 def test_bad_arguments_are_named(call, message):
     with pytest.raises(ValueError, match=message):

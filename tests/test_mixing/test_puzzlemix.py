@@ -123,8 +123,8 @@ def test_noise_is_on_own_images_or_partners(images, noisy):
 
 @pytest.mark.parametrize('size, options, message', [
     ((32, 30), {}, '32x30'),
-    ((224, 224), {}, '224x224. Sides that would do: 192 or 256'),
-    ((30, 30), dict(blocks=4), 'Sides that would do: 16 or 32'),
+    ((224, 224), {}, '224x224. Valid sides nearby: 192 or 256'),
+    ((30, 30), dict(blocks=4), 'Valid sides nearby: 16 or 32'),
     ((24, 24), dict(blocks=4, t_size=4), 't_size=4'),
 ])
 def test_sizes_that_cannot_be_are_refused_with_what_would_do(

@@ -128,7 +128,7 @@ def test_distances_of_classes_say_gamma(tmp_path):
     for mixed, labels in kept:
         assert mixed.equal(expected)
         torch.testing.assert_close(labels, label(own, draw.perm))
-    with pytest.raises(ValueError, match='5 classes, but there are 4'):
+    with pytest.raises(ValueError, match='of 4 classes, but got 5'):
         augment(images, scores[:, :4])
     with pytest.raises(FileNotFoundError, match='style-distances'):
         StyleCutMix(encode, decode, distances='no.npy', size=None)(images,
@@ -202,7 +202,7 @@ def test_arguments_are_checked():
             (StyleMix, dict(alpha=0.), '`alpha`'),
             (StyleMix, dict(ratio=1.2), '`ratio`'),
             (StyleMix, dict(size=30), 'multiple of 8'),
-            (StyleMix, dict(size=8), 'from 16'),
+            (StyleMix, dict(size=8), 'at least 16'),
             (StyleCutMix, dict(gamma_alpha=-1.), '`gamma_alpha`'),
             (StyleCutMix, dict(delta=0.), '`delta`')):
         with pytest.raises(ValueError, match=match):

@@ -183,7 +183,7 @@ def test_no_place_near_the_end_is_said():
     model.backbone = Branches()
     places = find_places(model, (3, 32, 32))
     assert [place.name for place in places.candidates] == ['stem', None]
-    assert places.rejected['layers.8'] == 'some features go past it'
+    assert places.rejected['layers.8'] == 'some features bypass it'
     with pytest.raises(ValueError, match='found no place.*pass stem, None'):
         model.extract_feat(batch(images()))
 
@@ -249,5 +249,5 @@ def test_what_operations_in_place_make_of_an_output_is_another():
     model = build(R18, 'auto', GAP, head=None)
     rejected = find_places(model, (3, 64, 64)).rejected
     for name in 'layer4.0.bn2', 'layer4.0.drop_path', 'layer4.1.conv1':
-        assert rejected[name] == 'some features go past it'
+        assert rejected[name] == 'some features bypass it'
     assert rejected['layer4.1.relu'] == 'it ran 2 times'

@@ -206,7 +206,7 @@ def test_weights_of_one_class_may_sum_to_more_by_rounding(name):
 REFUSED = {
     'SeesawLoss, which counts': linear(
         **loss('SeesawLoss', num_classes=CLASSES)),
-    "mode='multi_label', which takes every label above 0": linear(
+    "mode='multi_label', which treats every label above 0": linear(
         'MultiLabelLinearClsHead', loss=smooth(
             mode='multi_label', use_sigmoid=True)),
     'MultiTaskHead, whose labels': dict(
@@ -227,7 +227,7 @@ def test_what_takes_no_soft_labels_is_refused_at_build(message, head, method):
 
 def test_why_smoothed_labels_of_several_classes_are_refused():
     """The weights of mixed labels make no difference to this loss."""
-    head = MODELS.build(REFUSED["mode='multi_label', which takes every label "
+    head = MODELS.build(REFUSED["mode='multi_label', which treats every label "
                                 'above 0'])
     logits = torch.randn(2, CLASSES)
     one, two = (head.loss_module(logits, torch.tensor(

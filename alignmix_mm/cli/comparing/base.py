@@ -100,21 +100,39 @@ def pipelines(dataset: dict) -> Iterator[list]:
         yield dataset['pipeline']
 
 
+def without_weights(model: dict[str, Any]) -> dict[str, Any]:
+    """A network that looks for no weights: its run starts from a file.
+
+    Args:
+        model (dict): Config of a classifier, changed in place.
+
+    Returns:
+        dict: The same.
+    """
+    model.pop('pretrained', None)
+    for part in (model, model['backbone']):
+        given = part.get('init_cfg')
+        if isinstance(given, dict) and given.get('type') == 'Pretrained':
+            part.pop('init_cfg')
+    return model
+
+
 def _write_base(args: argparse.Namespace) -> Path:
     """Write the config of a folder of photos, without a method."""
     photos = find_photos(Path(args.source), args.val_share)
     network = find_network(args.model, len(photos.classes), args.size)
     folder = args.work_dir
-    weights = args.pretrained and find_weights(
-        args.pretrained, network, folder)
+    weights = args.pretrained and find_weights(args.pretrained, network)
     text = write_config(
-        photos, network, find_method('none'), weights, epochs=1,
-        batch_size=args.batch_size, size=args.size, lr=args.lr,
+        photos, network, find_method('none'), weights and weights.source,
+        epochs=1, batch_size=args.batch_size, size=args.size, lr=args.lr,
         workers=args.workers, seed=0)
     for note in photos.notes:
         print(note)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / FILE).write_text(text)
+    if weights:
+        weights.write(folder)
     return folder / FILE
 
 

@@ -36,29 +36,46 @@ def _figures(runner: Runner) -> dict[str, Figure]:
     hook.observer = observer = StepObserver(model)
     batch = next(iter(runner.train_loop.dataloader))
     found: dict[str, Figure] = {}
+    unmixed = None
     for _ in range(STEPS):
         with torch.enable_grad():
             data = model.data_preprocessor(batch, training=True)
             model(**data, mode='loss')  # completes plans that need gradients
         model.zero_grad()
         if observer.plan is None:
-            found.setdefault('images', _before_and_after(observer))
+            rows = _before_and_after(observer)
+            if _differ(*rows):
+                found.setdefault('images', _draw(rows))
+            else:  # some methods leave a share of the batches alone
+                unmixed = rows
         elif not isinstance(observer.plan, PendingPlan):
             if observer.tag not in found:
                 found[observer.tag] = hook._draw()['mixed_batch']
+    if not found and unmixed is not None:
+        found['images'] = _draw(unmixed)
     return found
 
 
-def _before_and_after(observer: StepObserver) -> Figure:
-    """Images of the loader, and what the network is trained with."""
+def _before_and_after(observer: StepObserver) -> list[np.ndarray]:
+    """Images of the loader, and what the network is trained with, as RGB."""
     preprocessor = observer.model.data_preprocessor
     before = observer.images[:IMAGES].float()
     after = observer.batch[:IMAGES]
     if preprocessor._enable_normalize:
         after = after * preprocessor.std + preprocessor.mean
-    rows = [_pixels(before, preprocessor.to_rgb), _pixels(after, False)]
-    figure = Figure(figsize=(1.3 * len(before), 2.8), layout='constrained')
-    axes = figure.subplots(2, len(before), squeeze=False)
+    return [_pixels(before, preprocessor.to_rgb), _pixels(after, False)]
+
+
+def _differ(before: np.ndarray, after: np.ndarray) -> bool:
+    """Whether pixels differ by more than rounding."""
+    return before.shape != after.shape or bool(
+        np.abs(before.astype(int) - after).max() > 1)
+
+
+def _draw(rows: list[np.ndarray]) -> Figure:
+    count = len(rows[0])
+    figure = Figure(figsize=(1.3 * count, 2.8), layout='constrained')
+    axes = figure.subplots(2, count, squeeze=False)
     for line, images, title in zip(axes, rows, ('loaded', 'trained with')):
         line[0].set_title(title, loc='left', fontsize='small')
         for axis, image in zip(line, images):

@@ -5,14 +5,14 @@ import pprint
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from mmengine.runner import load_checkpoint
 from mmpretrain.registry import MODELS
 
 from ...engine.checkpoints import write_whole
-from .base import Base
+from .base import Base, without_weights
 from .methods import Entry
 
 CONFIG = 'config.py'
@@ -140,20 +140,3 @@ def write_initial(path: Path, base: Base, seed: int) -> None:
     buffer = io.BytesIO()
     torch.save(dict(state_dict=model.state_dict()), buffer)
     write_whole(buffer.getvalue(), path)
-
-
-def without_weights(model: dict[str, Any]) -> dict[str, Any]:
-    """A network that looks for no weights: its run starts from a file.
-
-    Args:
-        model (dict): Config of a classifier, changed in place.
-
-    Returns:
-        dict: The same.
-    """
-    model.pop('pretrained', None)
-    for part in (model, model['backbone']):
-        given = part.get('init_cfg')
-        if isinstance(given, dict) and given.get('type') == 'Pretrained':
-            part.pop('init_cfg')
-    return model

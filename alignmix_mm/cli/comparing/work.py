@@ -10,7 +10,7 @@ from mmengine.registry import init_default_scope
 
 from ...engine.compat import trust_checkpoints
 from ..finetune.networks import try_network
-from .base import Base, read_base
+from .base import Base, read_base, without_weights
 from .evaluation import tests_of
 from .execute import EXECUTORS, Resources
 from .methods import Entry, find_entries
@@ -18,7 +18,7 @@ from .networks import share_encoder, show_where
 from .report import RUNS, tell, write_report
 from .run import read_result
 from .splits import check_validation
-from .tasks import Task, make_task, without_weights, write_initial, write_tasks
+from .tasks import Task, make_task, write_initial, write_tasks
 
 TRIAL = 24  # steps, of which the second half is timed
 

@@ -7,7 +7,8 @@ from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 
 from ...engine.compat import trust_checkpoints
-from .methods import find_method
+from .early import fit_places
+from .methods import NONE, find_method
 from .networks import find_network, try_network
 from .photos import find_photos
 from .recipe import model_of, write_config
@@ -38,6 +39,8 @@ def prepare(args: argparse.Namespace) -> Path:
     method = find_method(args.method, args.method_options, {
         key: network.preprocessor[key] for key in ('mean', 'std')
         if key in network.preprocessor})
+    method = fit_places(method, model_of(network, find_method(NONE[0])),
+                        network.preprocessor, args.size)
     wrong = try_network(model_of(network, method), network.preprocessor,
                         args.size)
     if wrong:

@@ -1,17 +1,18 @@
-"""Arrays from whatever holds numbers."""
+"""NumPy arrays from tensors and other arrays."""
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
 
 def to_numpy(values: ArrayLike | torch.Tensor) -> np.ndarray:
-    """Copy numbers to the host if they are elsewhere.
+    """Turn numbers into an array on the host.
 
     Args:
         values (ArrayLike | Tensor): Numbers, on any device.
 
     Returns:
-        np.ndarray: The same; bfloat16, which NumPy lacks, as float32.
+        np.ndarray: The same numbers in the same dtype; bfloat16, which NumPy
+        does not have, becomes float32.
     """
     if isinstance(values, torch.Tensor):
         values = values.detach().cpu()

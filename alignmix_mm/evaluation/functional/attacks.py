@@ -17,28 +17,28 @@ def projected_gradient_ascent(
         num_steps: int,
         start: Tensor | None = None,
         bounds: tuple[float, float] = (0., 255.)) -> Tensor:
-    r"""Climb the loss inside a ball around each image.
+    r"""Increase the loss inside a ball around each image.
 
     .. math::
         x \leftarrow clip(x_0 + clip(x + step \cdot sign(\nabla_x CE(x, y)) -
         x_0, -\epsilon, \epsilon))
 
-    ``num_steps`` times (Madry et al., 2018). One step of length ``eps`` from
-    the image itself is FGSM (Goodfellow et al., 2015). No parameter gets a
-    gradient.
+    is repeated ``num_steps`` times (Madry et al., 2018). One step of length
+    ``eps`` from the image itself is FGSM (Goodfellow et al., 2015).
+    Parameters get no gradient.
 
     Args:
         logits_fn (Callable): Maps images in the range of ``bounds`` to
-            logits, ``(N, K)``: normalization is a part of it. The network
+            logits, ``(N, K)``, and includes the normalization. The network
             should be in evaluation mode.
         images (Tensor): Clean images :math:`x_0`, ``(N, C, H, W)``, floating
             point.
-        labels (Tensor): Right classes, ``(N, )``, int64.
+        labels (Tensor): True classes, ``(N, )``, int64.
         eps (float): Radius of the ball, in units of the pixels.
         step (float): Length of a step, likewise.
         num_steps (int): Number of steps.
-        start (Tensor, optional): First images, inside the ball. Defaults to
-            None, the images themselves.
+        start (Tensor, optional): Start images inside the ball,
+            ``(N, C, H, W)``. Defaults to None, the images themselves.
         bounds (tuple[float, float]): Range of a pixel. Defaults to
             ``(0., 255.)``.
 
@@ -47,21 +47,21 @@ def projected_gradient_ascent(
         not rounded to 8 bits.
 
     Raises:
-        ValueError: If arguments do not fit.
-        RuntimeError: Under ``torch.inference_mode``, where nothing has a
-            gradient.
+        ValueError: If a shape, dtype or value is invalid.
+        RuntimeError: Under ``torch.inference_mode``, which computes no
+            gradients.
     """
     _check(images, labels, eps, step, num_steps)
     low, high = (images - eps).clamp(*bounds), (images + eps).clamp(*bounds)
     x = images if start is None else start
-    # half precision gradients underflow, which looks like robustness
+    # gradients in half precision underflow, which looks like robustness
     with torch.enable_grad(), full_precision(images.device):
         for _ in range(num_steps):
             x = x.detach().requires_grad_()
-            # the sum: an image's gradient does not depend on its batch
+            # a sum, so an image's gradient does not depend on its batch
             loss = F.cross_entropy(logits_fn(x), labels, reduction='sum')
             gradient, = torch.autograd.grad(loss, x)
-            # one clip to ball and range at once: both are boxes
+            # one clip to both the ball and the range, which are boxes
             x = (x.detach() + step * gradient.sign()).clamp(low, high)
     return x.detach()
 
@@ -71,21 +71,21 @@ def uniform_start(
         eps: float,
         generators: Sequence[torch.Generator],
         bounds: tuple[float, float] = (0., 255.)) -> Tensor:
-    """Draw the first images of PGD, uniformly in the ball.
+    """Draw the start images of PGD, uniformly in the ball.
 
     Args:
-        images (Tensor): Clean images, ``(N, C, H, W)``.
+        images (Tensor): Clean images, ``(N, C, H, W)``, floating point.
         eps (float): Radius of the ball, in units of the pixels.
         generators (Sequence[torch.Generator]): One for each image, on the
-            CPU: what is drawn depends neither on the batch nor on the device.
+            CPU, so draws depend neither on the batch nor on the device.
         bounds (tuple[float, float]): Range of a pixel. Defaults to
             ``(0., 255.)``.
 
     Returns:
-        Tensor: Images inside the ball and ``bounds``.
+        Tensor: Images inside the ball and ``bounds``, like ``images``.
 
     Raises:
-        ValueError: If there are not as many generators as images.
+        ValueError: If the numbers of generators and images differ.
     """
     if len(generators) != len(images):
         raise ValueError(f'Expected {len(images)} generators, one for each '
@@ -99,8 +99,8 @@ def uniform_start(
 def _check(images: Tensor, labels: Tensor, eps: float, step: float,
            num_steps: int) -> None:
     if torch.is_inference_mode_enabled() or images.is_inference():
-        raise RuntimeError('Attacks need gradients, which inference mode has '
-                           'not. Use torch.no_grad() around the evaluation.')
+        raise RuntimeError('Attacks need gradients, but inference mode has '
+                           'none. Use torch.no_grad() around the evaluation.')
     if not images.is_floating_point():
         raise ValueError('Expected floating point `images`, but got '
                          f'{images.dtype}.')

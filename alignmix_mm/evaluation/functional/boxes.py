@@ -1,9 +1,8 @@
-"""Boxes: from score maps, and how well two of them fit.
+"""Boxes from score maps, and the IoU of boxes.
 
 The protocol is that of Choe et al., *Evaluating weakly supervised object
 localization methods right* (2020). Boxes are ``x0 y0 x1 y1`` in pixels, x to
-the right and y down. The last coordinate counts as inside when areas are
-measured (the "+1" convention).
+the right and y down. Areas include the last coordinate (the "+1" convention).
 """
 from collections.abc import Iterable
 
@@ -20,24 +19,24 @@ def boxes_from_map(scores: np.ndarray,
                    contours: str = 'largest') -> list[np.ndarray]:
     """Boxes around the foreground, for every threshold.
 
-    Scores become 8-bit levels; those above ``threshold`` times the largest
+    Scores become 8-bit levels; levels above ``threshold`` times the largest
     level are foreground.
 
     Args:
-        scores (np.ndarray): Score map, ``(H, W)``, in [0, 1].
-        thresholds (ArrayLike): Fractions of the largest level, ``(T, )``.
-            Defaults to ``THRESHOLDS``.
+        scores (np.ndarray): Score map, ``(H, W)``, any float dtype, in [0, 1].
+        thresholds (ArrayLike): Fractions of the largest level, ``(T, )``,
+            floats. Defaults to ``THRESHOLDS``.
         contours (str): ``'largest'``, the box of the contour with the largest
-            area (MaxBoxAcc); ``'all'``, a box for each contour, those of
-            holes among them (MaxBoxAccV2); ``'mask'``, one box around all
+            area (MaxBoxAcc); ``'all'``, a box for each contour, including
+            those of holes (MaxBoxAccV2); ``'mask'``, one box around all
             foreground. Defaults to ``'largest'``.
 
     Returns:
-        list[np.ndarray]: Boxes ``(n, 4)``, int64, for each threshold. Where
-        there is no foreground, one box of zeros.
+        list[np.ndarray]: Boxes ``(n, 4)``, int64, for each threshold. Without
+        foreground it is one box of zeros.
 
     Raises:
-        ValueError: If arguments do not fit.
+        ValueError: If the map, a threshold or ``contours`` is invalid.
     """
     check_contours([contours])
     found, index = boxes_of_levels(scores, thresholds)
@@ -48,19 +47,20 @@ def boxes_from_map(scores: np.ndarray,
 def boxes_of_levels(
         scores: np.ndarray,
         thresholds: ArrayLike) -> tuple[list[np.ndarray], np.ndarray]:
-    """All boxes of the different masks that thresholds make of a map.
+    """All boxes of the distinct masks that thresholds give for a map.
 
-    However many thresholds there are, 8-bit levels make at most 256 masks,
-    and contours are searched once in each.
+    Whatever the number of thresholds, 8-bit levels give at most 256 masks,
+    and contours are searched once in each mask.
 
     Args:
-        scores (np.ndarray): Score map, ``(H, W)``, in [0, 1].
-        thresholds (ArrayLike): Fractions of the largest level, ``(T, )``.
+        scores (np.ndarray): Score map, ``(H, W)``, any float dtype, in [0, 1].
+        thresholds (ArrayLike): Fractions of the largest level, ``(T, )``,
+            floats.
 
     Returns:
-        tuple[list[np.ndarray], np.ndarray]: The boxes ``(n, 4)`` of every
-        mask, that of the largest contour first, and the mask of each
-        threshold, ``(T, )``.
+        tuple[list[np.ndarray], np.ndarray]: The boxes of every mask,
+        ``(n, 4)``, int64, that of the largest contour first; and the index of
+        the mask of each threshold, ``(T, )``, int64.
 
     Raises:
         ValueError: If the map is malformed or thresholds are not fractions.
@@ -83,18 +83,18 @@ def boxes_of_levels(
 
 
 def box_iou(a: ArrayLike, b: ArrayLike) -> np.ndarray:
-    """Intersection over union of all pairs, the last pixel inside.
+    """Intersection over union of all pairs, including the last pixel.
 
     Args:
-        a (ArrayLike): Boxes ``(n, 4)``.
-        b (ArrayLike): Boxes ``(m, 4)``.
+        a (ArrayLike): Boxes in pixels, ``(n, 4)``, any real dtype.
+        b (ArrayLike): Boxes in pixels, ``(m, 4)``, any real dtype.
 
     Returns:
-        np.ndarray: ``(n, m)``, float64.
+        np.ndarray: ``(n, m)``, float64, in [0, 1].
 
     Raises:
-        ValueError: If a box has a negative coordinate or ends before it
-            starts.
+        ValueError: If there are no boxes, or a box has a negative coordinate
+            or ends before it starts.
     """
     a, b = (_check_boxes(boxes) for boxes in (a, b))
     low = np.maximum(a[:, None, :2], b[None, :, :2])
@@ -106,27 +106,27 @@ def box_iou(a: ArrayLike, b: ArrayLike) -> np.ndarray:
 
 def resize_boxes(boxes: ArrayLike, old_size: tuple[int, int],
                  new_size: tuple[int, int]) -> np.ndarray:
-    """Scale boxes with their image, cutting fractions off.
+    """Scale boxes with their image, truncating fractions.
 
     Args:
-        boxes (ArrayLike): ``(m, 4)``.
-        old_size (tuple[int, int]): Width and height of the image.
+        boxes (ArrayLike): Boxes in pixels, ``(m, 4)``, any real dtype.
+        old_size (tuple[int, int]): Width and height of the image in pixels.
         new_size (tuple[int, int]): Its new width and height.
 
     Returns:
-        np.ndarray: ``(m, 4)``, int64.
+        np.ndarray: Boxes in pixels of the new size, ``(m, 4)``, int64.
 
     Raises:
         ValueError: If a box is malformed.
     """
     boxes = _check_boxes(boxes)
-    # multiplied first: the quotient of the sizes is not exact
+    # multiply first, because the quotient of the sizes is not exact
     return (boxes * (tuple(new_size) * 2) /
             np.array(tuple(old_size) * 2)).astype(np.int64)
 
 
 def check_contours(names: Iterable[str]) -> None:
-    """Raise if there is no such choice of contours.
+    """Raise if a choice of contours is unknown.
 
     Args:
         names (Iterable[str]): See ``boxes_from_map``.
@@ -140,7 +140,7 @@ def check_contours(names: Iterable[str]) -> None:
                              f'{list(SELECT)}, but got {name!r}.')
 
 
-# name: those of the boxes of a mask, whose largest contour comes first
+# name: selection from the boxes of a mask, whose largest contour comes first
 SELECT = {
     'largest': lambda boxes: boxes[:1],
     'all': lambda boxes: boxes,
@@ -150,11 +150,11 @@ SELECT = {
 
 
 def _boxes_above(levels: np.ndarray, cut: int) -> np.ndarray:
-    """Boxes of the contours of what is above a level, the largest first.
+    """Boxes of the contours of all pixels above a level, the largest first.
 
-    Outer and inner borders; diagonal neighbours are connected. A box is a
-    pixel larger than what it holds, but not larger than the image. The area
-    is that of the polygon through the centres of the border's pixels.
+    There are outer and inner contours; diagonal neighbours are connected. A
+    box is a pixel larger than its contour, but not larger than the image. The
+    area is that of the polygon through the centres of the border's pixels.
     """
     mask = cv2.threshold(levels, cut, 1, cv2.THRESH_BINARY)[1]
     contours = cv2.findContours(mask, cv2.RETR_TREE,

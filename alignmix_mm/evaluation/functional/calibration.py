@@ -1,4 +1,4 @@
-"""Calibration: does a confidence of 80 % mean right in 80 % of the cases?"""
+"""Calibration: is a confidence of 80 % right in 80 % of the cases?"""
 import reprlib
 from typing import NamedTuple
 
@@ -7,8 +7,8 @@ from numpy.typing import ArrayLike
 
 from ._arrays import to_numpy
 
-# What rounding to half precision can do to a probability, and to the sum of
-# many. Larger errors are rejected.
+# Largest errors of a probability, and of a sum of many, from rounding to half
+# precision. Larger errors are rejected.
 ROUNDING, ROUNDING_OF_SUM = 1e-3, 0.05
 
 
@@ -18,11 +18,12 @@ class BinStatistics(NamedTuple):
     Bin ``m`` holds the confidences in ``(edges[m], edges[m + 1]]``.
 
     Attributes:
-        edges (np.ndarray): ``(n_bins + 1, )``, from 0 to 1.
-        count (np.ndarray): Samples in each bin, ``(n_bins, )``, int64.
+        edges (np.ndarray): ``(n_bins + 1, )``, float64, from 0 to 1.
+        count (np.ndarray): Number of samples in each bin, ``(n_bins, )``,
+            int64.
         conf (np.ndarray): Mean confidence, ``(n_bins, )``, float64; NaN in
             an empty bin.
-        acc (np.ndarray): Fraction of right predictions, likewise.
+        acc (np.ndarray): Fraction of correct predictions, likewise.
     """
 
     edges: np.ndarray
@@ -32,16 +33,16 @@ class BinStatistics(NamedTuple):
 
     @property
     def ece(self) -> float:
-        """Expected calibration error, see the function of that name."""
+        """See :func:`expected_calibration_error`."""
         return self._average(np.abs(self.acc - self.conf))
 
     @property
     def oe(self) -> float:
-        """Overconfidence error, see the function of that name."""
+        """See :func:`overconfidence_error`."""
         return self._average(self.conf * np.maximum(self.conf - self.acc, 0))
 
     def to_dict(self) -> dict:
-        """Everything as lists, for JSON; None in an empty bin."""
+        """All values as lists, for JSON; None in an empty bin."""
         def plain(values: np.ndarray) -> list:
             return [None if np.isnan(v) else v for v in values.tolist()]
 
@@ -51,16 +52,16 @@ class BinStatistics(NamedTuple):
 
     @classmethod
     def from_dict(cls, table: dict) -> 'BinStatistics':
-        """The opposite of :meth:`to_dict`.
+        """The inverse of :meth:`to_dict`.
 
         Args:
-            table (dict): What it returned.
+            table (dict): Result of :meth:`to_dict`.
 
         Returns:
             BinStatistics: The table.
 
         Raises:
-            ValueError: If it is none.
+            ValueError: If ``table`` is not such a result.
         """
         try:
             found = cls(*(np.array(table[name], dtype=np.float64)
@@ -73,7 +74,7 @@ class BinStatistics(NamedTuple):
         return found._replace(count=found.count.astype(np.int64))
 
     def _check(self) -> None:
-        """Raise if these are not the numbers of a table."""
+        """Raise if the numbers are invalid for a table."""
         edges, count, *means = self
         if count.ndim != 1 or any(x.shape != count.shape for x in means) or (
                 edges.shape != (len(count) + 1, )):
@@ -81,12 +82,13 @@ class BinStatistics(NamedTuple):
                 'Expected n + 1 `edges`, and n of `count`, `conf` and `acc`, '
                 f'but got shapes {[x.shape for x in self]}.')
         if not (_is_probability(edges).all() and (np.diff(edges) > 0).all()):
-            raise ValueError('Expected `edges` that grow from 0 to 1, but got '
-                             f'{reprlib.repr(edges.tolist())}.')
+            raise ValueError('Expected `edges` that increase from 0 to 1, but '
+                             f'got {reprlib.repr(edges.tolist())}.')
         if not ((count >= 0) & (count < 2**53) & (count % 1 == 0)
                 ).all() or not count.any():
-            raise ValueError('Expected `count` of samples, some of them not '
-                             f'0, but got {reprlib.repr(count.tolist())}.')
+            raise ValueError('Expected `count` to be numbers of samples, not '
+                             'all 0, but got '
+                             f'{reprlib.repr(count.tolist())}.')
         if not all(_is_probability(x[count > 0]).all() for x in means):
             raise ValueError('Expected `conf` and `acc` from 0 to 1 where '
                              '`count` is not 0.')
@@ -100,20 +102,21 @@ class BinStatistics(NamedTuple):
 def bin_statistics(probs: ArrayLike,
                    labels: ArrayLike,
                    n_bins: int = 15) -> BinStatistics:
-    """Confidence, the largest probability, and accuracy in bins.
+    """Confidence (the largest probability) and accuracy in bins.
 
     Args:
-        probs (ArrayLike | Tensor): Probabilities, ``(N, K)``.
-        labels (ArrayLike | Tensor): Right classes, ``(N, )``, integers.
+        probs (ArrayLike | Tensor): Probabilities, ``(N, K)``, any floating
+            dtype.
+        labels (ArrayLike | Tensor): True classes, ``(N, )``, integers.
         n_bins (int): Number of bins. Defaults to 15 (Guo et al., 2017).
 
     Returns:
-        BinStatistics: In float64, whatever the precision of ``probs``.
+        BinStatistics: In float64, for ``probs`` of any precision.
 
     Raises:
-        ValueError: If there are no samples, shapes do not fit, probabilities
-            are not between 0 and 1 or do not sum to 1, or labels are no
-            classes.
+        ValueError: If there are no samples, shapes do not match,
+            probabilities are not between 0 and 1 or do not sum to 1, labels
+            are not classes, or ``n_bins`` is not a positive integer.
     """
     probs, labels = to_numpy(probs), to_numpy(labels)
     _check(probs, labels)
@@ -125,20 +128,21 @@ def bin_statistics(probs: ArrayLike,
 def bin_confidences(confidence: ArrayLike,
                     correct: ArrayLike,
                     n_bins: int = 15) -> BinStatistics:
-    """Bin confidences that are known already.
+    """Bin confidences that are already known.
 
     Args:
         confidence (ArrayLike | Tensor): Largest probability of each sample,
-            ``(N, )``.
-        correct (ArrayLike | Tensor): Whether its class is right, ``(N, )``.
+            ``(N, )``, any floating dtype.
+        correct (ArrayLike | Tensor): Whether its class is correct, ``(N, )``,
+            bool.
         n_bins (int): Number of bins. Defaults to 15.
 
     Returns:
         BinStatistics: In float64.
 
     Raises:
-        ValueError: If there are no samples, or a confidence is not between 0
-            and 1.
+        ValueError: If there are no samples, a confidence is not between 0 and
+            1, or ``n_bins`` is not a positive integer.
     """
     confidence = to_numpy(confidence).astype(np.float64)
     correct = to_numpy(correct).astype(np.float64)
@@ -149,7 +153,7 @@ def bin_confidences(confidence: ArrayLike,
     if not len(confidence) or bad:
         raise ValueError('Expected at least one sample and confidences '
                          f'between 0 and 1, but got {len(confidence)} '
-                         f'samples, {bad} of them not in that range or not '
+                         f'samples, {bad} of them outside this range or not '
                          'finite.')
     edges = np.arange(n_bins + 1) / n_bins
     # 'left': a value on an edge belongs to the bin that ends there
@@ -164,18 +168,20 @@ def bin_confidences(confidence: ArrayLike,
 def expected_calibration_error(probs: ArrayLike,
                                labels: ArrayLike,
                                n_bins: int = 15) -> float:
-    r"""Mean distance of confidence and accuracy, Guo et al. (2017).
+    r"""Mean difference of confidence and accuracy, Guo et al. (2017).
 
     .. math::
         ECE = \sum_m \frac{|B_m|}{n} |acc(B_m) - conf(B_m)|
 
+    for bins :math:`B_m` of n samples.
+
     Args:
-        probs (ArrayLike | Tensor): Probabilities, ``(N, K)``.
-        labels (ArrayLike | Tensor): Right classes, ``(N, )``, integers.
+        probs (ArrayLike | Tensor): Probabilities, ``(N, K)``, floats.
+        labels (ArrayLike | Tensor): True classes, ``(N, )``, integers.
         n_bins (int): Number of bins. Defaults to 15.
 
     Returns:
-        float: A fraction, 0 is best.
+        float: A fraction; 0 is best.
 
     Raises:
         ValueError: See :func:`bin_statistics`.
@@ -186,18 +192,20 @@ def expected_calibration_error(probs: ArrayLike,
 def overconfidence_error(probs: ArrayLike,
                          labels: ArrayLike,
                          n_bins: int = 15) -> float:
-    r"""Confidence beyond accuracy, Thulasidasan et al. (2019).
+    r"""Confidence in excess of accuracy, Thulasidasan et al. (2019).
 
     .. math::
         OE = \sum_m \frac{|B_m|}{n} conf(B_m) \max(conf(B_m) - acc(B_m), 0)
 
+    for bins :math:`B_m` of n samples.
+
     Args:
-        probs (ArrayLike | Tensor): Probabilities, ``(N, K)``.
-        labels (ArrayLike | Tensor): Right classes, ``(N, )``, integers.
-        n_bins (int): Number of bins. Defaults to 15; they used 100.
+        probs (ArrayLike | Tensor): Probabilities, ``(N, K)``, floats.
+        labels (ArrayLike | Tensor): True classes, ``(N, )``, integers.
+        n_bins (int): Number of bins. Defaults to 15; the authors used 100.
 
     Returns:
-        float: A fraction, 0 is best, never above the ECE.
+        float: A fraction; 0 is best. It never exceeds the ECE.
 
     Raises:
         ValueError: See :func:`bin_statistics`.
@@ -218,14 +226,14 @@ def _check(probs: np.ndarray, labels: np.ndarray) -> None:
         raise ValueError(
             f'Expected `labels` from 0 to {probs.shape[1] - 1}, but got '
             f'{labels.min()} to {labels.max()}.')
-    low, high = probs.min(), probs.max()  # NaN if there is one
+    low, high = probs.min(), probs.max()  # NaN if a probability is NaN
     sums = probs.sum(1, dtype=np.float64)
     unfit = ~(np.abs(sums - 1) <= ROUNDING_OF_SUM)
     if not _is_probability(np.array([low, high])).all() or unfit.any():
         raise ValueError(
-            'Expected probabilities, between 0 and 1 and with sum 1, but got '
-            f'{low} to {high}; {int(unfit.sum())} of {len(probs)} rows have '
-            'another sum or are not finite. Logits have to pass a softmax '
+            'Expected probabilities between 0 and 1 with sum 1, but got '
+            f'{low} to {high}; {int(unfit.sum())} of {len(probs)} rows have a '
+            'different sum or are not finite. Apply a softmax to logits '
             'first.')
 
 

@@ -11,18 +11,19 @@ NORMS = ('minmax', 'max')
 def score_map(cam: ArrayLike,
               size: tuple[int, int],
               norm: str = 'minmax') -> np.ndarray:
-    """Enlarge a map, then bring it into [0, 1].
+    """Resize a map to the image, then normalize it to [0, 1].
 
     Args:
-        cam (ArrayLike | Tensor): The raw map, ``(h, w)``.
-        size (tuple[int, int]): Rows and columns of the image.
+        cam (ArrayLike | Tensor): The raw map, ``(h, w)``, any real dtype.
+        size (tuple[int, int]): Height and width of the image, in pixels.
         norm (str): ``'minmax'``, or ``'max'``: negative values are set to
-            zero and all divided by the largest (Zhou et al.). Defaults to
-            ``'minmax'``.
+            zero, and all are divided by the maximum (Zhou et al.). Defaults
+            to ``'minmax'``.
 
     Returns:
-        np.ndarray: ``size``, float64. All zeros if the map is constant (for
-        ``'max'``: nowhere positive) or has a value that is not finite.
+        np.ndarray: Score map of shape ``size``, float64. All zeros if the map
+        is constant (for ``'max'``: nowhere positive) or has a value that is
+        not finite.
 
     Raises:
         ValueError: If the map is not 2-D or ``norm`` is unknown.
@@ -34,7 +35,7 @@ def score_map(cam: ArrayLike,
         raise ValueError(f'Expected `norm` to be one of {list(NORMS)}, but '
                          f'got {norm!r}.')
     # in float64: rounding would make a constant map vary, and normalization
-    # blow that up to the whole range
+    # would stretch that to the whole range
     scores = cv2.resize(cam, (size[1], size[0]),
                         interpolation=cv2.INTER_CUBIC)
     if not np.isfinite(scores).all() or cam.min() == cam.max():

@@ -1,4 +1,4 @@
-"""How well the boxes of score maps fit the true ones: Top-1 Loc, MaxBoxAcc.
+"""How well boxes of score maps fit the true boxes: Top-1 Loc, MaxBoxAcc.
 
 The protocol is that of Choe et al., *Evaluating weakly supervised object
 localization methods right* (2020), and, for a fixed threshold, of Yun et al.,
@@ -21,16 +21,16 @@ from .boxes import (
 )
 from .cam import score_map
 
-#: The first of ``THRESHOLDS`` for each mask that they make of a map whose
-#: largest level is 255. A normalized map has no other masks, so these 255
-#: give the same best accuracies at the same best thresholds.
+#: The first of ``THRESHOLDS`` for each mask of a map whose largest level is
+#: 255. A normalized map has no other masks, so these 255 thresholds give the
+#: same best accuracies at the same best thresholds.
 MASK_THRESHOLDS = THRESHOLDS[np.unique(
     (THRESHOLDS * 255).astype(np.int64), return_index=True)[1]]
 
 
 @dataclass(frozen=True, eq=False)
 class LocalizedImage:
-    """What evaluation keeps of one image.
+    """Localization result of one image.
 
     Attributes:
         box (np.ndarray): Predicted box at the fixed threshold, ``(4, )``,
@@ -38,7 +38,7 @@ class LocalizedImage:
         iou (float): Its largest IoU with a true box.
         largest (np.ndarray): Best IoU of the largest contour at every
             threshold of ``MASK_THRESHOLDS``, ``(255, )``, float64.
-        all (np.ndarray): The same of all contours, ``(255, )``.
+        all (np.ndarray): The same for all contours, ``(255, )``, float64.
         degenerate (bool): Whether the map is constant or not finite.
     """
 
@@ -55,22 +55,22 @@ def localize(cam: ArrayLike,
              tau: float = .15,
              norm: str = 'minmax',
              box: str = 'largest') -> LocalizedImage:
-    """Compare what a class activation map shows with the true boxes.
+    """Compare the boxes of a class activation map with the true boxes.
 
     Args:
-        cam (ArrayLike | Tensor): Raw map of the true class, ``(h, w)``.
+        cam (ArrayLike | Tensor): Raw map of the true class, ``(h, w)``, float.
         gt_boxes (ArrayLike): True boxes in pixels of ``size``, ``(m, 4)``.
-        size (tuple[int, int]): Rows and columns of the image.
-        tau (float): Fixed threshold. Defaults to 0.15.
+        size (tuple[int, int]): Height and width of the image, in pixels.
+        tau (float): Fixed threshold, in [0, 1]. Defaults to 0.15.
         norm (str): See :func:`score_map`. Defaults to ``'minmax'``.
         box (str): Box at the fixed threshold, ``'largest'`` or ``'mask'``,
             see :func:`boxes_from_map`. Defaults to ``'largest'``.
 
     Returns:
-        LocalizedImage: Boxes and IoU.
+        LocalizedImage: Predicted box and IoU.
 
     Raises:
-        ValueError: If arguments do not fit.
+        ValueError: If the map, a box or an option is invalid.
     """
     scores = score_map(cam, size, norm)
     (predicted, ), = boxes_from_map(scores, [tau], box)
@@ -84,31 +84,31 @@ def localization_metrics(images: Sequence[LocalizedImage],
                          ranks: ArrayLike | None = None,
                          tau: float = .15,
                          topk: Sequence[int] = (1, )) -> dict[str, float]:
-    """Figures of a whole set of images, as fractions.
+    """Metrics of a whole set of images, as fractions.
 
-    Names with ``@<tau>`` hold at the fixed threshold. All others are at the
-    threshold that is best **on these images** (``best_tau...``), MaxBoxAcc
-    and MaxBoxAccV2 by their definition.
+    Metrics named ``...@<tau>`` use the fixed threshold. All others use the
+    threshold that is best **on these images** (``best_tau...``), as MaxBoxAcc
+    and MaxBoxAccV2 are defined.
 
     Args:
         images (Sequence[LocalizedImage]): Results of :func:`localize`.
         ranks (ArrayLike, optional): Rank of the true class among the
-            predicted ones, 0 for the first, ``(N, )``. Defaults to None: no
-            figures that depend on the class.
-        tau (float): Their fixed threshold. Defaults to 0.15.
-        topk (Sequence[int]): Ranks that count as right. Defaults to
-            ``(1, )``.
+            predicted ones, 0 for the first, ``(N, )``, integers. Defaults to
+            None: no metrics that depend on the class.
+        tau (float): Fixed threshold of the results. Defaults to 0.15.
+        topk (Sequence[int]): Numbers k of classes among which the true one
+            counts as correct. Defaults to ``(1, )``.
 
     Returns:
         dict[str, float]: ``gtknown@<tau>`` (localization by the map of the
         true class), ``mean_iou@<tau>``, ``maxboxacc``, ``maxboxaccv2``, its
         parts ``boxacc@30``, ``@50``, ``@70``, with ``best_tau@maxboxacc``,
         ``best_tau@30``, ...; for each k ``top<k>_cls`` (classification),
-        ``top<k>_loc@<tau>`` (both right), ``top<k>_loc@oracle`` and
+        ``top<k>_loc@<tau>`` (both correct), ``top<k>_loc@oracle`` and
         ``best_tau@top<k>_loc``; ``n_images``, ``n_degenerate``.
 
     Raises:
-        ValueError: If there are no images or not as many ranks.
+        ValueError: If there are no images, or the number of ranks differs.
     """
     if not len(images):
         raise ValueError('Expected at least one image.')
@@ -118,8 +118,8 @@ def localization_metrics(images: Sequence[LocalizedImage],
     if ranks is not None:
         ranks = to_numpy(ranks)
         if ranks.shape != iou.shape:
-            raise ValueError(f'Expected as many ranks as images, {len(iou)}, '
-                             f'but got {ranks.shape}.')
+            raise ValueError(f'Expected {len(iou)} ranks, one for each image, '
+                             f'but got shape {ranks.shape}.')
         for k in topk:
             result.update(_top_k_metrics(k, ranks < k, iou, largest, tau))
     result[f'gtknown@{tau:g}'] = float((iou >= .5).mean())
@@ -151,19 +151,20 @@ def best_iou_curve(scores: np.ndarray,
                    gt_boxes: ArrayLike,
                    thresholds: ArrayLike = THRESHOLDS,
                    contours: str = 'largest') -> np.ndarray:
-    """Largest IoU of any predicted with any true box, for every threshold.
+    """Largest IoU of any predicted and any true box, for every threshold.
 
     Args:
-        scores (np.ndarray): Score map, ``(H, W)``, in [0, 1].
-        gt_boxes (ArrayLike): True boxes in pixels of the map, ``(m, 4)``.
-        thresholds (ArrayLike): See :func:`boxes_from_map`.
+        scores (np.ndarray): Score map, ``(H, W)``, any float dtype, in [0, 1].
+        gt_boxes (ArrayLike): True boxes in pixels of the map, ``(m, 4)``,
+            any real dtype.
+        thresholds (ArrayLike): See :func:`boxes_from_map`, ``(T, )``.
         contours (str): See :func:`boxes_from_map`.
 
     Returns:
         np.ndarray: ``(T, )``, float64.
 
     Raises:
-        ValueError: If arguments do not fit.
+        ValueError: If the map, a box or an option is invalid.
     """
     return best_iou_curves(scores, gt_boxes, thresholds,
                            (contours, ))[contours]
@@ -178,18 +179,18 @@ def best_iou_curves(
     """Curves of several choices of boxes, from the same contours.
 
     Args:
-        scores (np.ndarray): Score map, ``(H, W)``, in [0, 1].
-        gt_boxes (ArrayLike): True boxes in pixels of the map, ``(m, 4)``.
-        thresholds (ArrayLike): See :func:`boxes_from_map`.
+        scores (np.ndarray): See :func:`best_iou_curve`, ``(H, W)``.
+        gt_boxes (ArrayLike): See :func:`best_iou_curve`, ``(m, 4)``.
+        thresholds (ArrayLike): See :func:`boxes_from_map`, ``(T, )``.
         contours (Sequence[str]): Choices of :func:`boxes_from_map`. Defaults
             to ``('largest', 'all')``.
 
     Returns:
-        dict[str, np.ndarray]: The curve of each choice, see
-        :func:`best_iou_curve`.
+        dict[str, np.ndarray]: The curve of each choice, ``(T, )``, float64,
+        see :func:`best_iou_curve`.
 
     Raises:
-        ValueError: If arguments do not fit.
+        ValueError: If the map, a box or an option is invalid.
     """
     check_contours(contours)
     found, index = boxes_of_levels(scores, thresholds)
@@ -207,25 +208,25 @@ def max_box_accuracy(
     iou_levels: Sequence[float] = (.3, .5, .7),
     thresholds: ArrayLike | None = None,
 ) -> dict[str, float]:
-    """Share of images whose box fits, at the best threshold of each IoU.
+    """Share of images with a matching box, at the best threshold.
 
-    With curves of the largest contour and level 0.5 this is MaxBoxAcc
-    (GT-known localization at the best threshold), with those of all contours
-    ``mean`` is MaxBoxAccV2.
+    The best threshold is chosen for each IoU level. With curves of the
+    largest contour and level 0.5 this is MaxBoxAcc (GT-known localization at
+    the best threshold); with curves of all contours ``mean`` is MaxBoxAccV2.
 
     Args:
-        curves (ArrayLike): Best IoU of each image and threshold, ``(N, T)``.
-        iou_levels (Sequence[float]): IoU from which on a box fits. Defaults
-            to ``(.3, .5, .7)``.
+        curves (ArrayLike): Best IoU by image and threshold, ``(N, T)``, float.
+        iou_levels (Sequence[float]): A box matches if its IoU is at least
+            this. Defaults to ``(.3, .5, .7)``.
         thresholds (ArrayLike, optional): The thresholds, ``(T, )``. Defaults
-            to None: ``THRESHOLDS``, or as many evenly spaced ones.
+            to None: ``THRESHOLDS``, or evenly spaced ones if T differs.
 
     Returns:
         dict[str, float]: Fractions ``box_acc@30``, ... and ``mean``;
         thresholds ``best_threshold@30``, ..., the first of equally good ones.
 
     Raises:
-        ValueError: If there are no images or thresholds do not fit.
+        ValueError: If there are no images, or not T thresholds.
     """
     curves = to_numpy(curves).astype(np.float64)
     if curves.ndim != 2 or not curves.size:
@@ -236,8 +237,8 @@ def max_box_accuracy(
         thresholds = (THRESHOLDS if count == len(THRESHOLDS) else
                       np.arange(count) / count)
     if len(thresholds) != count:
-        raise ValueError(f'Expected {count} thresholds, as many as the curves '
-                         f'have, but got {len(thresholds)}.')
+        raise ValueError(f'Expected {count} thresholds, as many as in the '
+                         f'curves, but got {len(thresholds)}.')
     result, accuracies = {}, []
     for level in iou_levels:
         accuracy = (curves >= level).mean(0)

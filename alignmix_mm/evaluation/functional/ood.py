@@ -9,34 +9,35 @@ def ood_metrics(scores_id: ArrayLike,
                 scores_ood: ArrayLike,
                 threshold: float = 0.5,
                 equal_prior: bool = False) -> dict[str, float]:
-    r"""How well scores tell samples of the known classes from others.
+    r"""How well scores tell samples of known classes from others.
 
-    The score of Hendrycks and Gimpel (2017) is the largest probability;
-    whatever is higher for in-distribution (ID) samples will do.
+    The score of Hendrycks and Gimpel (2017) is the largest probability; any
+    score that is higher for in-distribution (ID) samples can be used.
 
     Args:
-        scores_id (ArrayLike | Tensor): Scores of ID samples, ``(N, )``.
+        scores_id (ArrayLike | Tensor): Scores of ID samples, ``(N, )``, any
+            floating dtype.
         scores_ood (ArrayLike | Tensor): Scores of out-of-distribution
-            samples, ``(M, )``.
-        threshold (float): Samples with ``score >= threshold`` are taken for
-            ID. Defaults to 0.5, as in the paper.
-        equal_prior (bool): Whether to add the areas under precision-recall
-            for sets of equal weight, as ODIN's code has them. Defaults to
-            False.
+            (OOD) samples, ``(M, )``, likewise.
+        threshold (float): Samples with ``score >= threshold`` are classified
+            as ID. Defaults to 0.5, as in the paper.
+        equal_prior (bool): Whether to add the areas under the
+            precision-recall curve for sets of equal weight, as ODIN's code
+            computes them. Defaults to False.
 
     Returns:
         dict[str, float]: Fractions and counts.
 
         - ``auroc``: :math:`P(s_{ID} > s_{OOD}) + P(s_{ID} = s_{OOD}) / 2`.
         - ``aupr_id``, ``aupr_ood``: average precision (step sum) with ID or
-          OOD samples as the positive ones. They depend on the sizes of the
-          sets.
-        - ``det_acc``: right decisions at ``threshold``, mean of both sets.
-        - ``det_acc_pooled``: the same, both sets in one.
-        - ``det_acc_best``, ``best_threshold``: the highest mean that any
-          threshold reaches, and which.
-        - ``n_id``, ``n_ood``: the sizes.
-        - ``aupr_id_equal_prior``, ``aupr_ood_equal_prior``: on demand.
+          OOD samples as positives. They depend on the sizes of the sets.
+        - ``det_acc``: correct decisions at ``threshold``, mean of both sets.
+        - ``det_acc_pooled``: the same for both sets as one.
+        - ``det_acc_best``, ``best_threshold``: the highest mean of any
+          threshold, and this threshold.
+        - ``n_id``, ``n_ood``: the sizes of the sets.
+        - ``aupr_id_equal_prior``, ``aupr_ood_equal_prior``: only with
+          ``equal_prior``.
 
     Raises:
         ValueError: If a set is empty or has a score that is not finite.

@@ -1,4 +1,4 @@
-"""Where a metric's report goes and how it looks."""
+"""The folder and the table of a metric's report."""
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +9,7 @@ def run_folder() -> Path | None:
     """Folder of the current run's log.
 
     Returns:
-        Path, optional: ``work_dir/timestamp``, None if nothing is logged to a
+        Path, optional: ``work_dir/timestamp``, or None if there is no log
         file.
     """
     log_file = MMLogger.get_current_instance().log_file
@@ -18,7 +18,7 @@ def run_folder() -> Path | None:
 
 def markdown_table(rows: dict[str, dict[str, float]],
                    columns: Sequence[str]) -> str:
-    """Rows of numbers as Markdown; integers without decimals.
+    """Make a Markdown table of numbers; integers have no decimals.
 
     Args:
         rows (dict[str, dict[str, float]]): Values of each row, by its name.

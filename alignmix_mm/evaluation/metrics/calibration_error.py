@@ -20,13 +20,14 @@ class CalibrationError(BaseMetric):
     """``calibration/ece`` and ``calibration/oe``, in percent.
 
     See :func:`alignmix_mm.evaluation.functional.expected_calibration_error`
-    and ``overconfidence_error``. The diagram goes to ``reliability.png`` and
-    ``.svg`` in the run's folder, its table to ``reliability.json``.
+    and ``overconfidence_error``. The diagram is written to
+    ``reliability.png`` and ``.svg`` in the run's folder, its table to
+    ``reliability.json``.
 
     Args:
         n_bins (int): Number of bins of equal width. Defaults to 15.
-        out_dir (str, optional): Folder of the files. Defaults to None: that
-            of the run's log, or none where there is no log file.
+        out_dir (str, optional): Folder of the files. Defaults to None: the
+            folder of the run's log; without a log file nothing is written.
         collect_device (str): See ``BaseMetric``. Defaults to ``'cpu'``.
         prefix (str, optional): See ``BaseMetric``. Defaults to None.
     """
@@ -43,7 +44,13 @@ class CalibrationError(BaseMetric):
         self.out_dir = out_dir
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
-        """Keep ``pred_score`` (K, ) of each sample, and if it is right."""
+        """Keep the confidence of each sample, and whether it is correct.
+
+        Args:
+            data_batch (dict): Not used.
+            data_samples (Sequence[dict]): Samples with ``pred_score``,
+                ``(K, )``, and ``gt_label``, ``(1, )``, int64.
+        """
         probs = torch.stack([s['pred_score'] for s in data_samples])
         probs = probs.float().cpu().numpy()
         labels = torch.cat([s['gt_label'] for s in data_samples]).cpu().numpy()
@@ -52,7 +59,7 @@ class CalibrationError(BaseMetric):
                                 (predicted == labels).tolist()))
 
     def compute_metrics(self, results: list[tuple[float, bool]]) -> dict:
-        """Bin the confidences; NaN if one of them is not finite."""
+        """Bin the confidences; the errors are NaN if one is not finite."""
         confidence, correct = map(np.array, zip(*results))
         bad = int((~np.isfinite(confidence)).sum())
         if bad:

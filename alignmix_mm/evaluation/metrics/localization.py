@@ -16,38 +16,37 @@ from .geometry import boxes_in_input
 
 @METRICS.register_module()
 class Localization(BaseMetric):
-    """Boxes of class activation maps against true boxes.
+    """Compare boxes of class activation maps with true boxes.
 
     It needs a data set with boxes (``CUBWithBoxes``, ``WSOLMetadata``) and a
     classifier that attaches the maps of the true classes
     (``CAMClassifier`` or ``AlignMixClassifier`` with ``cam='gt'``). Keys are
     ``localization/top1_loc@0.15`` and so on, in percent, see
     :func:`alignmix_mm.evaluation.functional.localization_metrics`: those with
-    ``@<tau>`` hold at that fixed threshold, all others at the threshold that
-    is best on these very images; ``tau_chosen_on`` names their split.
+    ``@<tau>`` use this fixed threshold, all others use the threshold that is
+    best on the same images; ``tau_chosen_on`` names their split.
 
     ``localization.csv`` and ``.json`` in the run's folder have a record of
     every image.
 
     Args:
-        tau (float): Fixed threshold, a share of the largest value. Defaults
-            to 0.15.
+        tau (float): Fixed threshold, as a share of the largest value, in
+            [0, 1]. Defaults to 0.15.
         norm (str): ``'minmax'`` or ``'max'``, see ``score_map``. Defaults to
             ``'minmax'``.
         box (str): Box at the fixed threshold: around the ``'largest'``
             contour, or the whole ``'mask'``. Defaults to ``'largest'``.
-        center_crop (bool): Whether test images are cropped centrally behind
-            their resizing. Boxes are moved and cut off with them. Defaults
-            to False.
-        out_dir (str, optional): Folder of the files. Defaults to None: that
-            of the run's log, or none where there is no log file.
+        center_crop (bool): Whether test images are center-cropped after
+            resizing. Boxes are moved and cut off with them. Defaults to
+            False.
+        out_dir (str, optional): Folder of the files. Defaults to None: the
+            folder of the run's log; without a log file nothing is written.
         collect_device (str): See ``BaseMetric``. Defaults to ``'cpu'``.
         prefix (str, optional): See ``BaseMetric``. Defaults to None.
 
     Raises:
-        ValueError: If an option is unknown; when images are evaluated, if
-            samples lack boxes or maps of the true class, or were not just
-            resized.
+        ValueError: If an option is unknown; during evaluation, if samples
+            lack boxes or maps of the true class, or were not only resized.
     """
 
     default_prefix = 'localization'
@@ -62,13 +61,21 @@ class Localization(BaseMetric):
                  prefix: str | None = None) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
         self.options = dict(tau=tau, norm=norm, box=box)
-        # raises now, and not behind the first epoch, if an option is none
+        # an invalid option raises now, not after the first epoch
         localize(np.eye(2), [[0, 0, 1, 1]], (2, 2), **self.options)
         self.center_crop = center_crop
         self.out_dir = out_dir
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
-        """Keep what :func:`localize` says of each image, and its record."""
+        """Keep the result of :func:`localize` for each image, and a record.
+
+        Args:
+            data_batch (dict): Not used.
+            data_samples (Sequence[dict]): Samples with ``cam``, ``(h, w)``,
+                ``cam_label`` and ``gt_label``, ``(1, )``, ``pred_score``,
+                ``(K, )``, and the boxes and sizes of
+                :func:`boxes_in_input`.
+        """
         for sample in data_samples:
             _check(sample)
             boxes = boxes_in_input(sample, self.center_crop)
@@ -87,7 +94,7 @@ class Localization(BaseMetric):
             self.results.append((image, len(scores), record))
 
     def compute_metrics(self, results: list[tuple]) -> dict:
-        """Figures in percent, thresholds, counts and the protocol."""
+        """Metrics in percent, thresholds, counts and the protocol."""
         images, classes, records = zip(*results)
         figures = localization_metrics(
             images, [record['rank'] for record in records],
@@ -114,17 +121,17 @@ class Localization(BaseMetric):
 
 def report(figures: dict[str, float], options: dict,
            split: str | None) -> dict[str, float | str]:
-    """Put figures in percent and add the protocol.
+    """Turn metrics into percent and add the protocol.
 
     Args:
-        figures (dict[str, float]): Of ``localization_metrics``.
+        figures (dict[str, float]): Result of ``localization_metrics``.
         options (dict): ``norm`` and ``box``.
-        split (str, optional): Name of the images, which also chose what is
-            called the best threshold.
+        split (str, optional): Name of the images, which also chose the best
+            thresholds.
 
     Returns:
         dict[str, float | str]: Accuracies and IoU in percent; thresholds and
-        counts as they are; ``norm``, ``box``, ``tau_chosen_on``.
+        counts unchanged; ``norm``, ``box``, ``tau_chosen_on``.
     """
     percent = {key: value if key.startswith(('n_', 'best_tau')) else
                100 * value for key, value in figures.items()}
@@ -135,7 +142,7 @@ def report(figures: dict[str, float], options: dict,
 def _check(sample: dict) -> None:
     if 'loc_boxes' not in sample:
         raise ValueError(
-            'Localization expected samples with true boxes, but they have no '
+            'Localization expected samples with true boxes, but these have no '
             '`loc_boxes`. Use the data set CUBWithBoxes or WSOLMetadata.')
     if 'cam' not in sample:
         raise ValueError(
@@ -150,7 +157,7 @@ def _check(sample: dict) -> None:
 
 
 def _rank(scores: np.ndarray, label: int) -> int:
-    """How many classes come before one; of equal ones, the first wins."""
+    """Number of classes before this one; ties go to the first class."""
     if not np.isfinite(scores).all():
         return len(scores)
     before = scores > scores[label]

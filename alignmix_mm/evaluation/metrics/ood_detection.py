@@ -18,16 +18,16 @@ COLUMNS = ('det_acc', 'auroc', 'aupr_id', 'aupr_ood', 'det_acc_pooled',
 
 @METRICS.register_module()
 class OODDetection(BaseMetric):
-    """Tell samples of the known classes from others by the confidence.
+    """Tell samples of the known classes from others by their confidence.
 
-    It needs the data set ``OODTestSets``, which says from where a sample is.
+    It needs the data set ``OODTestSets``, which names the set of each sample.
     Keys are ``ood/<set>/auroc`` and so on, in percent, see
     :func:`alignmix_mm.evaluation.functional.ood_metrics`; the score is the
     largest probability (Hendrycks and Gimpel, 2017). The log gets a table.
 
     Args:
-        threshold (float): Samples of at least this confidence are taken for
-            known ones. Defaults to 0.5.
+        threshold (float): Samples with at least this confidence are
+            classified as known. Defaults to 0.5.
         collect_device (str): See ``BaseMetric``. Defaults to ``'cpu'``.
         prefix (str, optional): See ``BaseMetric``. Defaults to None.
     """
@@ -42,12 +42,21 @@ class OODDetection(BaseMetric):
         self.threshold = threshold
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
-        """Keep the largest of ``pred_score`` (K, ) and the sample's set."""
+        """Keep the confidence and the set of each sample.
+
+        Args:
+            data_batch (dict): Not used.
+            data_samples (Sequence[dict]): Samples with ``pred_score``,
+                ``(K, )``, and ``ood_set``.
+
+        Raises:
+            ValueError: If samples have no ``ood_set``.
+        """
         if 'ood_set' not in data_samples[0]:
             raise ValueError(
                 'OODDetection expected samples of the data set OODTestSets, '
-                'but they have no `ood_set`. Set `test_dataloader.dataset` as '
-                'configs/alignmix_r18_cifar100_ood.py does.')
+                'but these have no `ood_set`. Set `test_dataloader.dataset` '
+                'as in configs/alignmix_r18_cifar100_ood.py.')
         probs = torch.stack([s['pred_score'] for s in data_samples])
         scores = probs.float().max(1).values.tolist()
         sets = [s['ood_set'] for s in data_samples]

@@ -1,22 +1,23 @@
-"""Numbers that are given once, or once for each sample."""
+"""Numbers that are given once or for each sample."""
 from torch import Tensor
 
 PerSample = float | Tensor
 
 
 def per_sample(name: str, value: PerSample, x: Tensor) -> PerSample:
-    """Shape numbers so that they multiply a batch.
+    """Reshape numbers so that they broadcast over a batch.
 
     Args:
-        name (str): What the number is called in messages.
-        value (float | Tensor): One number, or ``(B, )``.
-        x (Tensor): What it will multiply, ``(B, ...)``, floating point.
+        name (str): Name of the number in messages.
+        value (float | Tensor): One number, ``()``, or ``(B, )``.
+        x (Tensor): The batch to multiply, ``(B, ...)``, floating point.
 
     Returns:
-        float | Tensor: The number, or ``(B, 1, ...)`` like ``x``.
+        float | Tensor: The number, or ``(B, 1, ...)``, in the dtype of
+        ``x``.
 
     Raises:
-        ValueError: If there are not as many numbers as samples.
+        ValueError: If the number of values and samples differ.
     """
     if not isinstance(value, Tensor):
         return value
@@ -30,7 +31,7 @@ def per_sample(name: str, value: PerSample, x: Tensor) -> PerSample:
 
 
 def check_alike(**tensors: Tensor) -> None:
-    """Raise unless tensors have one shape.
+    """Raise unless tensors have the same shape.
 
     Args:
         **tensors (Tensor): Two or more, by their names.
@@ -40,6 +41,6 @@ def check_alike(**tensors: Tensor) -> None:
     """
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     if len(set(shapes.values())) > 1:
-        raise ValueError('Expected tensors of one shape, but got '
+        raise ValueError('Expected tensors of equal shape, but got '
                          + ', '.join(f'`{name}` {shape}'
                                      for name, shape in shapes.items()) + '.')

@@ -1,15 +1,15 @@
-"""What the saliency methods ask of the blocks of an image."""
+"""Saliency of the blocks of an image."""
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 
 def block_shares(saliency: Tensor, blocks: int) -> Tensor:
-    """Share of every block in the saliency of its image.
+    """Share of each block in the saliency of its image.
 
     Args:
         saliency (Tensor): Not negative, ``(..., S, S)``, floating point.
-        blocks (int): Blocks a side, n.
+        blocks (int): Blocks along each side, n.
 
     Returns:
         Tensor: ``(..., n, n)``, in the dtype of ``saliency``: the mean of each

@@ -1,20 +1,21 @@
-"""Co-Mixup: what a block can be, inputs and half/halves of two."""
+"""Co-Mixup: the candidates for a block, inputs and half/halves of two."""
 import itertools
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-HALF_BONUS = 5e-4  # what makes a half/half cheaper than the mean of both
-# Beyond rounding: candidates that tie with the best are never dropped.
+HALF_BONUS = 5e-4  # a half/half is cheaper than the mean of both by this
+# Above rounding errors: candidates that tie with the best are never dropped.
 TOLERANCE = 1e-10
 
 
 def half_halves(counts: Tensor) -> tuple[Tensor, Tensor]:
-    """Mixtures of each two of the three largest inputs.
+    """Half/halves of every two of the three inputs with the most blocks.
 
     Args:
-        counts (Tensor): Blocks of each input, ``(P, K)``, K > 1.
+        counts (Tensor): Number of blocks of each input, ``(P, K)``, any real
+            dtype, K > 1.
 
     Returns:
         tuple[Tensor, Tensor]: Weights of the inputs, ``(P, H, K)``, float64,
@@ -30,14 +31,16 @@ def half_halves(counts: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def dominated(costs: Tensor, counts: Tensor, soft: bool) -> Tensor:
-    """Inputs that no best labelling needs, as another one is never worse.
+    """Inputs that no best labelling needs, because another is never worse.
 
-    Where all blocks of an input are given to the other one no edge becomes
-    dearer, unless there is a half/half with the former.
+    If the other input takes all blocks of such an input, no edge gets more
+    expensive, unless a half/half contains the input that loses them.
 
     Args:
-        costs (Tensor): Cost of each input in each block, ``(P, K, n, n)``.
-        counts (Tensor): Blocks of each input, ``(P, K)``.
+        costs (Tensor): Cost of each input in each block, ``(P, K, n, n)``,
+            floating point.
+        counts (Tensor): Number of blocks of each input, ``(P, K)``, any real
+            dtype.
         soft (bool): Whether there are half/halves.
 
     Returns:
@@ -45,7 +48,7 @@ def dominated(costs: Tensor, counts: Tensor, soft: bool) -> Tensor:
     """
     flat = costs.flatten(2)
     excess = (flat.unsqueeze(2) - flat.unsqueeze(1)).amax(-1)
-    # of inputs that are nowhere dearer than each other, the first is kept
+    # of inputs that cost the same everywhere, the first is kept
     earlier = torch.ones_like(excess[0], dtype=torch.bool).triu(1)
     beaten = ((excess < 0) | (excess <= 0) & earlier).any(1)
     return beaten & (counts == 0) if soft else beaten
@@ -55,10 +58,11 @@ def disagreement(weights: Tensor) -> Tensor:
     """Edge costs of candidates, the V of :func:`comixup_relabel`.
 
     Args:
-        weights (Tensor): The inputs, then half/halves, ``(P, C, K)``.
+        weights (Tensor): Weights of the inputs in each candidate (the inputs,
+            then half/halves), ``(P, C, K)``, floating point.
 
     Returns:
-        Tensor: ``(P, C, C)``.
+        Tensor: ``(P, C, C)``, in the dtype of ``weights``.
     """
     count, inputs = weights.shape[1:]
     same = torch.eye(count, dtype=weights.dtype, device=weights.device)
@@ -70,17 +74,19 @@ def disagreement(weights: Tensor) -> Tensor:
 def plausible(costs: Tensor, edges: Tensor) -> Tensor:
     """Candidates that are good enough for some block.
 
-    Elsewhere the cheapest candidate is better, whatever its neighbours are:
-    they are four, and none of them costs more than the dearest edge.
+    The others lose to the cheapest candidate in every block, whatever the
+    neighbours are: a block has four of them, and no edge costs more than the
+    most expensive one.
 
     Args:
-        costs (Tensor): Of every candidate, ``(P, n, n, C)``, float64;
-            infinite for those that are not there.
-        edges (Tensor): Cost of two candidates side by side, ``(P, C, C)``.
+        costs (Tensor): Cost of every candidate, ``(P, n, n, C)``, float64;
+            infinite for candidates that do not exist.
+        edges (Tensor): Cost of two adjacent candidates, ``(P, C, C)``,
+            float64.
 
     Returns:
-        Tensor: Indices, ``(P, c)``, in their order. Parts that have fewer
-        than others are filled up with the first of the rest.
+        Tensor: Indices in ascending order, ``(P, c)``, int64. Parts with
+        fewer than others are filled up with the first of the rest.
     """
     excess = (costs - costs.amin(-1, keepdim=True)).amin((1, 2))
     far = excess > 4 * edges.amax((1, 2)).unsqueeze(1) + TOLERANCE

@@ -1,12 +1,13 @@
 """Which labels of a grid can be part of its best labelling.
 
-The grid is split into its rows and its columns, each block's cost being
-shared between the two chains through it. The minima of all chains together
-are a lower bound of the energy whatever the shares are, and so is the sum of
-what a chain costs if it has to take a label. Labels whose bound exceeds the
-energy of a known labelling are dropped. Shares move to where chains disagree
-(max-sum diffusion between two chains; Werner, "A linear programming approach
-to max-sum problem", 2007), which raises the bound.
+The rows and columns of the grid are chains; the cost of a block is shared
+between the two chains through it. However costs are shared, the sum of the
+minima of all chains is a lower bound on the energy. With the two chains of a
+block restricted to one of its labels, the same sum is a lower bound on the
+energy with this label. Labels whose bound exceeds the energy of a known
+labelling are dropped. Shares move to where chains disagree (max-sum diffusion
+between two chains; Werner, "A linear programming approach to max-sum problem",
+2007), which raises the bound.
 """
 from typing import NamedTuple
 
@@ -17,18 +18,19 @@ from ._candidates import TOLERANCE
 
 
 class Bounds(NamedTuple):
-    """What is known of the labels of a grid.
+    """What is known about the labels of a grid.
 
     Attributes:
         theta (Tensor): Share of each cost in the chain of its row and in that
-            of its column, ``(2, P, n, n, C)``; a chain lies along dimension
-            3. Of no meaning for labels that are dropped.
+            of its column, ``(2, P, n, n, C)``, float64; a chain lies along
+            dimension 3. Meaningless for dropped labels.
         keep (Tensor): Labels that may be part of a minimiser,
             ``(P, n, n, C)``, bool.
-        excess (Tensor): Least energy with this label above ``lower``, a
-            bound, ``(P, n, n, C)``.
-        lower (Tensor): Lower bound of the energy, ``(P, )``.
-        upper (Tensor): Energy of the best labelling so far, ``(P, )``.
+        excess (Tensor): Lower bound on the energy with this label, minus
+            ``lower``, ``(P, n, n, C)``, float64.
+        lower (Tensor): Lower bound on the energy, ``(P, )``, float64.
+        upper (Tensor): Energy of the best labelling so far, ``(P, )``,
+            float64.
     """
 
     theta: Tensor
@@ -42,11 +44,11 @@ def first_bounds(costs: Tensor) -> Bounds:
     """Bounds before anything is known.
 
     Args:
-        costs (Tensor): Of every label, ``(P, n, n, C)``, float64; infinite
-            for labels that are not there.
+        costs (Tensor): Cost of every label, ``(P, n, n, C)``, float64;
+            infinite for labels that do not exist.
 
     Returns:
-        Bounds: Half of each cost for either chain.
+        Bounds: Each chain has half of each cost.
     """
     nothing = costs.new_full(costs.shape[:1], torch.inf)
     theta = torch.stack([costs, costs.transpose(1, 2)]) / 2
@@ -58,13 +60,13 @@ def tighten(bounds: Bounds, costs: Tensor, edges: Tensor) -> Bounds:
     """Shift costs between chains, raise the lower bound, round a labelling.
 
     Args:
-        bounds (Bounds): Those so far.
-        costs (Tensor): Of every label, ``(P, n, n, C)``.
-        edges (Tensor): Cost of two labels side by side, symmetric,
-            ``(P, C, C)``.
+        bounds (Bounds): The bounds so far.
+        costs (Tensor): Cost of every label, ``(P, n, n, C)``, float64.
+        edges (Tensor): Cost of two adjacent labels, symmetric,
+            ``(P, C, C)``, float64.
 
     Returns:
-        Bounds: Tighter ones.
+        Bounds: Tighter bounds.
     """
     keep = torch.stack([bounds.keep, bounds.keep.transpose(1, 2)])
     theta = bounds.theta.where(keep, torch.inf)
@@ -73,7 +75,7 @@ def tighten(bounds: Bounds, costs: Tensor, edges: Tensor) -> Bounds:
     rows, columns = marginals - least
     columns = columns.transpose(1, 2)
     excess = rows + columns
-    # a block gives the nth part of its excess: no minimum of a chain falls
+    # each of the n blocks gives 1/n of its excess: no chain minimum falls
     shift = (rows - columns) / costs.shape[1]
     bounds = bounds._replace(
         theta=torch.stack([theta[0] - shift,
@@ -83,14 +85,14 @@ def tighten(bounds: Bounds, costs: Tensor, edges: Tensor) -> Bounds:
 
 
 def drop(bounds: Bounds, upper: Tensor) -> Bounds:
-    """Drop labels that are too dear, given the energy of a labelling.
+    """Drop labels that are too expensive, given the energy of a labelling.
 
     Args:
-        bounds (Bounds): Those so far.
-        upper (Tensor): Energy of a labelling, ``(P, )``.
+        bounds (Bounds): The bounds so far.
+        upper (Tensor): Energy of a labelling, ``(P, )``, float64.
 
     Returns:
-        Bounds: With fewer labels.
+        Bounds: Bounds with fewer labels.
     """
     upper = torch.minimum(bounds.upper, upper)
     slack = upper + TOLERANCE * (1 + upper.abs()) - bounds.lower
@@ -99,12 +101,12 @@ def drop(bounds: Bounds, upper: Tensor) -> Bounds:
 
 
 def min_marginals(theta: Tensor, edges: Tensor) -> Tensor:
-    """Least cost of every chain given one of its labels.
+    """Least cost of every chain, given one of its labels.
 
     Args:
         theta (Tensor): Costs of labels, chains along dimension -2,
-            ``(..., P, n, n, C)``.
-        edges (Tensor): Cost of two neighbours, ``(P, C, C)``.
+            ``(..., P, n, n, C)``, floating point.
+        edges (Tensor): Cost of two adjacent labels, ``(P, C, C)``, likewise.
 
     Returns:
         Tensor: Like ``theta``.
@@ -125,12 +127,13 @@ def energy(costs: Tensor, edges: Tensor, labels: Tensor) -> Tensor:
     """Cost of labellings.
 
     Args:
-        costs (Tensor): Of every label, ``(P, n, n, C)``.
-        edges (Tensor): Cost of two neighbours, ``(P, C, C)``.
-        labels (Tensor): ``(P, n, n)``, int64.
+        costs (Tensor): Cost of every label, ``(P, n, n, C)``, floating
+            point.
+        edges (Tensor): Cost of two adjacent labels, ``(P, C, C)``, likewise.
+        labels (Tensor): The labellings, ``(P, n, n)``, int64.
 
     Returns:
-        Tensor: ``(P, )``.
+        Tensor: ``(P, )``, in the dtype of ``costs``.
     """
     parts, count = edges.shape[:2]
     table = edges.reshape(parts, -1)

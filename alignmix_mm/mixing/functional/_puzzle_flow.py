@@ -1,12 +1,12 @@
 """Labels of a grid by one minimum cut (Ishikawa, 2003), on the host.
 
-All images of a batch are parts of one graph: they share the terminals and
-nothing else. The label of a block is a chain of L - 1 nodes; node a is on the
-side of the source if the label is larger than a.
+All images of a batch are parts of one graph and share only the terminals. The
+label of a block is a chain of L - 1 nodes; node a is on the side of the source
+if the label is larger than a.
 """
 import numpy as np
 
-# Two capacities of a pair of arcs have to fit into int32 together.
+# The sum of the two capacities of a pair of arcs has to fit into int32.
 LARGEST = 2**30 - 1
 
 
@@ -14,16 +14,18 @@ def minimum_cut(unary: np.ndarray, down: np.ndarray,
                 right: np.ndarray) -> np.ndarray:
     """Minimise the sum of unaries and of w (l_p - l_q)^2.
 
-    SciPy's maximum flow knows int32 only, and wraps what is larger without a
-    word. So the flow is found twice: for the capacities rounded down, then
-    for what rounding left, magnified. Together they resolve about 2^-47 of
-    the sum of the capacities at a block, as float64 does for their sum.
+    Here w is the weight of the edge between blocks p and q, and l are labels.
+    SciPy's maximum flow takes only int32 and silently wraps larger numbers.
+    So the flow is computed twice: for the capacities rounded down, then for
+    the magnified remainders. Together they resolve about 2^-47 of the sum of
+    the capacities at a block, as float64 does for their sum.
 
     Args:
         unary (np.ndarray): Cost of each label, ``(B, n, n, L)``, float64.
         down (np.ndarray): Weights between rows, ``(B, n - 1, n)``, float64,
             not negative.
-        right (np.ndarray): Weights between columns, ``(B, n, n - 1)``.
+        right (np.ndarray): Weights between columns, ``(B, n, n - 1)``,
+            float64, not negative.
 
     Returns:
         np.ndarray: Labels ``(B, n, n)``, int64.
@@ -42,7 +44,7 @@ def minimum_cut(unary: np.ndarray, down: np.ndarray,
 
 
 def _arcs(shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Tails and heads of all arcs; the second half is the first reversed."""
+    """Tails and heads of all arcs; the second half reverses the first."""
     source = np.prod(shape)
     chain = np.full((*shape[:3], shape[3] + 2), source, np.int32)
     chain[..., -1] = source + 1
@@ -58,11 +60,12 @@ def _arcs(shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
 
 def _capacities(unary: np.ndarray, down: np.ndarray,
                 right: np.ndarray) -> np.ndarray:
-    """Capacities of ``_arcs``, so scaled that each image uses the range.
+    """Capacities of ``_arcs``, scaled so that each image uses the full range.
 
-    Cutting the a-th link of a chain is label a; the way back cannot be cut.
-    Level a of one block and level b of its neighbour are joined by w both
-    ways if a = b, else by 2 w from the higher: w d^2 for a difference d.
+    A cut through link a of a chain means label a; the arcs back cannot be
+    cut. Level a of one block and level b of its neighbour are joined by w
+    both ways if a = b, else by 2 w from the higher: labels that differ by d
+    cost w d^2.
     """
     count = unary.shape[3] - 1
     links = unary - unary.min(-1, keepdims=True)

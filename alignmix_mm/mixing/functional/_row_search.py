@@ -1,19 +1,19 @@
-"""Exact search for the best labelling of a grid with few labels a block."""
+"""Exact search for the best labelling of a grid with few labels per block."""
 import math
 
 import torch
 from torch import Tensor
 
-TIE = 1e-10  # energies that differ by rounding only are equal
+TIE = 1e-10  # energies that differ only by rounding are equal
 
 
 def sizes_of(keep: Tensor) -> list[list[int]]:
-    """Labels of each block, the most that any part has, ``n x n``."""
+    """Number of labels of each block, the most of any part, ``n x n``."""
     return keep.sum(-1).amax(0).tolist()
 
 
 def states(sizes: list[list[int]]) -> int:
-    """Labellings of the row that has most."""
+    """Number of labellings of the row that has the most."""
     return max(map(math.prod, sizes))
 
 
@@ -21,15 +21,15 @@ def search_rows(costs: Tensor, edges: Tensor, keep: Tensor) -> Tensor:
     """Find the best labelling by a dynamic program over rows.
 
     The state is the labelling of a row. From the last row to the first, each
-    state gets the least energy of all rows below, one block of the row after
-    the other, as edges between two rows do not interact; then labels are
-    read from the first row to the last. Of equally good labellings that with
+    state gets the least energy of all rows below. This is done block by block,
+    because the edges between two rows do not interact. Then labels are read
+    from the first row to the last. Of equally good labellings, the one with
     the lowest label at the first block where they differ is returned.
 
     Args:
-        costs (Tensor): Of every label, ``(P, n, n, C)``, float64.
-        edges (Tensor): Cost of two labels side by side, symmetric,
-            ``(P, C, C)``.
+        costs (Tensor): Cost of every label, ``(P, n, n, C)``, float64.
+        edges (Tensor): Cost of two adjacent labels, symmetric,
+            ``(P, C, C)``, float64.
         keep (Tensor): Labels to choose from, ``(P, n, n, C)``, bool. Time
             and memory grow with the product of their numbers in a row.
 
@@ -38,7 +38,7 @@ def search_rows(costs: Tensor, edges: Tensor, keep: Tensor) -> Tensor:
     """
     sizes = sizes_of(keep)
     most = max(map(max, sizes))
-    # labels that are kept come first, in their order
+    # kept labels come first, in ascending order
     order = (~keep).to(torch.uint8).sort(dim=-1, stable=True)[1][..., :most]
     if most == 1:
         return order[..., 0]
@@ -61,7 +61,7 @@ def search_rows(costs: Tensor, edges: Tensor, keep: Tensor) -> Tensor:
 
 
 def _edges_between(edges: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """Edge costs of all labels of blocks, (P, h, w, m) twice to m x m."""
+    """Edge costs of all labels of two blocks, (P, h, w, m, m)."""
     parts, count = edges.shape[:2]
     pairs = a.unsqueeze(-1) * count + b.unsqueeze(-2)
     table = edges.reshape(parts, -1)
@@ -69,7 +69,7 @@ def _edges_between(edges: Tensor, a: Tensor, b: Tensor) -> Tensor:
 
 
 def _row_energy(own: Tensor, right: Tensor, sizes: list[int]) -> Tensor:
-    """Energy of all labellings of a row, (P, states), the first block slow."""
+    """Energy of all labellings of a row, (P, states), last block fastest."""
     total = own[:, 0, :sizes[0]].unsqueeze(1)
     for c in range(1, len(sizes)):
         step = right[:, c - 1, :sizes[c - 1], :sizes[c]].unsqueeze(1)
@@ -79,9 +79,9 @@ def _row_energy(own: Tensor, right: Tensor, sizes: list[int]) -> Tensor:
 
 def _least_below(below: Tensor, down: Tensor, sizes: list[int],
                  sizes_below: list[int]) -> Tensor:
-    """Least energy under every labelling of a row, (P, states)."""
+    """Least energy below every labelling of a row, (P, states)."""
     for c, (size, size_below) in enumerate(zip(sizes, sizes_below)):
-        # the first axis is minimised, its successor becomes the last
+        # minimise over the first axis; the new axis becomes the last
         axis = below.view(len(below), size_below, -1, 1)
         step = down[:, c, :size, :size_below].transpose(1, 2).unsqueeze(2)
         below = (axis + step).amin(1).flatten(1)
@@ -89,7 +89,7 @@ def _least_below(below: Tensor, down: Tensor, sizes: list[int],
 
 
 def _given_above(down: Tensor, above: Tensor, sizes: list[int]) -> Tensor:
-    """Edge costs to a labelled row above, (P, states)."""
+    """Edge costs of every labelling to the row above, (P, states)."""
     index = above[:, :, None, None].expand(-1, -1, 1, down.shape[-1])
     costs = down.gather(2, index).squeeze(2)
     total = costs[:, 0, :sizes[0]]

@@ -1,8 +1,8 @@
-"""Boxes that are cut from one image and pasted into another one.
+"""Boxes that are cut from one image and pasted into another.
 
-A box is ``(y1, x1, y2, x2)`` in pixels, int64; the first row and column are
-inside, the last ones are not. There is one for a batch, ``(4, )``, or one for
-each sample, ``(B, 4)``.
+A box is ``(y1, x1, y2, x2)`` in pixels, int64; row ``y1`` and column ``x1``
+are inside, ``y2`` and ``x2`` are not. There is one box for a batch, ``(4, )``,
+or one for each sample, ``(B, 4)``.
 """
 from collections.abc import Sequence
 
@@ -16,13 +16,13 @@ def box_around(size: tuple[int, int], share: PerSample,
                center: Sequence[int] | Tensor) -> Tensor:
     """Box of a given share of the image, clipped at its borders.
 
-    It reaches ``int(side * sqrt(share)) // 2`` pixels to every side of the
-    center, as in CutMix.
+    It extends ``int(side * sqrt(share)) // 2`` pixels from the center in each
+    direction, as in CutMix.
 
     Args:
-        size (tuple[int, int]): Height and width of the image.
-        share (float | Tensor): Area of the box before it is clipped, over
-            that of the image, from 0 to 1, or one for each sample, ``(B, )``.
+        size (tuple[int, int]): Height and width of the image in pixels.
+        share (float | Tensor): Area of the unclipped box divided by that of
+            the image, in [0, 1]; one number or ``(B, )``.
         center (Sequence[int] | Tensor): Row and column, ``(2, )`` or
             ``(B, 2)``.
 
@@ -31,7 +31,8 @@ def box_around(size: tuple[int, int], share: PerSample,
         given for each sample; int64, on the device of the center.
 
     Raises:
-        ValueError: If shapes do not fit, or a number is not from 0 to 1.
+        ValueError: If shapes do not match, or a float ``share`` is outside
+            [0, 1].
     """
     if not isinstance(share, Tensor) and not 0 <= share <= 1:
         raise ValueError(f'Expected `share` from 0 to 1, but got {share}.')
@@ -55,7 +56,7 @@ def saliency_box(saliency: Tensor, lam: PerSample) -> Tensor:
     SaliencyMix (Uddin et al., 2021): the box has the share 1 - lambda.
 
     Args:
-        saliency (Tensor): Map, ``(H, W)`` or ``(B, H, W)``.
+        saliency (Tensor): Map, ``(H, W)`` or ``(B, H, W)``, any real dtype.
         lam (float | Tensor): Weight of the image that the box is pasted
             into, or one for each sample, ``(B, )``.
 
@@ -63,7 +64,7 @@ def saliency_box(saliency: Tensor, lam: PerSample) -> Tensor:
         Tensor: The box, ``(4, )`` or ``(B, 4)``, int64.
 
     Raises:
-        ValueError: If shapes do not fit.
+        ValueError: If shapes do not match.
     """
     if saliency.ndim not in (2, 3):
         raise ValueError('Expected saliency (H, W) or (B, H, W), but got '
@@ -76,11 +77,11 @@ def saliency_box(saliency: Tensor, lam: PerSample) -> Tensor:
 
 
 def box_share(box: Tensor, size: tuple[int, int]) -> Tensor:
-    """Area of a box over that of the image.
+    """Area of a box divided by that of the image.
 
     Args:
-        box (Tensor): ``(4, )`` or ``(B, 4)``.
-        size (tuple[int, int]): Height and width of the image.
+        box (Tensor): ``(4, )`` or ``(B, 4)``, int64, in pixels.
+        size (tuple[int, int]): Height and width of the image in pixels.
 
     Returns:
         Tensor: ``()`` or ``(B, )``, float64.
@@ -90,35 +91,35 @@ def box_share(box: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def paste_box(images: Tensor, partner: Tensor, box: Tensor) -> Tensor:
-    """Replace what is inside of a box by the partner.
+    """Replace the pixels inside a box by the partner's.
 
     Args:
-        images (Tensor): Images, ``(B, C, H, W)``.
+        images (Tensor): Images, ``(B, C, H, W)``, any dtype.
         partner (Tensor): Their partners, likewise.
-        box (Tensor): ``(4, )`` or ``(B, 4)``.
+        box (Tensor): ``(4, )`` or ``(B, 4)``, int64, in pixels.
 
     Returns:
-        Tensor: New images, ``(B, C, H, W)``.
+        Tensor: New images, ``(B, C, H, W)``, in the same dtype.
 
     Raises:
-        ValueError: If shapes do not fit.
+        ValueError: If shapes do not match.
     """
     check_alike(images=images, partner=partner)
     return torch.where(inside(box, images), partner, images)
 
 
 def inside(box: Tensor, images: Tensor) -> Tensor:
-    """Mask of the pixels inside of a box.
+    """Mask of the pixels inside a box.
 
     Args:
-        box (Tensor): ``(4, )`` or ``(B, 4)``.
-        images (Tensor): Images, ``(B, C, H, W)``.
+        box (Tensor): ``(4, )`` or ``(B, 4)``, int64, in pixels.
+        images (Tensor): Images, ``(B, C, H, W)``, any dtype.
 
     Returns:
         Tensor: ``(1, 1, H, W)`` or ``(B, 1, H, W)``, bool.
 
     Raises:
-        ValueError: If there are not as many boxes as images.
+        ValueError: If there is neither one box nor one for each image.
     """
     if box.shape not in ((4, ), (len(images), 4)):
         raise ValueError(f'Expected a box (4, ) or ({len(images)}, 4), but '

@@ -13,11 +13,12 @@ from ._candidates import (
 from ._chain_bounds import Bounds, drop, energy, first_bounds, tighten
 from ._row_search import search_rows, sizes_of, states
 
-# Bounds need two rounds on most grids, some tens if blocks are many. Roundings
-# of bounds are poor labellings on hard grids; a search finds better ones.
+# Bounds need two rounds on most grids, and tens of rounds on grids of many
+# blocks. On hard grids, labellings rounded from bounds are poor, and a search
+# finds better ones.
 ROUNDS, GUESS_EVERY = 40, 3
-# Labellings of a row: a guess searches GUESS, up to FEW are searched at once,
-# more than MOST never.
+# Labellings of a row: a guess searches up to GUESS, up to FEW are searched at
+# once, and never more than MOST.
 GUESS, FEW, MOST = 2**8, 2**10, 2**20
 
 
@@ -31,26 +32,28 @@ def comixup_relabel(costs: Tensor,
     .. math::
         \min_z \sum_p c_p(z_p) + \frac{\beta}{n^2} \sum_{pq} V(z_p, z_q)
 
-    over the edges of the grid (Kim et al., "Co-Mixup", 2021, section 4).
-    Candidates are the ``K`` inputs and, if ``soft``, half/halves: of the two
-    inputs that the output has, or of each two of the three that it has most
-    of. A half/half costs the mean of both less ``5e-4``. ``V`` is 0 for equal
-    labels, .25 for a half/half beside one of its two inputs, and 1 otherwise.
+    where ``pq`` are the edges of the grid (Kim et al., "Co-Mixup", 2021,
+    section 4). Candidates are the ``K`` inputs and, if ``soft``, half/halves
+    of the two inputs of the output, or of every two of its three most
+    frequent inputs. A half/half costs the mean of both less ``5e-4``. ``V`` is
+    0 for equal labels, .25 for a half/half beside one of its two inputs, and
+    1 otherwise.
 
     The labelling is a global minimum: bounds from chains drop candidates that
-    no minimum has, and a dynamic program searches the rest. Of several minima
-    it is the one with the lowest candidate (inputs, then half/halves in the
-    order of their inputs) at the first block, row by row, where they differ;
-    energies within 1e-10 count as equal. If the rest still has more than
-    ``2**20`` labellings of a row, which takes hard grids of ``n > 4``, it is
-    the best labelling by the most promising candidates.
+    no minimum has, and a dynamic program searches the rest. Of several
+    minima, the one with the lowest candidate (inputs, then half/halves in the
+    order of their inputs) at the first differing block, row by row, is
+    returned; energies within 1e-10 count as equal. If the rest still has more
+    than ``2**20`` labellings of a row, as only hard grids of ``n > 4`` have,
+    the result is the best labelling of the most promising candidates.
 
     Args:
         costs (Tensor): Cost of each input in each block, finite,
             ``(P, K, n, n)``, float32 or float64.
-        counts (Tensor): Blocks of each input in the present labelling of
-            this output, ``(P, K)``; a half/half counts .5 for each. Of equal
-            ones the lower index counts as the larger.
+        counts (Tensor): Number of blocks of each input in the current
+            labelling of this output, ``(P, K)``, any real dtype; a half/half
+            counts .5 for each. Of inputs with equal counts, the one with the
+            lower index comes first.
         beta (float): Weight of the edges. Defaults to .32.
         soft (bool): Whether half/halves are candidates. Defaults to True.
 
@@ -59,8 +62,8 @@ def comixup_relabel(costs: Tensor,
         one-hot, or .5 for two inputs.
 
     Raises:
-        ValueError: If shapes do not fit, costs are not finite, or ``beta`` is
-            negative.
+        ValueError: If shapes do not match, costs are not finite, or ``beta``
+            is negative.
     """
     check_costs(costs, beta)
     if counts.shape != costs.shape[:2]:
@@ -72,11 +75,11 @@ def comixup_relabel(costs: Tensor,
 
 
 def check_costs(costs: Tensor, beta: float) -> None:
-    """Raise if these are not costs of a grid.
+    """Raise if costs are not those of a grid.
 
     Args:
-        costs (Tensor): Of blocks.
-        beta (float): Of edges.
+        costs (Tensor): Costs of blocks, ``(P, K, n, n)``, floating point.
+        beta (float): Weight of edges.
 
     Raises:
         ValueError: If the shape is not ``(P, K, n, n)``, values are not
@@ -93,7 +96,7 @@ def check_costs(costs: Tensor, beta: float) -> None:
 
 
 def relabel(costs: Tensor, counts: Tensor, beta: float, soft: bool) -> Tensor:
-    """Label without checks, see :func:`comixup_relabel`; float64."""
+    """Label without checks, in float64; see :func:`comixup_relabel`."""
     parts, inputs, n, _ = costs.shape
     useful = ~dominated(costs, counts, soft)
     grid = costs.where(useful[:, :, None, None], torch.inf)
@@ -118,9 +121,9 @@ def minimise(costs: Tensor, edges: Tensor) -> Tensor:
     """Find the first of the best labellings.
 
     Args:
-        costs (Tensor): Of every label, ``(P, n, n, C)``, float64; infinite
-            for labels that are not there.
-        edges (Tensor): Cost of two labels side by side, ``(P, C, C)``.
+        costs (Tensor): Cost of every label, ``(P, n, n, C)``, float64;
+            infinite for labels that do not exist.
+        edges (Tensor): Cost of two adjacent labels, ``(P, C, C)``, float64.
 
     Returns:
         Tensor: Labels, ``(P, n, n)``, int64.
@@ -142,11 +145,11 @@ def minimise(costs: Tensor, edges: Tensor) -> Tensor:
 
 
 def promising(bounds: Bounds, limit: int) -> Tensor:
-    """Choose labels with the lowest bounds, as many in each block.
+    """Choose the labels with the lowest bounds, equally many in each block.
 
     Args:
         bounds (Bounds): Bounds of all labels.
-        limit (int): Most labellings of a row.
+        limit (int): Maximum number of labellings of a row.
 
     Returns:
         Tensor: ``(P, n, n, C)``, bool.

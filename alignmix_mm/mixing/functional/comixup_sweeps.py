@@ -6,7 +6,7 @@ from torch import Tensor
 from .comixup import comixup_objective, comixup_penalty
 from .comixup_solver import check_costs, relabel
 
-STILL = 1e-6  # relative change of the objective with which a part stops
+STILL = 1e-6  # a part stops at a smaller relative change of its objective
 
 
 def comixup_assign(costs: Tensor,
@@ -20,28 +20,29 @@ def comixup_assign(costs: Tensor,
                    resolve: bool = True) -> Tensor:
     """Assign inputs to the outputs of all parts.
 
-    A sweep relabels one output after the other, at the least cost that it
-    has while the others stay: that of :func:`comixup_relabel` plus
-    :func:`comixup_penalty` of all other outputs, as they are by then. From
-    the second sweep on there are half/halves. Before the last sweep, outputs
-    with the same inputs are told apart: of each two of them, the earlier
-    shall do without the first input and the later without the second one,
-    which costs ``gamma / n**2`` a block. A part stops after a sweep that
-    changes :func:`comixup_objective` by less than 1e-6 of it.
+    A sweep relabels one output after the other at the least cost while the
+    others stay: the cost of :func:`comixup_relabel` plus
+    :func:`comixup_penalty` of all other outputs in their current state.
+    Half/halves are allowed from the second sweep on. Before the last sweep,
+    outputs with the same inputs are told apart: of every two of them, the
+    earlier should avoid the first input and the later the second, at a cost
+    of ``gamma / n**2`` per block. A part stops after a sweep that changes
+    :func:`comixup_objective` by less than 1e-6, relatively.
 
-    All is computed in float64, on the device of ``costs``. Parts are
+    Everything is computed in float64, on the device of ``costs``. Parts are
     independent of each other.
 
     Args:
         costs (Tensor): Cost of each input in each block, finite,
             ``(P, K, n, n)``, floating point.
-        compatibility (Tensor): ``(P, K, K)``.
+        compatibility (Tensor): See :func:`comixup_compatibility`,
+            ``(P, K, K)``, floating point.
         init (Tensor): Inputs at the start, ``(P, M, n, n)``, int64.
         beta (float): Weight of the edges. Defaults to .32.
         gamma (float): Weight of diversity. Defaults to 1.
         tau (float): Share of an output up to which an input costs nothing.
             Defaults to .83.
-        niter (int): Most sweeps. Defaults to 4.
+        niter (int): Maximum number of sweeps. Defaults to 4.
         resolve (bool): Whether outputs with the same inputs are told apart.
             Defaults to True.
 
@@ -50,15 +51,15 @@ def comixup_assign(costs: Tensor,
         each block one-hot, or .5 for two inputs.
 
     Raises:
-        ValueError: If arguments do not fit.
+        ValueError: If shapes do not match, or a value is invalid.
     """
     check_costs(costs, beta)
     _check(costs, compatibility, init)
-    # spares a fifth of the time, which goes to calls of small operations
+    # saves a fifth of the time, which is spent on calling small operations
     with torch.inference_mode():
         z = _assign(costs.double(), compatibility.double(), init, beta=beta,
                     gamma=gamma, tau=tau, niter=niter, resolve=resolve)
-    return z.to(costs.dtype, copy=True)  # a tensor that autograd may keep
+    return z.to(costs.dtype, copy=True)  # a tensor that autograd may save
 
 
 def _assign(costs: Tensor, compatibility: Tensor, init: Tensor, *,
@@ -85,7 +86,7 @@ def _assign(costs: Tensor, compatibility: Tensor, init: Tensor, *,
 
 def _sweep(z: Tensor, costs: Tensor, compatibility: Tensor, extra: Tensor, *,
            beta: float, gamma: float, tau: float, soft: bool) -> Tensor:
-    """Relabel every output once, with the others as they are by then."""
+    """Relabel every output once, given the current state of the others."""
     cells = costs.shape[-1]**2
     outputs = []
     total = z.sum(dim=(1, 2, 3))
@@ -101,15 +102,15 @@ def _sweep(z: Tensor, costs: Tensor, compatibility: Tensor, extra: Tensor, *,
 
 
 def tell_apart(z: Tensor) -> Tensor:
-    """Mark inputs that outputs with the same set of inputs shall avoid.
+    """Mark inputs that outputs with the same set of inputs should avoid.
 
     Args:
-        z (Tensor): Assignment, ``(P, M, n, n, K)``.
+        z (Tensor): Assignment, ``(P, M, n, n, K)``, floating point.
 
     Returns:
-        Tensor: ``(P, M, K)``: 1 for the first input of an output if a later
-        output has the same two or more inputs, and for the second input if
-        an earlier one has; else 0.
+        Tensor: ``(P, M, K)``, in the dtype of ``z``: 1 for the first input
+        of an output if a later output has the same two or more inputs, and
+        for the second input if an earlier output has them; else 0.
     """
     has = z.sum(dim=(2, 3)) > 0
     same = (has.unsqueeze(1) == has.unsqueeze(2)).all(-1)
@@ -134,5 +135,5 @@ def _check(costs: Tensor, compatibility: Tensor, init: Tensor) -> None:
             f'int64, but got {(*init.shape, )} and {init.dtype}.')
     if ((init < 0) | (init >= inputs)).any():
         raise ValueError(
-            f'Expected `init` from 0 to {inputs - 1}, as there are {inputs} '
-            f'inputs, but got {init.min()} to {init.max()}.')
+            f'Expected `init` from 0 to {inputs - 1}, for {inputs} inputs, '
+            f'but got {init.min()} to {init.max()}.')

@@ -1,10 +1,10 @@
-"""What OpenCV makes of images that are not 8-bit pixels.
+"""The saliency that OpenCV computes from images that are not 8-bit pixels.
 
-The official code of SaliencyMix hands normalized images, float32, to a
-function that reads 8-bit pixels without asking. It compares the bytes of the
-first quarter of every row with means of the true numbers, which are small.
-So what it finds are bytes of 255. Most bytes are noise, so there are many of
-these, and the first one is near the top edge.
+The official code of SaliencyMix passes normalized float32 images to a function
+that reads them as 8-bit pixels without a check. It compares the bytes of the
+first quarter of every row with means of the true numbers, which are small. So
+the peaks are bytes of 255. Most bytes are noise, so there are many such bytes,
+and the first one is near the top edge.
 """
 import torch
 from torch import Tensor
@@ -15,22 +15,22 @@ from .saliency import combine, neighbours, windows
 def misread_saliency(images: Tensor) -> Tensor:
     """Fine-grained saliency of the bytes of normalized images.
 
-    Equals OpenCV's answer for float32 images on little-endian machines, if
-    its sums round alike: on ordinary images they do.
+    It equals OpenCV's result for float32 images on little-endian machines if
+    sums are rounded in the same way, as they are on ordinary images.
 
     Args:
         images (Tensor): Normalized images, ``(B, 3, H, W)``, floating point.
-            The weights of blue and red are those of the first and the last
-            channel, as in the official code, whose channels are red to blue.
+            The first channel gets the weight of blue and the last that of
+            red, as in the official code, where red comes first.
 
     Returns:
         Tensor: From 0 to 1 in steps of 1/255, ``(B, H, W)``, float32.
 
     Raises:
-        ValueError: If images are not of this shape, or have one pixel.
+        ValueError: If images have a different shape or only one pixel.
     """
     if images.ndim != 4 or images.shape[1] != 3 or images[0, 0].numel() < 2:
-        raise ValueError('Expected images (B, 3, H, W) of two pixels or more, '
+        raise ValueError('Expected images (B, 3, H, W) of at least 2 pixels, '
                          f'but got {tuple(images.shape)}.')
     gray = _blur(_blur(_to_gray(images)))
     width = gray.shape[-1]

@@ -6,38 +6,40 @@ from torch import Tensor
 from .puzzle_terms import LABELS
 
 # Up to these sizes a dynamic program finds the labels. On a CPU it is as fast
-# as the cut; a GPU sweeps more states, and does not wait for the host then.
+# as the cut. A GPU handles more states, and need not wait for the host.
 SMALL_GRID = 4
 GPU_STATES = 3**8
 
 
 @torch.no_grad()
 def puzzle_masks(unary: Tensor, down: Tensor, right: Tensor) -> Tensor:
-    """Masks of least energy, as ``puzzle_energy`` counts it.
+    """Masks of least energy, see ``puzzle_energy``.
 
-    The minimum is the global one, up to rounding in float64. Small grids (n
-    at most 4, on a GPU also 8 with 2 or 3 labels) take a dynamic program over
-    the labels of n blocks at a time, on the device. Larger ones are one
-    minimum cut for the whole batch, on the host, by SciPy; a GPU waits for
+    The minimum is global, up to rounding in float64. Small grids (``n <= 4``,
+    on a GPU also ``L**n <= 3**8``) are solved on the device, by a dynamic
+    program over the labels of n blocks at a time. Larger grids are solved on
+    the host, by one minimum cut of SciPy for the whole batch; a GPU waits for
     it.
 
     Args:
         unary (Tensor): Cost of each label, ``(B, n, n, L)``, floating point,
             L = 2, 3 or 4.
-        down (Tensor): Weights between rows, ``(B, n - 1, n)``.
-        right (Tensor): Weights between columns, ``(B, n, n - 1)``.
+        down (Tensor): Weights between rows, ``(B, n - 1, n)``, floating
+            point.
+        right (Tensor): Weights between columns, ``(B, n, n - 1)``, floating
+            point.
 
     Returns:
-        Tensor: ``(B, n, n)`` of values 1 - l / (L - 1), in the dtype and on
-        the device of ``unary``. Of several minimisers it is any one.
+        Tensor: Values 1 - l / (L - 1), ``(B, n, n)``, in the dtype and on
+        the device of ``unary``. Of several minimisers, any is returned.
 
     Raises:
-        ValueError: If shapes do not fit; on large grids also if costs are not
-            finite or weights negative, for which no cut exists.
+        ValueError: If shapes do not match; on large grids also if costs are
+            not finite or weights negative, because then no cut exists.
     """
     _check(unary, down, right)
     blocks, num_labels = unary.shape[2:]
-    # between labels, instead of between mask values
+    # weights of differences between labels, not between mask values
     scale = (num_labels - 1)**-2
     costs = (unary.detach().double(), down.double() * scale,
              right.double() * scale)
@@ -50,17 +52,17 @@ def puzzle_masks(unary: Tensor, down: Tensor, right: Tensor) -> Tensor:
 
 
 def _by_profiles(unary: Tensor, down: Tensor, right: Tensor) -> Tensor:
-    """Go through the blocks; the state is the labels of the last n of them.
+    """Go through the blocks; the state is the labels of the last n blocks.
 
-    States are numbers to the base L, with the latest label as last digit: the
-    first digit is the block above, which leaves when a label is added.
+    States are numbers in base L, with the latest label as the last digit: the
+    first digit is the block above, which drops out when a label is added.
     """
     batch, blocks, _, num_labels = unary.shape
     rest = num_labels**(blocks - 1)
     labels = torch.arange(num_labels, device=unary.device)
     left = torch.arange(rest, device=unary.device) % num_labels
     gap = (labels[:, None] - labels).square()  # [old, new]
-    # where there is no neighbour, the weight is 0
+    # the weight is 0 where there is no neighbour
     down = torch.nn.functional.pad(down, (0, 0, 1, 0)).flatten(1)
     right = torch.nn.functional.pad(right, (1, 0)).flatten(1)
     unary = unary.flatten(1, 2)
@@ -87,14 +89,14 @@ def _by_cut(unary: Tensor, down: Tensor, right: Tensor,
     from ._puzzle_flow import minimum_cut
     host = [tensor.to('cpu').numpy() for tensor in (unary, down, right)]
     low = min(weights.min() for weights in host[1:])
-    # what rounding may leave where weights of 0 are due
+    # rounding may turn a weight of 0 into this
     slack = 4 * eps * max(weights.max() for weights in host[1:])
     if not all(np.isfinite(cost).all() for cost in host) or low < -slack:
         raise ValueError(
-            'Expected finite costs and weights of at least 0, but got unary '
-            f'costs from {host[0].min():.3g} to {host[0].max():.3g} and '
-            f'weights from {low:.3g}. Weights are positive for gamma < 1 and '
-            'images in [0, 1].')
+            'Expected finite costs and weights >= 0, but got unary costs from '
+            f'{host[0].min():.3g} to {host[0].max():.3g} and weights from '
+            f'{low:.3g}. Weights are positive for gamma < 1 and images in '
+            '[0, 1].')
     labels = minimum_cut(host[0], *(w.clip(min=0) for w in host[1:]))
     return torch.from_numpy(labels).to(unary.device)
 

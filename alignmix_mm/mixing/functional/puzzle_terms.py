@@ -21,10 +21,11 @@ def puzzle_costs(images: Tensor, saliency: Tensor, perm: Tensor,
     r"""Unary costs and edge weights of the masks of a batch.
 
     Label l of L is the mask value :math:`m = 1 - l / (L - 1)`: 1 shows the
-    image itself, 0 its partner. With shares s of the saliency, differences
-    :math:`d_{pq}` across the border of two blocks, the first of which shows
-    image p and the second image q (1 the image itself, 0 the partner), and
-    :math:`b = \beta / (16 n)`, the costs are
+    image itself, 0 its partner. Let s be the saliency share of a block, and
+    s' that of the partner. Let :math:`d_{pq}` be the difference across the
+    border of two blocks, of which the first shows image p and the second
+    image q (1 is the image itself, 0 the partner), and
+    :math:`b = \beta / (16 n)`. Then the costs are
 
     .. math::
         U(l) = m (s' + D_1) + (1 - m) (s + D_0) - \frac{\eta}{n^2} \log
@@ -32,22 +33,22 @@ def puzzle_costs(images: Tensor, saliency: Tensor, perm: Tensor,
 
         w = b \gamma (d_{10} + d_{01} - d_{11} - d_{00}) / 2 + b
 
-    :math:`D_p` is the sum over the borders of a block of :math:`b \gamma`
-    times the mean of d over what the other block may show. Weights are
-    positive for gamma < 1, because no d is above 1.
+    where :math:`D_p` sums :math:`b \gamma` times d over the borders of a
+    block, averaged over the two images that the other block may show. Weights
+    are positive for gamma < 1, because d is at most 1.
 
     Args:
         images (Tensor): ``(B, C, S, S)``, floating point, in [0, 1].
         saliency (Tensor): Not negative, ``(B, S, S)``, floating point.
         perm (Tensor): Partner of each image, ``(B, )``, int64.
-        lam (float | Tensor): Wanted share of the image itself, in [0, 1]; one
-            number or ``(B, )``.
-        blocks (int): Blocks a side, n.
+        lam (float | Tensor): Target share of the image itself, in [0, 1];
+            one number or ``(B, )``.
+        blocks (int): Blocks along each side, n.
         beta (float): Weight of smooth masks. Defaults to 1.2.
         gamma (float): Weight of smooth images. Defaults to 0.5.
         eta (float): Weight of the prior. Defaults to 0.2.
-        neigh_size (int): Images are averaged over cells of at most this side
-            before borders are compared. Defaults to 4.
+        neigh_size (int): Images are averaged over cells of at most this side,
+            in pixels, before borders are compared. Defaults to 4.
         num_labels (int): L: 2, 3 or 4. Defaults to 3.
 
     Returns:
@@ -56,7 +57,7 @@ def puzzle_costs(images: Tensor, saliency: Tensor, perm: Tensor,
         ``(B, n - 1, n)`` and between columns ``(B, n, n - 1)``.
 
     Raises:
-        ValueError: If ``num_labels`` is unknown or sizes do not fit.
+        ValueError: If ``num_labels`` is not 2, 3 or 4, or sizes do not match.
     """
     side = _block_side(images, saliency, blocks)
     cell = min(neigh_size, side)
@@ -64,7 +65,7 @@ def puzzle_costs(images: Tensor, saliency: Tensor, perm: Tensor,
     share = block_shares(saliency, blocks)
     pooled = F.avg_pool2d(images, cell)
     pooled = torch.stack((pooled[perm], pooled))
-    # [p]: what showing image p costs. It hides the saliency of the other.
+    # [p]: the cost of showing image p, which hides the saliency of the other
     cost = torch.stack((share, share[perm]))
     scale = beta / blocks / 16
     cost, down = _add_borders(cost, pooled, scale, gamma)
@@ -85,16 +86,17 @@ def puzzle_costs(images: Tensor, saliency: Tensor, perm: Tensor,
 
 def puzzle_energy(masks: Tensor, unary: Tensor, down: Tensor,
                   right: Tensor) -> Tensor:
-    r"""Energy of masks: unary costs, and :math:`w (m_i - m_j)^2` of edges.
+    r"""Energy of masks: unary costs, and :math:`w (m_i - m_j)^2` for edges.
 
     Args:
-        masks (Tensor): ``(B, n, n)``, of the values 1 - l / (L - 1).
+        masks (Tensor): Values 1 - l / (L - 1), ``(B, n, n)``, floating
+            point.
         unary (Tensor): ``(B, n, n, L)``, as ``puzzle_costs`` returns it.
         down (Tensor): ``(B, n - 1, n)``, likewise.
         right (Tensor): ``(B, n, n - 1)``, likewise.
 
     Returns:
-        Tensor: ``(B, )``.
+        Tensor: ``(B, )``, in the dtype of the arguments.
     """
     labels = ((1 - masks) * (unary.shape[-1] - 1)).round().long()
     chosen = unary.gather(-1, labels[..., None])
@@ -108,9 +110,9 @@ def _add_borders(cost: Tensor, pooled: Tensor, scale: float,
     """Add the borders between rows of blocks.
 
     Args:
-        cost (Tensor): ``(2, B, n, n)``, by image that is shown.
+        cost (Tensor): Cost of showing either image, ``(2, B, n, n)``.
         pooled (Tensor): Cells of both images, ``(2, B, C, kn, kn)``.
-        scale (float): b.
+        scale (float): b of :func:`puzzle_costs`.
         gamma (float): Weight of the differences.
 
     Returns:
@@ -138,8 +140,8 @@ def _block_side(images: Tensor, saliency: Tensor, blocks: int) -> int:
     if size[0] != size[1] or blocks < 1 or size[0] % blocks:
         raise ValueError(
             'Expected square images whose side is a multiple of `blocks`, '
-            f'but got {size[0]} x {size[1]} and blocks={blocks}. Resize them '
-            'or choose other `blocks`.')
+            f'but got {size[0]} x {size[1]} and blocks={blocks}. Resize the '
+            'images or choose different `blocks`.')
     return size[0] // blocks
 
 
@@ -149,6 +151,6 @@ def _check(num_labels: int, side: int, cell: int) -> None:
                          f'got {num_labels}.')
     if cell < 1 or side % cell:
         raise ValueError(
-            'Expected `neigh_size` to divide the side of a block or to be at '
-            f'least that side, but got neigh_size={cell} and blocks of {side} '
+            'Expected `neigh_size` to divide the side of a block, or to be at '
+            f'least as large, but got neigh_size={cell} and blocks of {side} '
             f'x {side} pixels. Choose a divisor of {side}.')

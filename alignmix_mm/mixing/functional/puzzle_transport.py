@@ -1,4 +1,4 @@
-"""Transport of PuzzleMix: salient patches move to where they are seen."""
+"""Transport of PuzzleMix: salient patches move to where they are visible."""
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -7,39 +7,40 @@ from ._blocks import block_shares
 
 
 def puzzle_plan(masks: Tensor, share: Tensor, t_eps: float = .8) -> Tensor:
-    r"""Where each patch of an image moves, by an auction.
+    r"""Plan of where each patch of an image moves, by an auction.
 
-    Patch i pays for place j the squared distance d, in units of the grid, and
-    is rewarded by its share s if the mask m shows the place:
+    For place j, patch i pays the squared distance d, in units of the grid,
+    and gets back its saliency share s if the mask m shows the place:
 
     .. math::
         c_{ij} = t_{eps} \frac{d_{ij}^2}{(N - 1)^2} - s_i 1[m_j > 0]
 
-    In each of N rounds, every patch claims its cheapest place, and the
-    cheapest claimant of a place wins it. A claim that loses costs 1 more from
-    then on. Ties go to the lowest index.
+    In each of N rounds, every patch claims its cheapest place, and the patch
+    with the lowest cost wins a place. A losing claim costs 1 more from then
+    on. Ties go to the lowest index.
 
     Args:
         masks (Tensor): ``(B, N, N)``, floating point.
-        share (Tensor): Share of each patch in the saliency, ``(B, N, N)``.
+        share (Tensor): Share of each patch in the saliency, ``(B, N, N)``,
+            floating point.
         t_eps (float): Price of the distance. Defaults to 0.8.
 
     Returns:
         Tensor: ``(B, N^2, N^2)``, in the dtype of ``share``: 1 at [b, i, j]
         if patch i won place j in the last round, else 0. A patch has at most
-        one place, a place at most one patch.
+        one place, and a place at most one patch.
 
     Raises:
-        ValueError: If shapes do not fit.
+        ValueError: If shapes do not match.
     """
     if masks.shape != share.shape or share.shape[1:2] != share.shape[2:]:
         raise ValueError(
-            'Expected masks and share of one shape (B, N, N), but got '
+            'Expected masks and share of equal shape (B, N, N), but got '
             f'{tuple(masks.shape)} and {tuple(share.shape)}.')
     winners = _auction(masks, share, t_eps)
     patches = winners.shape[1]
     plan = share.new_zeros(len(winners), patches + 1, patches)
-    # row `patches` stands for nobody
+    # row `patches` means that no patch won
     return plan.scatter(1, winners[:, None], 1)[:, :-1]
 
 
@@ -47,29 +48,29 @@ def puzzle_mix(images: Tensor, perm: Tensor, masks: Tensor,
                saliency: Tensor | None = None, *, t_eps: float = .8,
                t_size: int = -1, partners: Tensor | None = None
                ) -> tuple[Tensor, Tensor]:
-    """Mix each image with its partner by masks, with transport if wanted.
+    """Mix each image with its partner by masks, optionally with transport.
 
     Args:
         images (Tensor): ``(B, C, S, S)``, floating point, of any scale.
         perm (Tensor): Partner of each image, ``(B, )``, int64.
-        masks (Tensor): ``(B, n, n)``: 1 shows the image itself, 0 the
-            partner.
-        saliency (Tensor, optional): ``(B, S, S)``, not negative: patches of
-            both images are moved first. Places that no patch won become 0.
-            Defaults to None, no transport.
+        masks (Tensor): ``(B, n, n)``, floating point: 1 shows the image
+            itself, 0 the partner.
+        saliency (Tensor, optional): ``(B, S, S)``, floating point, not
+            negative: patches of both images move first. Places that no patch
+            won become 0. Defaults to None, no transport.
         t_eps (float): Price of the distance. Defaults to 0.8.
-        t_size (int): Side of a patch in pixels. Defaults to -1, that of a
-            block of the mask, which is also the largest.
-        partners (Tensor, optional): The images as partners, if they differ,
-            e.g. by noise; partner i is ``partners[perm[i]]``. Defaults to
-            None: ``images``.
+        t_size (int): Side of a patch in pixels. Defaults to -1, the side of
+            a block of the mask, which is also the maximum.
+        partners (Tensor, optional): The images in their role as partners, like
+            ``images``, if they differ, e.g. by noise; partner i is
+            ``partners[perm[i]]``. Defaults to None: ``images``.
 
     Returns:
         tuple[Tensor, Tensor]: Mixed images, like ``images``, and the weight
-        of the own label, ``(B, )``: the mean of the mask.
+        of the image's own label, ``(B, )``: the mean of the mask.
 
     Raises:
-        ValueError: If sizes do not fit.
+        ValueError: If sizes do not match.
     """
     blocks = masks.shape[-1]
     side = _block_side(images, blocks)
@@ -86,7 +87,7 @@ def puzzle_mix(images: Tensor, perm: Tensor, masks: Tensor,
 
 @torch.no_grad()
 def _auction(masks: Tensor, share: Tensor, t_eps: float) -> Tensor:
-    """The patch that won each place, ``(B, N^2)``; N^2 stands for nobody."""
+    """The patch that won each place, ``(B, N^2)``; N^2 if none did."""
     batch, side, _ = masks.shape
     patches = side**2
     # patches and places are numbered through the batch
@@ -97,7 +98,7 @@ def _auction(masks: Tensor, share: Tensor, t_eps: float) -> Tensor:
     for turn in range(1, side + 1):
         winners = _cheapest(bid, first + claim, number)
         lost = (winners[first + claim] != number).nonzero()[:, 0]
-        if turn == side or not len(lost):  # the same in all later rounds
+        if turn == side or not len(lost):  # later rounds change nothing
             break
         cost[lost, claim[lost]] += 1
         bid[lost], claim[lost] = cost[lost].min(1)
@@ -106,7 +107,7 @@ def _auction(masks: Tensor, share: Tensor, t_eps: float) -> Tensor:
 
 
 def _cheapest(bid: Tensor, place: Tensor, number: Tensor) -> Tensor:
-    """The first of the lowest bidders of each place, or ``len(number)``."""
+    """The first lowest bidder of each place; ``len(number)`` if none."""
     lowest = torch.full_like(bid, torch.inf).scatter_reduce(
         0, place, bid, 'amin')
     able = torch.where(bid == lowest[place], number, len(number))
@@ -122,7 +123,7 @@ def _prices(masks: Tensor, share: Tensor, t_eps: float) -> Tensor:
     # whole numbers: equal distances must stay equal
     distance = (apart[:, None, :, None] + apart[None, :, None, :]).view(
         side**2, side**2)
-    # in float64: a penalty of 1 must not round away what tells bids apart
+    # in float64: a penalty of 1 must not round small differences away
     price = t_eps * (distance.double() / max(side - 1, 1)**2)
     reward = share.double().flatten(1)[..., None]
     visible = (masks > 0).double().flatten(1)[:, None]
@@ -131,7 +132,7 @@ def _prices(masks: Tensor, share: Tensor, t_eps: float) -> Tensor:
 
 def _transport(images: Tensor, masks: Tensor, share: Tensor,
                t_eps: float) -> Tensor:
-    """Move patches; places that nobody won are 0."""
+    """Move patches; places that no patch won are 0."""
     winners = _auction(masks, share, t_eps)
     count, side = masks.shape[-1], images.shape[-1] // masks.shape[-1]
     patches = images.unflatten(3, (count, side)).unflatten(2, (count, side))
@@ -152,8 +153,8 @@ def _block_side(images: Tensor, blocks: int) -> int:
     if height != width or height % blocks:
         raise ValueError(
             'Expected square images whose side is a multiple of that of the '
-            f'masks, but got {height} x {width} pixels and {blocks} blocks a '
-            'side.')
+            f'masks, but got {height} x {width} pixels and {blocks} blocks '
+            'per side.')
     return height // blocks
 
 

@@ -24,14 +24,14 @@ def denormalize(images: Tensor, mean: Sequence[float] | Tensor,
         images (Tensor): ``(pixels - mean) / std``, ``(..., C, H, W)``,
             floating point.
         mean (Sequence[float] | Tensor): Mean of each channel, in units of
-            the pixels (0 to 255), ``(C, )``; one number serves all channels.
+            the pixels (0 to 255), ``(C, )``, or one number for all channels.
         std (Sequence[float] | Tensor): Standard deviation, likewise.
 
     Returns:
         Tensor: Pixels, rounded and clamped, ``(..., C, H, W)``, uint8.
 
     Raises:
-        ValueError: If there are not as many numbers as channels.
+        ValueError: If there is neither one number nor one per channel.
     """
     dtype = torch.promote_types(images.dtype, torch.float32)
     mean, std = (torch.as_tensor(values, dtype=dtype, device=images.device)
@@ -47,14 +47,14 @@ def denormalize(images: Tensor, mean: Sequence[float] | Tensor,
 
 def fine_grained_saliency(images: Tensor,
                           channel_order: str = 'rgb') -> Tensor:
-    """Difference of every pixel from the mean of windows around it.
+    """Difference between every pixel and the mean of windows around it.
 
     Gray values are blurred twice. For each of six windows, the difference
-    from the mean of all other pixels in the window is cut to an integer,
-    and counts as "on" (the pixel is brighter) or "off" (it is darker). Sums
-    over the windows are scaled to 255, on and off are added, and the sum is
-    scaled again. All of it is integer arithmetic, so the result is the same
-    everywhere; it equals OpenCV's ``StaticSaliencyFineGrained``.
+    from the mean of all other pixels in the window is truncated to an
+    integer and counts as "on" (the pixel is brighter) or "off" (it is
+    darker). Sums over the windows are scaled to 255, on and off are added,
+    and the sum is scaled again. All results are exact integers, so they are
+    the same on every device and equal OpenCV's ``StaticSaliencyFineGrained``.
 
     Args:
         images (Tensor): Pixels, ``(B, 3, H, W)`` or gray ``(B, 1, H, W)``,
@@ -63,11 +63,11 @@ def fine_grained_saliency(images: Tensor,
 
     Returns:
         Tensor: Saliency from 0 to 1 in steps of 1/255, ``(B, H, W)``,
-        float32. A constant image has none.
+        float32; 0 for a constant image.
 
     Raises:
         TypeError: If the images are not uint8.
-        ValueError: If they are not of this shape, or the order is unknown.
+        ValueError: If their shape or the channel order is invalid.
     """
     _check(images, channel_order)
     if images.shape[-2:] == (1, 1):  # nothing to divide by
@@ -81,14 +81,15 @@ def combine(on: Tensor, off: Tensor) -> Tensor:
 
     Args:
         on (Tensor): How much brighter pixels are, ``(B, H, W)``, int32.
-        off (Tensor): How much darker, likewise.
+        off (Tensor): How much darker they are, likewise.
 
     Returns:
         Tensor: From 0 to 1 in steps of 1/255, ``(B, H, W)``, float32.
     """
-    # The sum is scaled again, by the larger peak of the two, which is 255 by
-    # now. Where windows disagree, a pixel is on and off, and the sum may be
-    # larger. No photograph is known to do it; OpenCV's result is undefined.
+    # The sum is scaled again, by the larger of the two peaks, which is now
+    # 255. Where windows disagree, a pixel is both on and off, and the sum may
+    # exceed 255. No photograph is known to do so, and OpenCV's result is then
+    # undefined.
     levels = (_scale(on) + _scale(off)).clamp_(max=255)
     return levels.float() * torch.tensor(1 / 255, dtype=torch.float32)
 
@@ -112,14 +113,14 @@ def _blur(gray: Tensor) -> Tensor:
 
 
 def neighbours(x: Tensor, dim: int) -> tuple[Tensor, Tensor]:
-    """Values before and after each place; a border is mirrored there.
+    """Values before and after each position, with mirrored borders.
 
     Args:
-        x (Tensor): ``(B, H, W)``.
-        dim (int): Direction.
+        x (Tensor): ``(B, H, W)``, any dtype.
+        dim (int): Direction, -1 or -2.
 
     Returns:
-        tuple[Tensor, Tensor]: Views, ``(B, H, W)``.
+        tuple[Tensor, Tensor]: Two tensors like ``x``.
     """
     size = x.shape[dim]
     first, last = min(1, size - 1), max(size - 2, 0)
@@ -129,7 +130,7 @@ def neighbours(x: Tensor, dim: int) -> tuple[Tensor, Tensor]:
 
 
 def _on_off(gray: Tensor) -> tuple[Tensor, Tensor]:
-    """Sums over the windows of the two differences.
+    """Sums of both differences over the windows.
 
     Args:
         gray (Tensor): ``(B, H, W)``, int32, 0 to 255.
@@ -142,8 +143,8 @@ def _on_off(gray: Tensor) -> tuple[Tensor, Tensor]:
     pixels = gray.float()
     on, total = torch.zeros_like(gray), torch.zeros_like(gray)
     for times, window, others in sums:
-        # Exact: a window's sum is below 2^24, and there are too few pixels
-        # in it for the mean to be nearer to an integer than float32 sees.
+        # Exact: a window's sum is below 2^24, and it has too few pixels for
+        # the mean to be closer to an integer than float32 resolves.
         # g - (window - g) / others
         difference = torch.addcdiv(pixels, pixels - window, others).int()
         total.add_(difference, alpha=times)
@@ -156,21 +157,21 @@ def windows(values: Tensor,
     """Sum values over the windows around every pixel.
 
     Args:
-        values (Tensor): ``(B, H, W)``.
-        dtype (torch.dtype): That of sums over the whole image.
+        values (Tensor): ``(B, H, W)``, any real dtype.
+        dtype (torch.dtype): dtype of the sums, for a whole image.
 
     Yields:
-        tuple[int, Tensor, Tensor]: How many of the windows are this one; its
-        sums, ``(B, H, W)``; and how many other pixels it has, ``(H, W)``,
-        float32.
+        tuple[int, Tensor, Tensor]: How many of the six windows are equal to
+        this one; its sums, ``(B, H, W)``; and how many other pixels it has,
+        ``(H, W)``, float32.
     """
     height, width = values.shape[-2:]
     integral = F.pad(values, (1, 0, 1, 0)).cumsum(-1, dtype=dtype).cumsum(
         -2, dtype=dtype)
-    # how many rows, and columns, there are before each place
+    # the number of rows and columns before each position
     rows, columns = (torch.arange(size + 1, device=values.device)
                      for size in (height, width))
-    # windows that cover the whole image are all alike
+    # all windows that cover the whole image are equal
     radii = [min(radius, max(height, width)) for radius in RADII]
     for radius in sorted(set(radii)):
         count = (_window(rows, radius, 0)[:, None]
@@ -186,7 +187,7 @@ def _window(before: Tensor, radius: int, dim: int) -> Tensor:
     Args:
         before (Tensor): Sums of the first 0 to n values along ``dim``.
         radius (int): R.
-        dim (int): Where n + 1 sums become n.
+        dim (int): The dimension in which n + 1 sums become n.
 
     Returns:
         Tensor: Sums of the windows.
@@ -203,7 +204,7 @@ def _window(before: Tensor, radius: int, dim: int) -> Tensor:
 
 
 def _scale(x: Tensor) -> Tensor:
-    """Scale so that each image's maximum becomes 255, cut to integers."""
+    """Scale each image's maximum to 255, and truncate to integers."""
     peak = x.amax((-2, -1), keepdim=True).clamp(min=1)
     # exact: a quotient that is not an integer is 1/1530 or more from the next
     return (255 * x / peak).int()

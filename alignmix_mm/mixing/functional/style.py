@@ -1,4 +1,4 @@
-"""Content and style mixed apart: StyleMix and StyleCutMix.
+"""Content and style mixed separately: StyleMix and StyleCutMix.
 
 Hong et al., *StyleMix: Separating Content and Style for Enhanced Data
 Augmentation* (2021).
@@ -19,11 +19,11 @@ Size = int | tuple[int, int] | None
 
 def style_mix_range(rc: PerSample, rs: PerSample
                     ) -> tuple[PerSample, PerSample]:
-    """Range of t, the share that keeps its content and its style.
+    """Range of t, the share with both the own content and the own style.
 
     Args:
-        rc (float | Tensor): Share of the own content, or ``(B, )``.
-        rs (float | Tensor): Share of the own style, or ``(B, )``.
+        rc (float | Tensor): Share of the own content, a float or ``(B, )``.
+        rs (float | Tensor): Share of the own style, a float or ``(B, )``.
 
     Returns:
         tuple: ``max(0, rc + rs - 1)`` and ``min(rc, rs)``; floats, or
@@ -44,18 +44,19 @@ def style_mix_features(features: Tensor, partner: Tensor, rc: PerSample,
         + (r_s - t) AdaIN(f_2, f_1)
 
     Args:
-        features (Tensor): Own features :math:`f_1`, ``(B, C, H, W)``.
-        partner (Tensor): Those of the partner :math:`f_2`, likewise.
-        rc (float | Tensor): Share of the own content, or ``(B, )``.
-        rs (float | Tensor): Share of the own style, or ``(B, )``.
+        features (Tensor): Own features :math:`f_1`, ``(B, C, H, W)``,
+            floating point.
+        partner (Tensor): The partner's features :math:`f_2`, likewise.
+        rc (float | Tensor): Share of the own content, a float or ``(B, )``.
+        rs (float | Tensor): Share of the own style, a float or ``(B, )``.
         t (float | Tensor): Share of both, or ``(B, )``; see
             ``style_mix_range``.
 
     Returns:
-        Tensor: ``(B, C, H, W)``.
+        Tensor: ``(B, C, H, W)``, in the dtype of ``features``.
 
     Raises:
-        ValueError: If shapes do not fit, or there is a single position.
+        ValueError: If shapes do not match, or there is only one position.
     """
     check_alike(features=features, partner=partner)
     return _mix_features((features, partner),
@@ -67,9 +68,10 @@ def soft_label_weight(content: PerSample, style: PerSample,
     """Weight of the own label.
 
     Args:
-        content (float | Tensor): Share of the own content, or ``(B, )``.
-        style (float | Tensor): Share of the own style, or ``(B, )``.
-        ratio (float): How much the content counts. Defaults to 0.7.
+        content (float | Tensor): Share of the own content, a float or
+            ``(B, )``.
+        style (float | Tensor): Share of the own style, a float or ``(B, )``.
+        ratio (float): Weight of the content, in [0, 1]. Defaults to 0.7.
 
     Returns:
         float | Tensor: ``ratio * content + (1 - ratio) * style``.
@@ -80,29 +82,31 @@ def soft_label_weight(content: PerSample, style: PerSample,
 def style_cut_mix(images: Tensor, partner: Tensor, stylized: Tensor,
                   partner_stylized: Tensor, rs: PerSample, gamma: PerSample,
                   box: Tensor) -> Tensor:
-    r"""Own content inside of a box, the partner's outside, both restyled.
+    r"""Own content inside a box, the partner's outside, both restyled.
 
     With :math:`g_{12} = \gamma x_1 + (1 - \gamma) x_1^{style 2}` and
     :math:`g_{21}` likewise, pixels are :math:`r_s x_1 + (1 - r_s) g_{12}`
     inside and :math:`(1 - r_s) x_2 + r_s g_{21}` outside. The share of the
-    own content is that of the box, :math:`\lambda`; of the own style,
-    :math:`\gamma \lambda + (1 - \gamma) r_s`.
+    own content is the area of the box, :math:`\lambda`; the share of the own
+    style is :math:`\gamma \lambda + (1 - \gamma) r_s`.
 
     Args:
-        images (Tensor): Own images :math:`x_1`, ``(B, C, H, W)``.
+        images (Tensor): Own images :math:`x_1`, ``(B, C, H, W)``, floating
+            point.
         partner (Tensor): Their partners :math:`x_2`, likewise.
-        stylized (Tensor): Own images in the style of the partners.
-        partner_stylized (Tensor): Partners in the style of the own images.
-        rs (float | Tensor): Share of the own style, or ``(B, )``.
-        gamma (float | Tensor): How little is restyled, or ``(B, )``; 1 is
-            CutMix.
-        box (Tensor): ``(4, )`` or ``(B, 4)``, see ``box_around``.
+        stylized (Tensor): Own images in the style of the partners, likewise.
+        partner_stylized (Tensor): Partners in the style of the own images,
+            likewise.
+        rs (float | Tensor): Share of the own style, a float or ``(B, )``.
+        gamma (float | Tensor): Weight of the images before restyling, or
+            ``(B, )``; 1 is CutMix.
+        box (Tensor): ``(4, )`` or ``(B, 4)``, int64, see ``box_around``.
 
     Returns:
-        Tensor: ``(B, C, H, W)``.
+        Tensor: ``(B, C, H, W)``, in the dtype of ``images``.
 
     Raises:
-        ValueError: If shapes do not fit.
+        ValueError: If shapes do not match.
     """
     check_alike(images=images, partner=partner, stylized=stylized,
                 partner_stylized=partner_stylized)
@@ -120,22 +124,22 @@ def style_mix_images(images: Tensor, perm: Tensor, rc: PerSample,
     """Mix content and style of images: encode once, mix, decode.
 
     Args:
-        images (Tensor): Images, ``(B, 3, H, W)``.
+        images (Tensor): Images, ``(B, 3, H, W)``, floating point.
         perm (Tensor): Image i is mixed with image perm[i], ``(B, )``, int64.
-        rc (float | Tensor): Share of the own content, or ``(B, )``.
-        rs (float | Tensor): Share of the own style, or ``(B, )``.
-        t (float | Tensor): Share of both, or ``(B, )``.
-        encoder (Callable): From images to features.
-        decoder (Callable): From features to images.
-        size (int | tuple[int, int], optional): Height and width at which the
-            networks work. None leaves images as they are, and the result as
-            the decoder makes it. Defaults to 224.
+        rc (float | Tensor): Share of the own content, a float or ``(B, )``.
+        rs (float | Tensor): Share of the own style, a float or ``(B, )``.
+        t (float | Tensor): Share of both, a float or ``(B, )``.
+        encoder (Callable): Maps images to features.
+        decoder (Callable): Maps features to images.
+        size (int | tuple[int, int], optional): Height and width, in pixels,
+            of the images that the encoder gets. With None, neither the images
+            nor the output of the decoder are resized. Defaults to 224.
 
     Returns:
-        Tensor: Mixed images, ``(B, 3, H, W)``.
+        Tensor: Mixed images, ``(B, 3, H, W)``, in the dtype of ``images``.
 
     Raises:
-        ValueError: If shapes do not fit.
+        ValueError: If shapes do not match.
     """
     features = encoder(_resize(images, size))
     own = moments(features)
@@ -150,24 +154,26 @@ def style_cut_mix_images(images: Tensor, perm: Tensor, rs: PerSample,
     """Restyle and cut images: encode once, exchange styles, decode, cut.
 
     Args:
-        images (Tensor): Images, ``(B, 3, H, W)``.
+        images (Tensor): Images, ``(B, 3, H, W)``, floating point.
         perm (Tensor): Image i is mixed with image perm[i], ``(B, )``, int64.
-        rs (float | Tensor): Share of the own style, or ``(B, )``.
-        gamma (float | Tensor): How little is restyled, or ``(B, )``.
-        box (Tensor): Where the own content stays, ``(4, )`` or ``(B, 4)``:
-            pixels of the *resized* images, which are cut as in the official
-            code, and made small afterwards.
-        encoder (Callable): From images to features.
-        decoder (Callable): From features to images as large as its input.
-        size (int | tuple[int, int], optional): Height and width at which
-            networks and box work. None leaves images as they are. Defaults
-            to 224.
+        rs (float | Tensor): Share of the own style, a float or ``(B, )``.
+        gamma (float | Tensor): Weight of the images before restyling, or
+            ``(B, )``.
+        box (Tensor): Where the own content stays, ``(4, )`` or ``(B, 4)``,
+            int64, in pixels of the *resized* images: as in the official
+            code, these are cut, and the result is resized back.
+        encoder (Callable): Maps images to features.
+        decoder (Callable): Maps features to images of the size that the
+            encoder got.
+        size (int | tuple[int, int], optional): Height and width, in pixels,
+            of the images that the encoder gets and the box cuts. With None,
+            images are not resized. Defaults to 224.
 
     Returns:
-        Tensor: Mixed images, ``(B, 3, H, W)``.
+        Tensor: Mixed images, ``(B, 3, H, W)``, in the dtype of ``images``.
 
     Raises:
-        ValueError: If shapes do not fit.
+        ValueError: If shapes do not match.
     """
     resized = _resize(images, size)
     features = encoder(resized)
@@ -177,8 +183,8 @@ def style_cut_mix_images(images: Tensor, perm: Tensor, rs: PerSample,
     partner_stylized = decoder(restyle(features[perm], other, own))
     if stylized.shape[-2:] != resized.shape[-2:]:
         raise ValueError(
-            f'The decoder made images of {tuple(stylized.shape[-2:])} pixels '
-            f'from {tuple(resized.shape[-2:])}. Choose a `size` that is a '
+            f'The decoder turned {tuple(resized.shape[-2:])} pixels into '
+            f'{tuple(stylized.shape[-2:])}. Choose a `size` that is a '
             'multiple of 8.')
     mixed = style_cut_mix(resized, resized[perm], stylized.to(resized),
                           partner_stylized.to(resized), rs, gamma, box)

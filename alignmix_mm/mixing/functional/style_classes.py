@@ -1,4 +1,4 @@
-"""How much the styles of classes differ, and what follows for a pair."""
+"""How much the styles of classes differ, and how much pairs are restyled."""
 from collections.abc import Iterable, Sequence
 
 import torch
@@ -8,19 +8,20 @@ from .channel_moments import moments
 
 
 def style_statistics(levels: Sequence[Tensor]) -> Tensor:
-    """Means and deviations of the channels at several depths.
+    """Means and standard deviations of the channels at several depths.
 
     Args:
-        levels (Sequence[Tensor]): Features, ``(B, C, H, W)`` each; those of
-            ``StyleEncoder.levels`` have 64, 128, 256 and 512 channels.
+        levels (Sequence[Tensor]): Features, ``(B, C, H, W)`` each, floating
+            point; those of ``StyleEncoder.levels`` have 64, 128, 256 and 512
+            channels.
 
     Returns:
-        Tensor: Means, then deviations, level after level, ``(B, F)`` with
-        twice as many numbers as channels: 1920. Of the dtype of the
-        features, float32 of half precision.
+        Tensor: Means, then deviations, level by level, ``(B, F)``. F is twice
+        the number of channels, 1920 for ``StyleEncoder``. The dtype is that
+        of the features, or float32 for half precision.
 
     Raises:
-        ValueError: If a level has a single position.
+        ValueError: If a level has only one position.
     """
     return torch.cat([moment.flatten(1) for features in levels
                       for moment in moments(features)], 1)
@@ -28,10 +29,11 @@ def style_statistics(levels: Sequence[Tensor]) -> Tensor:
 
 def style_distances(statistics: Tensor, labels: Tensor,
                     num_classes: int) -> Tensor:
-    """Mean squared difference of the mean statistics of any two classes.
+    """Mean squared difference of the mean statistics of every two classes.
 
     Args:
-        statistics (Tensor): ``(N, F)``, see ``style_statistics``.
+        statistics (Tensor): ``(N, F)``, floating point, see
+            ``style_statistics``.
         labels (Tensor): Classes, ``(N, )``, int64.
         num_classes (int): Number of classes, K.
 
@@ -43,7 +45,7 @@ def style_distances(statistics: Tensor, labels: Tensor,
         ValueError: If a class has no sample, or a label is not a class.
     """
     means = class_means([(statistics, labels)], num_classes)
-    # not by products, which leave no zeros on the diagonal
+    # not by matrix products, whose rounding leaves no zeros on the diagonal
     distances = torch.cdist(
         means, means, compute_mode='donot_use_mm_for_euclid_dist')
     return (distances.square() / means.shape[1]).to(statistics.dtype)
@@ -51,11 +53,11 @@ def style_distances(statistics: Tensor, labels: Tensor,
 
 def class_means(batches: Iterable[tuple[Tensor, Tensor]],
                 num_classes: int) -> Tensor:
-    """Mean of vectors over each class, batch after batch.
+    """Mean vector of each class, computed batch by batch.
 
     Args:
-        batches (Iterable[tuple[Tensor, Tensor]]): Vectors, ``(N, F)``, and
-            their classes, ``(N, )``, int64.
+        batches (Iterable[tuple[Tensor, Tensor]]): Vectors, ``(N, F)``,
+            floating point, and their classes, ``(N, )``, int64.
         num_classes (int): Number of classes, K.
 
     Returns:
@@ -69,8 +71,9 @@ def class_means(batches: Iterable[tuple[Tensor, Tensor]],
         count = torch.bincount(labels, minlength=num_classes)
         if labels.shape != vectors.shape[:1] or len(count) > num_classes:
             raise ValueError(
-                f'Expected {len(vectors)} labels below {num_classes}, but '
-                f'got shape {tuple(labels.shape)}, up to {len(count) - 1}.')
+                f'Expected {len(vectors)} labels below {num_classes}, but got '
+                f'shape {tuple(labels.shape)} and labels up to '
+                f'{len(count) - 1}.')
         total = vectors.new_zeros(num_classes, vectors.shape[1],
                                   dtype=torch.float64)
         sums = sums + total.index_add(0, labels, vectors.double())
@@ -78,21 +81,24 @@ def class_means(batches: Iterable[tuple[Tensor, Tensor]],
     empty = torch.as_tensor(counts == 0).nonzero().flatten().tolist()
     if empty:
         raise ValueError(f'Expected samples of all {num_classes} classes, '
-                         f'but there are none of {empty[:10]}.')
+                         f'but got none of {empty[:10]}.')
     return sums / counts[:, None]
 
 
 def style_gamma(distances: Tensor, labels: Tensor, partner_labels: Tensor,
                 delta: float = 3., same_class: float = 2.) -> Tensor:
-    r"""How little pairs are restyled, from the distance of their classes.
+    r"""Weight of pairs before restyling, from the distance of their classes.
 
     .. math::
-        \gamma = \tanh((D_{y_1 y_2} + 2 \cdot 1[y_1 = y_2]) / \delta)
+        \gamma = \tanh((D_{y_1 y_2} + d \cdot 1[y_1 = y_2]) / \delta)
+
+    with the distance d of a class from itself, ``same_class``.
 
     Args:
-        distances (Tensor): D, ``(K, K)``, see ``style_distances``.
+        distances (Tensor): D, ``(K, K)``, floating point, see
+            ``style_distances``.
         labels (Tensor): Own classes, ``(B, )``, int64.
-        partner_labels (Tensor): Those of the partners, likewise.
+        partner_labels (Tensor): Classes of the partners, likewise.
         delta (float): Scale of the distances: 3 for CIFAR-100, 1 for
             CIFAR-10. Defaults to 3.
         same_class (float): Distance of a class from itself. Defaults to 2.

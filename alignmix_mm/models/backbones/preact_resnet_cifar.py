@@ -17,8 +17,8 @@ class PreActBlock(BaseModule):
         bottleneck (bool): Whether to use the 1x1, 3x3, 1x1 block, which
             expands ``base_channels`` by four, instead of two 3x3
             convolutions. Defaults to False.
-        identity_shortcut (str): What an identity shortcut carries,
-            ``'activated'`` or ``'raw'``. Defaults to ``'activated'``.
+        identity_shortcut (str): What an identity shortcut adds:
+            ``'activated'`` or ``'raw'`` input. Defaults to ``'activated'``.
         init_cfg (dict, optional): Initialization config. Defaults to None.
     """
 
@@ -66,8 +66,8 @@ class PreActResNet_CIFAR(BaseModule):
     The network of `Identity Mappings in Deep Residual Networks
     <https://arxiv.org/abs/1603.05027>`_ with a 3x3 stem and no max pooling,
     as mixup papers use it on CIFAR and TinyImageNet. The defaults are the
-    variant of AlignMix's authors. Their ``A`` is the raw sum of the last
-    block: no BN-ReLU follows.
+    variant of AlignMix's authors. Their map ``A`` is the raw sum of the last
+    block, without BN and ReLU after it.
 
     Args:
         depth (int): 18, 34 or 50. Defaults to 18.
@@ -77,7 +77,7 @@ class PreActResNet_CIFAR(BaseModule):
             TinyImageNet variant of PuzzleMix. Defaults to 1.
         stem_norm (bool): Whether BN and ReLU follow the first convolution.
             Defaults to True.
-        identity_shortcut (str): What an identity shortcut carries:
+        identity_shortcut (str): What an identity shortcut adds:
             ``'activated'``, the input after BN and ReLU (AlignMix's
             authors), or ``'raw'``, the input itself (He et al., Manifold
             mixup, PuzzleMix). Defaults to ``'activated'``.
@@ -149,7 +149,7 @@ class PreActResNet_CIFAR(BaseModule):
         """Return the maps of ``out_indices``.
 
         Args:
-            x (Tensor): Images, ``(N, in_channels, H, W)``.
+            x (Tensor): Images, ``(N, in_channels, H, W)``, floating point.
 
         Returns:
             tuple[Tensor]: Feature maps ``(N, C, H', W')``; for the defaults

@@ -9,19 +9,19 @@ from .vgg_gap import rename_torchvision
 
 @MODELS.register_module()
 class VGGACoL(VGG):
-    """VGG whose poolings overlap and whose last ones keep the size.
+    """VGG with overlapping pooling, which at the end keeps the map's size.
 
-    The backbone of Zhang et al. (2018), as Choe et al. (2020) have it: maximum
-    pooling of 3x3, the last one with stride 1, and average pooling of 3x3
-    with stride 1 (padding counts as zeros) at the end. Images of 224 pixels
-    give maps of 14x14. Use ``ACoLHead`` after it.
+    The backbone of Zhang et al. (2018), in the version of Choe et al. (2020):
+    3x3 max pooling, the last one with stride 1, and at the end 3x3 average
+    pooling with stride 1 (padding counts as zeros). Images of 224 pixels give
+    maps of 14x14. Use ``ACoLHead`` after it.
 
-    Weights of a VGG are loaded from MMPretrain's checkpoints and from
-    torchvision's, see :class:`VGGGAP`.
+    Weights of a VGG can be loaded from checkpoints of MMPretrain and
+    torchvision, see :class:`VGGGAP`.
 
     Args:
-        large_map (bool): Whether the last but one pooling keeps the size too:
-            28x28, the original's. Defaults to False.
+        large_map (bool): Whether the second-to-last max pooling keeps the
+            size too, as in the original: maps of 28x28. Defaults to False.
         depth (int): 11, 13, 16 or 19. Defaults to 16.
         **kwargs: Further arguments of ``VGG``.
     """
@@ -43,11 +43,11 @@ class VGGACoL(VGG):
         """Compute the map.
 
         Args:
-            x (Tensor): Images, ``(N, 3, H, W)``.
+            x (Tensor): Images, ``(N, 3, H, W)``, floating point.
 
         Returns:
-            tuple[Tensor]: ``(N, 512, H / 16, W / 16)``, H / 8 and W / 8 if
-            the map is large; fractions are rounded up.
+            tuple[Tensor]: ``(N, 512, H / 16, W / 16)``, or H / 8 and W / 8
+            with ``large_map``; fractions are rounded up.
         """
         features = super().forward(x)[-1]
         return (F.avg_pool2d(features, 3, stride=1, padding=1), )

@@ -37,10 +37,10 @@ class WideBlock(BaseModule):
                                       bias=conv_bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Add the branch to the shortcut, which carries the raw input.
+        """Add the branch to the shortcut of the raw input.
 
         Args:
-            x (Tensor): ``(N, in_channels, H, W)``.
+            x (Tensor): ``(N, in_channels, H, W)``, floating point.
 
         Returns:
             Tensor: ``(N, out_channels, H / stride, W / stride)``.
@@ -55,7 +55,7 @@ class WideResNet_CIFAR(BaseModule):
 
     The variant of the Manifold mixup code, which AlignMix's authors use: in
     a block, the second convolution has the stride, and convolutions have
-    biases. ``A`` is 512x8x8 for WRN16-8.
+    biases. The map ``A`` is 512x8x8 for WRN16-8.
 
     Args:
         depth (int): 6 n + 4 for n blocks in each stage. Defaults to 16.
@@ -63,17 +63,17 @@ class WideResNet_CIFAR(BaseModule):
             channels. Defaults to 8.
         in_channels (int): Channels of the images. Defaults to 3.
         conv_bias (bool): Whether convolutions have a bias. Defaults to True.
-        dropout (float): Dropout inside of blocks. Defaults to 0.
-        final_bn_momentum (float): Momentum of the last normalization. The
-            authors' 0.9 (torch's meaning: almost only the last batch counts)
-            makes test losses noisy. Defaults to 0.1.
+        dropout (float): Dropout inside blocks. Defaults to 0.
+        final_bn_momentum (float): Momentum of the last normalization, as
+            torch defines it. With the authors' 0.9 almost only the last batch
+            counts, and test losses are noisy. Defaults to 0.1.
         out_indices (Sequence[int]): Stages to return, 0 to 2. Defaults to
             ``(2, )``.
         init_cfg (dict | list, optional): Initialization config. Defaults to
             Kaiming for convolutions and constant 1 for norms.
 
     Raises:
-        ValueError: If there is no such depth or stage.
+        ValueError: If the depth or a stage does not exist.
     """
 
     def __init__(self,
@@ -114,7 +114,7 @@ class WideResNet_CIFAR(BaseModule):
         """Return the maps of ``out_indices``.
 
         Args:
-            x (Tensor): Images, ``(N, in_channels, H, W)``.
+            x (Tensor): Images, ``(N, in_channels, H, W)``, floating point.
 
         Returns:
             tuple[Tensor]: Feature maps ``(N, C, H', W')``; for the defaults

@@ -1,4 +1,4 @@
-"""Where a classifier looks: maps, and rivals that erase attention."""
+"""Where a classifier looks: maps, and methods that erase attention."""
 from .acol import ACoLHead
 from .adl import ADL, attach_adl
 from .cam import ActivationMaps, CAMClassifier

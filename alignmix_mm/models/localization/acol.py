@@ -16,24 +16,24 @@ XAVIER = dict(type='Xavier', layer='Conv2d', distribution='uniform')
 class ACoLHead(ClsHead):
     """Two classifiers of a map; one does not see what the other attends to.
 
-    Zhang et al. (2018). Each branch is three convolutions, whose last one
+    Zhang et al. (2018). Each branch has three convolutions. The last one
     gives a map for each class; the mean of a map is the logit. Branch B gets
-    the features without the positions to which branch A attends, so it has to
+    the features without the positions that branch A attends to, so it has to
     find other parts of the object. There is no neck: the head pools itself.
 
     Args:
         num_classes (int): Number of classes.
         in_channels (int): Channels of the backbone's map.
-        mid_channels (int): Channels of the two convolutions of 3x3. Defaults
-            to 1024.
-        drop_threshold (float): Attention, normalized to [0, 1], from which on
-            positions are erased. The original network has 0.6. Defaults to
-            0.7.
-        init_cfg (dict, optional): Initialization. Defaults to None, which is
-            Xavier, uniform, as after the VGG of Choe et al. (2020); after
-            their ResNet it is ``dict(type='Kaiming', layer='Conv2d')``.
+        mid_channels (int): Channels of the two 3x3 convolutions. Defaults to
+            1024.
+        drop_threshold (float): Positions are erased if their attention,
+            normalized to [0, 1], is at least this. The original network uses
+            0.6. Defaults to 0.7.
+        init_cfg (dict, optional): Initialization. Defaults to None: Xavier,
+            uniform, as after the VGG of Choe et al. (2020). After their
+            ResNet it is ``dict(type='Kaiming', layer='Conv2d')``.
         **kwargs: ``loss``, ``topk`` and ``cal_acc``, see ``ClsHead``. The loss
-            is that of branch A plus that of branch B.
+            is the sum of the losses of both branches.
 
     Raises:
         ValueError: If ``drop_threshold`` is not in (0, 1].
@@ -63,33 +63,39 @@ class ACoLHead(ClsHead):
 
         Args:
             feats (Tensor | Sequence[Tensor]): Maps ``(B, in_channels, h, w)``,
-                of several the last.
+                floating point; of several, the last is used.
             labels (Tensor, optional): Classes whose attention is erased,
-                ``(B, )`` int64, or the weights of all classes,
-                ``(B, num_classes)``, whose maps are then added up. Defaults
-                to None: the class that branch A predicts.
+                ``(B, )``, int64, or weights of all classes,
+                ``(B, num_classes)``, with which their maps are added up.
+                Defaults to None: the class that branch A predicts.
 
         Returns:
-            tuple[Tensor, Tensor]: A and B, ``(B, num_classes)``.
+            tuple[Tensor, Tensor]: Logits of A and B, ``(B, num_classes)``.
+
+        Raises:
+            ValueError: If the last map is not ``(B, in_channels, h, w)``.
         """
         return tuple(maps.mean((2, 3)) for maps in self._maps(feats, labels))
 
     def localization_map(self, feats: Tensor | Sequence[Tensor],
                          labels: Tensor) -> Tensor:
-        """Where both branches see a class: the larger of their maps.
+        """Where the branches see a class: the maximum of their maps.
 
-        Each map is normalized to [0, 1] before. The attention of this class
-        is what is erased for branch B.
+        Each map is first normalized to [0, 1]. Branch B gets the features
+        without the positions where branch A sees this class.
 
         Args:
             feats (Tensor | Sequence[Tensor]): Maps ``(B, in_channels, h, w)``,
-                of several the last.
+                floating point; of several, the last is used.
             labels (Tensor): Class of each map, ``(B, )``, int64.
 
         Returns:
             Tensor: ``(B, h, w)``, in [0, 1], in the dtype of the weights.
+
+        Raises:
+            ValueError: If the last map is not ``(B, in_channels, h, w)``.
         """
-        # of an autocast backbone, outside of autocast
+        # maps of a backbone under autocast, here without autocast
         x = self._input(feats).to(self.branch_a[0].weight.dtype)
         a, b = (normalize_maps(_of_classes(maps, labels))
                 for maps in self._maps(x, labels))
@@ -100,10 +106,13 @@ class ACoLHead(ClsHead):
 
         Args:
             feats (Sequence[Tensor]): Maps, the last ``(B, in_channels, h,
-                w)``.
+                w)``, floating point.
 
         Returns:
             Tensor: ``(B, num_classes)``.
+
+        Raises:
+            ValueError: If the last map has a different shape.
         """
         return self.branch_a(self._input(feats)).mean((2, 3))
 
@@ -113,14 +122,17 @@ class ACoLHead(ClsHead):
 
         Args:
             feats (Sequence[Tensor]): Maps, the last ``(B, in_channels, h,
-                w)``.
-            data_samples (list[DataSample]): Their labels. Of mixed labels,
-                the attention to all classes by weight is erased.
+                w)``, floating point.
+            data_samples (list[DataSample]): Labels of the images. With mixed
+                labels, the erased attention is the weighted sum over classes.
             **kwargs: Arguments of the loss.
 
         Returns:
-            dict[str, Tensor]: ``loss``, and accuracies of branch A if
-            ``cal_acc`` is set.
+            dict[str, Tensor]: ``loss``, ``()``, and accuracies of branch A
+            if ``cal_acc`` is set.
+
+        Raises:
+            ValueError: If the last map has a different shape.
         """
         key = 'gt_score' if 'gt_score' in data_samples[0] else 'gt_label'
         labels = torch.stack([sample.get(key) for sample in data_samples])
@@ -146,8 +158,8 @@ class ACoLHead(ClsHead):
         if x.ndim != 4 or x.shape[1] != self.in_channels:
             raise ValueError(
                 f'Expected maps (B, {self.in_channels}, h, w) for ACoLHead, '
-                f'but got {tuple(x.shape)}. Set `head.in_channels`, and leave '
-                'out the neck: the head pools itself.')
+                f'but got {tuple(x.shape)}. Set `head.in_channels`, and use '
+                'no neck: the head pools itself.')
         return x
 
 
@@ -160,7 +172,7 @@ def _branch(in_channels: int, mid_channels: int,
 
 
 def _of_classes(maps: Tensor, labels: Tensor) -> Tensor:
-    """Map of the class of each sample, or the sum of all by weight."""
+    """Map of the class of each sample, or weighted sum over all classes."""
     if labels.ndim == 2:
         return torch.einsum('bkhw,bk->bhw', maps, labels.to(maps.dtype))
     return maps[torch.arange(len(maps), device=maps.device), labels]

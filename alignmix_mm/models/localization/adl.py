@@ -16,20 +16,20 @@ class ADL(nn.Module):
     """Attention-based dropout layer (Choe and Shim, 2019).
 
     In training, each pass draws once for the whole batch whether the most
-    attended positions are dropped or all are weighted by their attention, see
-    :func:`attention_dropout`. In evaluation nothing is changed. There are no
-    parameters.
+    attended positions are dropped or all positions are weighted by their
+    attention, see :func:`attention_dropout`. In evaluation it changes
+    nothing. It has no parameters.
 
-    The draw is torch's on the CPU, so activation checkpointing repeats it.
-    With several processes, each one draws for its own part of the batch.
+    The draw uses torch's generator on the CPU, so activation checkpointing
+    repeats it. With several processes, each draws for its part of the batch.
 
     Args:
         drop_rate (float): Probability of dropping. Defaults to 0.75.
-        drop_threshold (float): Share of a sample's largest attention from
-            which positions are dropped. Defaults to 0.8.
+        drop_threshold (float): Positions are dropped if their attention is at
+            least this share of the sample's maximum. Defaults to 0.8.
 
     Raises:
-        ValueError: If an argument is outside of [0, 1].
+        ValueError: If an argument is outside [0, 1].
     """
 
     def __init__(self,
@@ -48,10 +48,13 @@ class ADL(nn.Module):
         """Drop or weight positions in training.
 
         Args:
-            x (Tensor): Feature maps, ``(B, C, h, w)``.
+            x (Tensor): Feature maps, ``(B, C, h, w)``, floating point.
 
         Returns:
             Tensor: The same shape and dtype; ``x`` itself in evaluation.
+
+        Raises:
+            ValueError: If ``x`` does not have this shape in training.
         """
         if not self.training:
             return x
@@ -59,7 +62,7 @@ class ADL(nn.Module):
         return attention_dropout(x, drop, self.drop_threshold)
 
     def extra_repr(self) -> str:
-        """Options, for ``print(model)``."""
+        """The options, for ``print(model)``."""
         return (f'drop_rate={self.drop_rate}, '
                 f'drop_threshold={self.drop_threshold}')
 
@@ -67,11 +70,11 @@ class ADL(nn.Module):
 class AttachedADL(ADL):
     """An ADL after a module of a backbone.
 
-    It is a forward hook of that module, so the backbone stays as it is and
-    its parameters keep their names. As a child of the classifier it follows
-    the classifier's ``train()`` and ``eval()``, also after frozen stages.
-    Before each pass it looks whether another module has taken the place,
-    which conversion to ``SyncBatchNorm`` does after the model is built.
+    It is a forward hook of that module, so the backbone is unchanged and its
+    parameters keep their names. As a child of the classifier it follows the
+    classifier's ``train()`` and ``eval()``, also after frozen stages. Before
+    each pass it checks whether the module was replaced, as conversion to
+    ``SyncBatchNorm`` does after the model is built.
 
     Args:
         path (str): Dotted path of the module inside the backbone.
@@ -80,7 +83,7 @@ class AttachedADL(ADL):
 
     Raises:
         ValueError: If there is no such module or an option is out of range;
-            in a pass, if the module returns no map.
+            in a training pass, if the module does not return a map.
     """
 
     def __init__(self, path: str, backbone: nn.Module, **options) -> None:
@@ -108,20 +111,20 @@ class AttachedADL(ADL):
                    type(output).__name__)
             raise ValueError(
                 f'Expected feature maps (B, C, h, w) from {self.path!r} for '
-                f'ADL, but got {got}. Name another module in `adl.at`, such '
-                'as a block of a convolutional stage.')
+                f'ADL, but got {got}. Name a different module in `adl.at`, '
+                'such as a block of a convolutional stage.')
         return self(output)
 
     def extra_repr(self) -> str:
-        """Path and options, for ``print(model)``."""
+        """The path and the options, for ``print(model)``."""
         return f'{self.path!r}, {super().extra_repr()}'
 
 
 def attach_adl(backbone: nn.Module, at: str | Sequence[str],
                **options) -> nn.ModuleList:
-    """Let ADL act on what modules of a backbone return.
+    """Apply ADL to the outputs of modules of a backbone.
 
-    Choe et al. (2020) have it at ``('layer3.0', 'layer4.0', 'layer4.2')`` of
+    Choe et al. (2020) apply it at ``('layer3.0', 'layer4.0', 'layer4.2')`` of
     a ResNet-50 and at ``('features.9', 'features.12', 'features.16')`` of
     ``VGGGAP``: after the third pooling, conv4_3 and conv5_3.
 
@@ -131,16 +134,16 @@ def attach_adl(backbone: nn.Module, at: str | Sequence[str],
         **options: Arguments of :class:`ADL`.
 
     Returns:
-        nn.ModuleList: The layers, to be kept as a child of the classifier.
+        nn.ModuleList: The layers. Make them a child of the classifier.
 
     Raises:
-        ValueError: If there is no such module, none is named, one is named
-            twice, or an option is out of range.
+        ValueError: If a module does not exist or is named twice, no module is
+            named, or an option is out of range.
     """
     paths = [at] if isinstance(at, str) else list(at)
     if not paths or len(set(paths)) < len(paths):
         raise ValueError(
-            'Expected `adl.at` to be paths of modules of the backbone, each '
-            f'once, but got {at!r}.')
+            'Expected `adl.at` to be different paths of modules of the '
+            f'backbone, but got {at!r}.')
     return nn.ModuleList(
         AttachedADL(path, backbone, **options) for path in paths)

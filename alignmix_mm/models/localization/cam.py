@@ -13,12 +13,12 @@ _CLASSES = ('gt', 'pred')
 
 
 class ActivationMaps:
-    """Gives the predictions of a classifier their class activation maps.
+    """Adds class activation maps to the predictions of a classifier.
 
-    A map (Zhou et al., 2016) is the weighted sum of the channels that global
-    average pooling averages, so backbone, pooling and a linear head are
-    needed, or a head with maps of its own (``ACoLHead``). It comes from the
-    features that give the logits: no hook, no second pass, no gradient.
+    A map (Zhou et al., 2016) is the weighted sum of the channels before
+    global average pooling. So it needs a backbone, the pooling and a linear
+    head, or a head with maps of its own (``ACoLHead``). It is made from the
+    features that give the logits, without hook, second pass or gradient.
 
     Args:
         model (ImageClassifier): The classifier.
@@ -48,18 +48,18 @@ class ActivationMaps:
 
         Args:
             model (ImageClassifier): The classifier.
-            inputs (Tensor): Images ``(N, C, H, W)``.
-            data_samples (list[DataSample], optional): Their annotations.
-                Defaults to None.
+            inputs (Tensor): Images ``(N, C, H, W)``, floating point.
+            data_samples (list[DataSample], optional): Annotations of the
+                images. Defaults to None.
             **kwargs: See ``ImageClassifier.predict``.
 
         Returns:
-            list[DataSample]: With ``pred_score``, ``pred_label``, ``cam`` and
-            ``cam_label``.
+            list[DataSample]: Predictions with ``pred_score``, ``pred_label``,
+            ``cam``, ``(h, w)``, float32, and ``cam_label``, ``(1, )``, int64.
 
         Raises:
-            ValueError: If images have no label, or the logits are not means
-                of maps.
+            ValueError: If images have no label for ``cam='gt'``, or the
+                logits are not means of maps.
         """
         maps = model.extract_feat(inputs, stage='backbone')
         embedding = model.neck(maps) if model.with_neck else maps
@@ -83,24 +83,25 @@ class ActivationMaps:
             raise ValueError(
                 f"Expected images with labels for cam='{self.cam}', but "
                 f'{missing} of {len(samples)} have none. '
-                "cam='pred' takes the predicted class.")
+                "cam='pred' uses the predicted class.")
         return torch.cat([sample.get(key) for sample in samples])
 
     def _check(self, head: nn.Module, cams: Tensor, labels: Tensor,
                embedding: tuple[Tensor, ...]) -> None:
-        """Once: the mean of a map and the bias have to be the logit."""
+        """Check once that the mean of a map plus the bias is the logit."""
         if self._checked or not torch.isfinite(cams).all():
             return
         pooled = head.pre_logits(embedding).float()
         logits = torch.nn.functional.linear(pooled, head.fc.weight.float())
         logits = logits.gather(1, labels[:, None])[:, 0]
         error = (cams.mean((1, 2)) - logits).abs().max()
-        # what half precision and different orders of summation may differ by
+        # the largest difference by half precision and order of summation
         if error > 2e-2 * cams.abs().mean():
             raise ValueError(
                 'Expected logits that are means of class activation maps, but '
-                f'they differ by {error:.3g}: between backbone and classifier '
-                'there is more than global average pooling. Leave out `cam`.')
+                f'they differ by {error:.3g}: there is more than global '
+                'average pooling between backbone and classifier. Leave out '
+                '`cam`.')
         self._checked = True
 
 
@@ -108,9 +109,9 @@ def _maps_of(head: nn.Module, features: Tensor, labels: Tensor) -> Tensor:
     if features.ndim != 4 or features.shape[1] != head.fc.in_features:
         raise ValueError(
             f'Expected maps (B, {head.fc.in_features}, h, w) from the '
-            'backbone, as many channels as the classifier sees, for class '
-            f'activation maps, but got {tuple(features.shape)}. Leave out '
-            '`cam`.')
+            'backbone, with as many channels as the input of the classifier, '
+            f'for class activation maps, but got {tuple(features.shape)}. '
+            'Leave out `cam`.')
     return class_activation_map(features, head.fc.weight.float(), labels)
 
 
@@ -118,15 +119,16 @@ def _maps_of(head: nn.Module, features: Tensor, labels: Tensor) -> Tensor:
 class CAMClassifier(ImageClassifier):
     """An ``ImageClassifier`` whose predictions carry class activation maps.
 
-    Training and parameters are the plain classifier's.
+    Training and parameters are those of the plain classifier.
 
     Args:
         *args: Arguments of ``ImageClassifier``.
-        cam (str, optional): Class of the map: ``'gt'``, the true one, which
-            localization metrics are defined by, or ``'pred'``, the predicted
-            one, for images without labels. Every sample then has ``cam``,
-            ``(h, w)`` float32, raw and as small as the features, and
-            ``cam_label``, ``(1, )``. Defaults to None: no maps.
+        cam (str, optional): Class of the map: ``'gt'``, the true class, as
+            localization metrics define it, or ``'pred'``, the predicted
+            class, for images without labels. Every sample then has ``cam``,
+            ``(h, w)``, float32, not normalized and at the size of the feature
+            map, and ``cam_label``, ``(1, )``, int64. Defaults to None: no
+            maps.
         adl (dict, optional): Attention-based dropout layers inside the
             backbone, which act in training: ``at``, dotted paths, and options
             of :class:`ADL`, e.g. ``dict(at=('layer4.0', 'layer4.2'),
@@ -135,7 +137,7 @@ class CAMClassifier(ImageClassifier):
 
     Raises:
         ValueError: If ``cam`` is unknown, the head has no maps, or the
-            backbone has no module of a path.
+            backbone has no module with a path of ``adl``.
     """
 
     def __init__(self, *args, cam: str | None = None,
@@ -150,17 +152,17 @@ class CAMClassifier(ImageClassifier):
                 inputs: Tensor,
                 data_samples: list[DataSample] | None = None,
                 **kwargs) -> list[DataSample]:
-        """Predict, with maps if ``cam`` says so.
+        """Predict, with maps if ``cam`` is set.
 
         Args:
-            inputs (Tensor): Images ``(N, C, H, W)``.
-            data_samples (list[DataSample], optional): Their annotations.
-                Defaults to None.
+            inputs (Tensor): Images ``(N, C, H, W)``, floating point.
+            data_samples (list[DataSample], optional): Annotations of the
+                images. Defaults to None.
             **kwargs: See ``ImageClassifier.predict``.
 
         Returns:
-            list[DataSample]: With ``pred_score``, ``pred_label`` and, unless
-            ``cam`` is None, ``cam`` and ``cam_label``.
+            list[DataSample]: Predictions with ``pred_score``, ``pred_label``
+            and, unless ``cam`` is None, ``cam`` and ``cam_label``.
         """
         if self.maps is None:
             return super().predict(inputs, data_samples, **kwargs)

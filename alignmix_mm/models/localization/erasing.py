@@ -1,27 +1,28 @@
-"""Erasing what a network attends to: pure functions of ADL and ACoL."""
+"""Erasing attended positions: pure functions of ADL and ACoL."""
 import torch
 from torch import Tensor
 
 
 def attention_dropout(features: Tensor, drop: bool,
                       threshold: float) -> Tensor:
-    r"""Hide or stress the attended positions (Choe and Shim, 2019, ADL).
+    r"""Drop or emphasize attended positions (Choe and Shim, 2019, ADL).
 
     Attention is the mean of the channels, :math:`a = \frac{1}{C} \sum_c F_c`.
-    Either the drop mask or the importance map multiplies all channels:
+    All channels are multiplied either by the drop mask or by the importance
+    map:
 
     .. math::
         1[a < t \max a] \quad \text{or} \quad \sigma(a)
 
-    The maximum is that of each sample. Gradients flow through the importance
-    map too; attention is not detached.
+    The maximum is that of each sample. Gradients also flow through the
+    importance map, because attention is not detached.
 
     Args:
-        features (Tensor): Feature maps, ``(B, C, h, w)``, of any floating
+        features (Tensor): Feature maps, ``(B, C, h, w)``, any floating
             dtype.
-        drop (bool): Whether to take the drop mask.
-        threshold (float): Share t of the maximum from which positions are
-            dropped, in [0, 1].
+        drop (bool): Whether to use the drop mask.
+        threshold (float): Share t of the maximum, in [0, 1]. Positions with
+            at least this attention are dropped.
 
     Returns:
         Tensor: ``(B, C, h, w)``, in the dtype of ``features``.
@@ -41,7 +42,7 @@ def normalize_maps(maps: Tensor) -> Tensor:
     r"""Bring every map into [0, 1], :math:`(m - \min) / (\max - \min)`.
 
     Args:
-        maps (Tensor): ``(..., h, w)``, of any floating dtype.
+        maps (Tensor): ``(..., h, w)``, any floating dtype.
 
     Returns:
         Tensor: ``(..., h, w)``, in the dtype of ``maps``. A constant map
@@ -67,18 +68,17 @@ def erase_attended(features: Tensor, attention: Tensor,
     object localization* (2018).
 
     Args:
-        features (Tensor): Feature maps, ``(B, C, h, w)``.
-        attention (Tensor): A map of each sample, ``(B, h, w)`` or
-            ``(B, 1, h, w)``, such as :func:`normalize_maps` returns. No
-            gradient flows into it.
-        threshold (float): Attention from which on, itself included, features
-            are erased.
+        features (Tensor): Feature maps, ``(B, C, h, w)``, floating point.
+        attention (Tensor): A map for each sample, ``(B, h, w)`` or
+            ``(B, 1, h, w)``, floating point, e.g. from
+            :func:`normalize_maps`. No gradient flows into it.
+        threshold (float): Features with at least this attention are erased.
 
     Returns:
         Tensor: ``(B, C, h, w)``, in the dtype of ``features``.
 
     Raises:
-        ValueError: If shapes do not fit.
+        ValueError: If shapes do not match.
     """
     _check_maps(features)
     batch, _, *size = features.shape

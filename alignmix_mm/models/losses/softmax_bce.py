@@ -13,10 +13,10 @@ class SoftmaxBCELoss(nn.Module):
         -\frac{1}{BK} \sum_{bk} y_{bk} \log p_{bk} +
         (1 - y_{bk}) \log (1 - p_{bk})
 
-    It is about 2 / K times the cross-entropy, K being the number of classes.
-    So the loss of clean images, which methods with ``clean_lam`` add, is the
-    cross-entropy times 2 / K, as in the code of PuzzleMix and Co-Mixup; it
-    is also what their saliency is computed from.
+    for a batch of B samples and K classes. It is about 2 / K times the
+    cross-entropy. So the loss of clean images, which methods with
+    ``clean_lam`` add, is the cross-entropy times 2 / K, as in the code of
+    PuzzleMix and Co-Mixup. Their saliency is computed from it too.
 
     Args:
         loss_weight (float): Weight of the loss. Defaults to 1.
@@ -29,16 +29,16 @@ class SoftmaxBCELoss(nn.Module):
 
     def forward(self, cls_score: Tensor, label: Tensor,
                 **kwargs) -> Tensor:
-        """Compute the loss, in float32, outside of autocast.
+        """Compute the loss in float32, without autocast.
 
         Args:
-            cls_score (Tensor): Logits, ``(N, K)``.
-            label (Tensor): Classes, ``(N, )`` int64, or soft labels,
-                ``(N, K)``.
-            **kwargs: Of other losses; not used.
+            cls_score (Tensor): Logits, ``(B, K)``, floating point.
+            label (Tensor): Classes, ``(B, )``, int64, or soft labels,
+                ``(B, K)``.
+            **kwargs: Arguments of other losses, not used.
 
         Returns:
-            Tensor: The loss, ``()``. Logarithms are limited to -100.
+            Tensor: The loss, ``()``, float32. Logarithms are clamped to -100.
         """
         if label.ndim == 1:
             label = F.one_hot(label, cls_score.shape[1])
@@ -50,7 +50,7 @@ class SoftmaxBCELoss(nn.Module):
 
 
 class ScaledCrossEntropy(nn.Module):
-    """Cross-entropy divided by the number of classes.
+    """Weighted cross-entropy divided by the number of classes.
 
     Args:
         loss_weight (float): Weight of the loss.

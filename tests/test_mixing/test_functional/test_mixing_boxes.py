@@ -99,7 +99,7 @@ def test_misuse_is_said():
     images = torch.zeros(3, 1, 4, 4)
     with pytest.raises(ValueError, match=r'\(4, \) or \(3, 4\).*\(2, 4\)'):
         paste_box(images, images, torch.zeros(2, 4, dtype=torch.int64))
-    with pytest.raises(ValueError, match='one shape.*`partner`'):
+    with pytest.raises(ValueError, match='equal shape.*`partner`'):
         paste_box(images, images[:1], torch.zeros(4, dtype=torch.int64))
     with pytest.raises(ValueError, match='from 0 to 1, but got 1.5'):
         box_around((4, 4), 1.5, (0, 0))

@@ -203,7 +203,7 @@ def test_misuse_is_said():
             fine_grained_saliency(integers(*shape))
     with pytest.raises(ValueError, match="'rgb', 'bgr'.*'gbr'"):
         fine_grained_saliency(integers(1, 3, 8, 8), 'gbr')
-    with pytest.raises(ValueError, match='two pixels'):
+    with pytest.raises(ValueError, match='at least 2 pixels'):
         misread_saliency(torch.rand(1, 3, 1, 1))
 
 

@@ -222,7 +222,7 @@ def test_it_trains_with_mixing(augment):
     (dict(at='layer4.7'), r"adl.at='layer4.7' is not a module.*'layer4.1'"),
     (dict(at=('layer4.1', 'layre3.0')), r"'layre3.0'.*'layer3.0'"),
     (dict(at=()), r'adl.at.* got \(\)'),
-    (dict(at=('layer3.0', 'layer3.0')), 'each once'),
+    (dict(at=('layer3.0', 'layer3.0')), 'different paths'),
     (dict(at='layer3.0', drop_rate=2), r'drop_rate` in \[0, 1\]')])
 def test_bad_options_are_named(options, message):
     with pytest.raises(ValueError, match=message):
