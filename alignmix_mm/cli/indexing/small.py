@@ -37,5 +37,5 @@ def _words(values: list[float]) -> str:
     error = standard_error(values)
     spread = '' if error is None else f' ± {error:.2f}'
     runs = f'{len(values)} run{"s" * (len(values) > 1)}'
-    return (f'[measured, small](../docs/study.md): {fmean(values):.2f}{spread} '
-            f'({runs})')
+    link = '[measured, small](../docs/study.md)'
+    return f'{link}: {fmean(values):.2f}{spread} ({runs})'
