@@ -1,7 +1,7 @@
 """What commands share: configs, runners, trained models, progress."""
 import warnings
 
-# mmcv-lite says so at every import, and nothing here needs it
+# mmcv-lite warns at every import; nothing here needs the operator
 warnings.filterwarnings('ignore', 'Fail to import ``MultiScaleDeform')
 
 from .config import load_config, make_safe  # noqa: E402

@@ -1,4 +1,4 @@
-"""Running a test and writing its results."""
+"""Run a test and write its results."""
 import argparse
 import math
 from pathlib import Path
@@ -21,7 +21,7 @@ def run(args: argparse.Namespace) -> None:
         args (Namespace): Parsed options.
 
     Raises:
-        WeightsError: If its weights do not fit the network.
+        WeightsError: If the weights do not fit the network.
     """
     cfg = test_config(args)
     if args.amp:
@@ -51,12 +51,12 @@ def run(args: argparse.Namespace) -> None:
 
 
 def write(metrics: dict[str, Any], path: Path) -> None:
-    """Write figures.
+    """Write metrics to a file.
 
     Args:
-        metrics (dict[str, Any]): Figures by name.
-        path (Path): A file of JSON, YAML or pickle. NaN, which JSON does not
-            have, is null.
+        metrics (dict[str, Any]): Metrics by name.
+        path (Path): A JSON, YAML or pickle file. Values that are not finite,
+            which JSON cannot hold, become null.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     mmengine.dump({
