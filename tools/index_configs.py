@@ -1,9 +1,9 @@
 #!/usr/bin/env python
 """Write configs/README.md and metafile.yml: what each config reproduces.
 
-Published values come from configs/published.json, our own from complete runs
-below work_dirs, whose config is that of the repository; they are kept in
-configs/results.json. Parameters are counted in the built model.
+Published values come from configs/published.json. Our own come from complete
+runs below work_dirs whose config is the same as in the repository; they are
+kept in configs/results.json. Parameters are counted in the built model.
 
   python tools/index_configs.py                     # after training or testing
   python tools/index_configs.py --check             # are the files up to date?
@@ -33,17 +33,17 @@ NAMES = dict(zip(METRICS, ('top-1 error', 'top-1 accuracy',
 HEAD = """<!-- written by tools/index_configs.py -->
 # Configs
 
-**Published** is what the paper reports (of `*_official.py`, what the authors'
-README does), in percent: the best epoch on the test set, one run. Most of its
-figures for competitors on ImageNet and TinyImageNet are quoted from other
-papers, whose recipes are not those of these configs. **Ours** is what
-complete runs of the config gave on our machines (`results.json`), and "not
-run" if there is none. Parameters are those of training, i.e. with decoder.
+**Published** is what the paper reports (for `*_official.py`, what the authors'
+README reports), in percent: the best epoch on the test set, one run. Most of
+the paper's results for competitors on ImageNet and TinyImageNet are quoted
+from other papers, whose recipes differ from these configs. **Ours** is the
+result of complete runs of the config on our machines (`results.json`), or "not
+run". Parameters are those used in training, so they include the decoder.
 
-Two figures of Table 4 look wrong. Its MaxBoxAccV2 of ADL with VGG-GAP, 61.3,
-may be a transposition of 66.3, which Choe et al. (2020) report. Its 59.7 of
-class activation maps (Baseline) with R-50 is what they report of a box at the
-centre, and 63.0 of class activation maps.
+Two values of Table 4 look wrong. Its MaxBoxAccV2 of ADL with VGG-GAP, 61.3,
+may be a transposition of 66.3, which Choe et al. (2020) report. Its 59.7 for
+class activation maps (Baseline) with R-50 is what they report for a box at the
+centre; for class activation maps they report 63.0.
 """
 
 
@@ -53,18 +53,18 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument(
         '--work-dirs', type=Path, default=ROOT / 'work_dirs',
-        help='folder of runs')
+        help='folder of runs; default: work_dirs')
     parser.add_argument(
         '--numbers', type=Path,
-        help='JSON file of published figures to make published.json of')
+        help='JSON file of published values, to write published.json from')
     parser.add_argument(
         '--check', action='store_true',
-        help='write nothing; exit with 1 if a file is not up to date')
+        help='write nothing; exit with status 1 if a file is not up to date')
     return parser.parse_args()
 
 
 def describe(path: Path) -> dict:
-    """What a config says about itself.
+    """Collect what the tables show about a config.
 
     Args:
         path (Path): The config.
@@ -80,7 +80,7 @@ def describe(path: Path) -> dict:
     from weightless import NoWeights
     MMLogger.get_current_instance().setLevel('WARNING')
     if not hasattr(utils.load, 'cache_info'):
-        # or 85 metafiles for every config that inherits one of MMPretrain
+        # or 85 metafiles are read for each config based on MMPretrain
         utils.load = functools.cache(utils.load)
     cfg = Config.fromfile(path)
     init_default_scope(cfg.default_scope)
@@ -101,7 +101,7 @@ def describe(path: Path) -> dict:
 
 
 def ours(result: dict | None) -> str:
-    """Our own figures of a config, in words.
+    """Format our own results of a config.
 
     Args:
         result (dict, optional): Its entry of ``results.json``.
@@ -123,11 +123,11 @@ def ours(result: dict | None) -> str:
 
 
 def line(entry: dict, records: list[dict], results: dict) -> str:
-    """A line of the table.
+    """Make a line of the table.
 
     Args:
         entry (dict): See :func:`describe`.
-        records (list[dict]): All published figures.
+        records (list[dict]): All published values.
         results (dict): ``results.json``.
 
     Returns:
@@ -163,7 +163,7 @@ def readme(entries: list[dict], records: list[dict], results: dict) -> str:
 def metafile(entries: list[dict], results: dict) -> str:
     """Text of configs/metafile.yml, in MMPretrain's form.
 
-    Only figures that were measured here are in it.
+    It contains only results that we measured.
     """
     models = []
     for entry in entries:
@@ -197,7 +197,7 @@ def metafile(entries: list[dict], results: dict) -> str:
 
 
 def to_json(data: object) -> str:
-    """JSON, one entry to a line, so that changes are read easily."""
+    """JSON with one entry per line, so that changes are easy to read."""
     items = ([json.dumps(value) for value in data] if isinstance(data, list)
              else [f'{json.dumps(key)}: {json.dumps(value)}'
                    for key, value in sorted(data.items())])
@@ -231,7 +231,8 @@ def main() -> None:
         print(('stale: ' if args.check else 'wrote ')
               + path.relative_to(ROOT).as_posix())
     if args.check and stale:
-        sys.exit('Run python tools/index_configs.py.')
+        sys.exit('These files are not up to date: run python '
+                 'tools/index_configs.py.')
 
 
 if __name__ == '__main__':
