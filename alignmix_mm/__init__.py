@@ -1,8 +1,8 @@
 """AlignMix for MMPretrain: mix feature maps after aligning them.
 
-Importing this package imports nothing else. Its classes are in MMPretrain's
-registries as soon as MMPretrain is imported, before or after it.
-``alignmix_mm.ops`` works without MMPretrain, with torch only.
+Importing this package imports no other packages. Its classes are registered in
+MMPretrain as soon as MMPretrain is imported, before or after this package.
+``alignmix_mm.ops`` needs only torch, not MMPretrain.
 """
 import importlib.util
 import warnings
@@ -52,18 +52,18 @@ def __dir__() -> list[str]:
 
 
 def _require_stack() -> None:
-    """Say what to install, instead of naming one module that is missing."""
+    """Raise an error that says what to install."""
     missing = [name for name in ('mmengine', 'mmcv', 'mmpretrain')
                if importlib.util.find_spec(name) is None]
     problem, cause = f'did not find {", ".join(missing)}', None
     if not missing:
         try:
             with warnings.catch_warnings():
-                # mmcv-lite says so at every import; nothing here needs it
+                # mmcv-lite warns at every import; nothing needs the operator
                 warnings.filterwarnings(
                     'ignore', 'Fail to import ``MultiScaleDeform')
                 import mmpretrain.models  # noqa: F401
-        except Exception as error:  # half of a stack fails in many ways
+        except Exception as error:  # an incomplete stack can raise anything
             problem = ('cannot import mmpretrain '
                        f'({type(error).__name__}: {error})')
             cause = error
@@ -73,4 +73,4 @@ def _require_stack() -> None:
         f'alignmix_mm {problem}, so only alignmix_mm.ops works. Install the '
         'OpenMMLab stack with `pip install "alignmix_mm[official]"` or its '
         'maintained forks with `pip install "alignmix_mm[onedl]"`; '
-        '`python -m alignmix_mm.doctor` says what else is wrong.') from cause
+        '`python -m alignmix_mm.doctor` finds further problems.') from cause

@@ -1,4 +1,4 @@
-"""`python -m alignmix_mm`, where the command `alignmix` is not on the path."""
+"""`python -m alignmix_mm`, for when `alignmix` is not on the PATH."""
 import sys
 
 from .cli.main import main

@@ -1,4 +1,4 @@
-"""Names of a package that are loaded when they are used (PEP 562)."""
+"""Load the names of a package when they are first used (PEP 562)."""
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -26,7 +26,7 @@ def loader(package: str, names: Mapping[str, str]) -> Callable[[str], Any]:
         names (Mapping[str, str]): Relative module of each name.
 
     Returns:
-        Callable: Loads a name; unknown ones raise ``AttributeError``.
+        Callable: Loads a name; unknown names raise ``AttributeError``.
     """
     def __getattr__(name: str) -> Any:
         if name not in names:

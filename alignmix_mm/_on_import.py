@@ -1,4 +1,4 @@
-"""Do something as soon as another module is imported, and not before."""
+"""Call functions as soon as another module is imported, not before."""
 import sys
 from collections.abc import Callable, Sequence
 from importlib.abc import MetaPathFinder
@@ -9,14 +9,14 @@ Action = Callable[[ModuleType], object]
 
 
 def when_imported(name: str, action: Action) -> None:
-    """Call a function with a module once the module has been executed.
+    """Call a function with a module once that module has been imported.
 
-    That is at once if it already has been. Importing this package costs
-    little because of it: MMPretrain takes seconds to import.
+    If it has already been imported, the call is made at once. This keeps the
+    import of this package fast, since MMPretrain takes seconds to import.
 
     Args:
-        name (str): Full name of the module. It is not imported.
-        action (Callable): Gets the module.
+        name (str): Full name of the module. This function does not import it.
+        action (Callable): Called with the module.
     """
     module = sys.modules.get(name)
     if module is None or getattr(module.__spec__, '_initializing', False):
@@ -28,14 +28,14 @@ def when_imported(name: str, action: Action) -> None:
 
 
 class _Finder(MetaPathFinder):
-    """Lets the other finders find the modules that are waited for."""
+    """Finds awaited modules through the other finders."""
 
     def __init__(self) -> None:
         self.actions: dict[str, list[Action]] = {}
 
     def find_spec(self, name: str, path: Sequence[str] | None,
                   target: ModuleType | None = None) -> ModuleSpec | None:
-        """Find a module and extend what its loader does with it."""
+        """Find a module, and make its loader call the actions."""
         if name not in self.actions:
             return None
         others = (finder.find_spec(name, path, target)

@@ -1,8 +1,8 @@
-"""Makes our classes, models and configs known to MMPretrain.
+"""Make our classes, models and configs known to MMPretrain.
 
-MMEngine's registries import the modules of their ``locations`` when a class
-is looked up for the first time, which is how MMPretrain's own classes get
-there. Ours are added to these, whichever package is imported first.
+MMEngine's registries import the modules in their ``locations`` when a class is
+looked up for the first time; this is how MMPretrain registers its own classes.
+Our modules are added to these locations, whichever package is imported first.
 """
 import functools
 from types import ModuleType
@@ -25,7 +25,7 @@ LOCATIONS = {
 }
 
 
-@functools.cache  # a reloaded package registers nothing twice
+@functools.cache  # so that a reload does not register twice
 def register() -> None:
     """Register everything as soon as MMPretrain is imported."""
     when_imported('mmpretrain.registry', _add_locations)
@@ -37,24 +37,24 @@ def _add_locations(registries: ModuleType) -> None:
     for name, modules in LOCATIONS.items():
         registry = getattr(registries, name)
         registry._locations += [f'{__package__}.{m}' for m in modules]
-        registry._imported = False  # look again, also after a first look-up
+        registry._imported = False  # import again if already done
 
 
 def _add_models(apis: ModuleType) -> None:
     try:
         folder = shipped.shipped()
-    except FileNotFoundError:  # everything but the names works without them
+    except FileNotFoundError:  # only the model names are missing then
         return
     apis.ModelHub.register_model_index(
         folder / 'model-index.yml', config_prefix=folder)
 
 
 def _resolve_prefix(config: ModuleType) -> None:
-    """Let configs inherit ``alignmix_mm::NAME``.
+    """Let configs inherit from ``alignmix_mm::NAME``.
 
-    MMEngine's own table of packages, MODULE2PACKAGE, would not do: it refuses
-    names without a folder and marks what is inherited with a `_scope_`, whose
-    registries we do not have: our classes are in those of MMPretrain.
+    MMEngine's own table of packages, MODULE2PACKAGE, is not enough: it refuses
+    names without a folder, and marks inherited parts with a `_scope_`. We have
+    no registries for such a scope: our classes are in those of MMPretrain.
     """
     resolve = config.Config._get_cfg_path
 

@@ -1,4 +1,4 @@
-"""Versions of everything that matters, to paste into an issue.
+"""Print all relevant versions, to paste into an issue.
 
 ::
 
@@ -11,10 +11,10 @@ from .environment import rows
 
 
 def collect_env() -> dict[str, str]:
-    """Collect what MMEngine or torch knows, and then our own rows.
+    """Collect the rows of MMEngine or torch, followed by our own.
 
     Returns:
-        dict[str, str]: What is shown of each.
+        dict[str, str]: Values by name.
     """
     return _known() | rows()
 
@@ -34,11 +34,11 @@ def _known() -> dict[str, str]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Print them.
+    """Print the versions.
 
     Args:
         argv (Sequence[str], optional): Arguments; there are no options.
-            Defaults to None, which is the command line.
+            Defaults to None, which takes the command line.
     """
     make_parser('env', __doc__).parse_args(argv)
     print('\n'.join(f'{name}: {value}' for name, value in

@@ -1,4 +1,4 @@
-"""What this environment consists of; needs nothing but Python."""
+"""Describe this environment; needs only Python."""
 import functools
 import importlib.metadata
 import importlib.util
@@ -14,13 +14,13 @@ SHOWN = ('torch', 'torchvision', 'triton', 'numpy', 'ot', *STACK, 'cv2',
 
 
 class Device(NamedTuple):
-    """The GPU and what torch makes of it.
+    """The GPU, and whether torch and our kernels can use it.
 
     Attributes:
         cuda (str, optional): CUDA version that torch was built with.
         gpu (str, optional): Name of the first GPU that torch sees.
         kernels (bool): Whether our kernels run on it.
-        reason (str): Why, or why not.
+        reason (str): Why they run, or why not.
     """
 
     cuda: str | None
@@ -37,7 +37,7 @@ def owners() -> dict[str, list[str]]:
 
 
 def version_of(name: str) -> str | None:
-    """Version of a distribution, None if there is none of this name."""
+    """Version of a distribution; None if it is not installed."""
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
@@ -45,15 +45,15 @@ def version_of(name: str) -> str | None:
 
 
 def is_there(module: str) -> bool:
-    """Whether there is a module of this name; it is not imported."""
+    """Whether a module of this name exists; it is not imported."""
     return importlib.util.find_spec(module) is not None
 
 
 def device() -> Device:
-    """Look at the GPU.
+    """Inspect the GPU.
 
     Returns:
-        Device: What is known about it.
+        Device: What was found.
     """
     try:
         import torch
@@ -75,10 +75,10 @@ def device() -> Device:
 
 
 def rows() -> dict[str, str]:
-    """Name and version of everything that matters here.
+    """Collect names and versions of all relevant packages.
 
     Returns:
-        dict[str, str]: What is shown of each.
+        dict[str, str]: Values by name.
     """
     cuda, gpu, kernels, reason = device()
     return {

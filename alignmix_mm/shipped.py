@@ -1,4 +1,4 @@
-"""The configs, tools and model index that come with the package."""
+"""Find the configs, tools and model index that come with the package."""
 import difflib
 from pathlib import Path
 
@@ -6,14 +6,14 @@ PREFIX = 'alignmix_mm::'
 
 
 def shipped() -> Path:
-    """Folder with ``configs``, ``tools`` and ``model-index.yml``.
+    """Find the folder with ``configs``, ``tools`` and ``model-index.yml``.
 
     Returns:
-        Path: ``.mim`` in an installed package (MMPretrain's layout), the root
-        of the repository in a checkout.
+        Path: ``.mim`` in an installed package (MMPretrain's layout), or the
+        root of the repository in a checkout.
 
     Raises:
-        FileNotFoundError: If neither is there.
+        FileNotFoundError: If neither exists.
     """
     package = Path(__file__).parent
     for folder in (package / '.mim', package.parent):
@@ -21,13 +21,12 @@ def shipped() -> Path:
             return folder
     raise FileNotFoundError(
         f'Expected the configs of alignmix_mm in {package / ".mim"} or in '
-        f'{package.parent / "configs"}, but there are none. Install the '
-        'package again with `pip install --force-reinstall --no-deps '
-        'alignmix_mm`.')
+        f'{package.parent / "configs"}, but found none. Reinstall the '
+        'package: `pip install --force-reinstall --no-deps alignmix_mm`.')
 
 
 def config_path(name: str) -> str:
-    """Path of a config that comes with the package.
+    """Find a config that comes with the package.
 
     Args:
         name (str): Its path below ``configs``, for example

@@ -1,11 +1,11 @@
-"""Known faults of what follows a training."""
+"""Known faults in the commands that use a trained network."""
 
 CLI = 'alignmix_mm/cli'
 WEIGHTS = 'test_engine/test_weights.py'
 STORED = 'test_engine/test_stored_config.py'
 PREDICT = 'test_cli/test_predict.py'
 TEST = 'test_cli/test_test_command.py'
-# name, file, text, what replaces it, tests; see Mutant in mutants.py
+# name, file, old text, new text, tests; see Mutant in mutants.py
 AFTER = (
     ('after: a missing head is at random', 'alignmix_mm/engine/weights.py',
      'if misfits and not allow_partial:', 'if False:', WEIGHTS),
