@@ -16,15 +16,16 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     parser = make_parser('add', __doc__)
     parser.add_argument('config', help='config of a classifier')
-    parser.add_argument('--out', type=Path, required=True, metavar='NEW.py')
+    parser.add_argument('--out', type=Path, required=True, metavar='NEW.py',
+                        help='file to write')
     parser.add_argument(
         '--mix-at', metavar='PLACE', help='backbone module to mix after; '
-        'default: the last one after which\nalignment has an effect; '
-        "'auto': find that module at the start of\neach run, for its image "
+        'default: the last one after which alignment has an effect; '
+        "'auto': find that module at the start of each run, for its image "
         'size')
     parser.add_argument(
         '--embed', type=int, metavar='DIM', help='instead of inside the '
-        "backbone, mix before the paper's f: a\nlinear layer with DIM outputs "
+        "backbone, mix before the paper's f: a linear layer with DIM outputs "
         'that replaces the neck')
     parser.add_argument(
         '--force', action='store_true', help='overwrite NEW.py')

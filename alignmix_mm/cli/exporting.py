@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from .common.inputs import Colours, build_pipeline, colours_of, file_pipeline
+from .common.scores import class_scores
 from .common.trained import Trained, load_trained
 
 INPUT, OUTPUT = 'images', 'probabilities'
@@ -119,9 +120,7 @@ def expected(model: nn.Module, images: Tensor, is_rgb: bool) -> Tensor:
         Tensor: Probabilities ``(N, K)``.
     """
     pixels = images if is_rgb else images.flip(1)
-    with torch.no_grad():
-        samples = model.test_step(dict(inputs=pixels))
-    return torch.stack([sample.pred_score for sample in samples])
+    return class_scores(model, dict(inputs=pixels))
 
 
 def difference(path: Path, images: Tensor, reference: Tensor) -> float | None:

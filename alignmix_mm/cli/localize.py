@@ -22,8 +22,10 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--maps', type=Path, help='folder of .npy files')
     parser.add_argument(
         '--metadata', help='metadata folder of Choe et al., e.g. '
-        'metadata/CUB/val; default: use\nbounding_boxes.txt in data_root')
-    parser.add_argument('--split', choices=['train', 'test'], default='test')
+        'metadata/CUB/val; default: use bounding_boxes.txt in data_root')
+    parser.add_argument(
+        '--split', choices=['train', 'test'], default='test',
+        help='images to evaluate, without --metadata; default: test')
     parser.add_argument(
         '--size', type=int, nargs=2, default=(224, 224),
         metavar=('HEIGHT', 'WIDTH'), help='size at which maps and boxes are '
@@ -37,7 +39,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--box', choices=['largest', 'mask'], default='largest',
         help='box at the fixed threshold: around the largest contour, or '
-        'around\nall of the mask; default: largest')
+        'around all of the mask; default: largest')
     parser.add_argument('--out', help='JSON file to write the results to')
     return parser.parse_args(argv)
 

@@ -17,6 +17,7 @@ from ..evaluation.functional import (
 )
 from ..evaluation.metrics.localization import report
 from .common import tracked
+from .errors import describe
 
 
 def centre_map(size: tuple[int, int]) -> np.ndarray:
@@ -92,7 +93,7 @@ def run(args: argparse.Namespace) -> None:
             dataset = CUBWithBoxes(args.data_root, args.split)
         figures = localization_metrics(evaluate(dataset, args), tau=args.tau)
     except (OSError, ValueError) as error:
-        sys.exit(str(error))
+        sys.exit(describe(error))
     figures = report(figures, vars(args), dataset.metainfo['split'])
     for key, value in figures.items():
         shown = f'{value:.3f}' if isinstance(value, float) else value

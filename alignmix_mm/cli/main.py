@@ -14,7 +14,7 @@ COMMANDS = {
              'attacks, OOD, boxes'),
     'predict': ('cli.predict', 'predict the classes of images'),
     'export': ('cli.export', 'write a trained network as ONNX'),
-    'publish': ('cli.publish', 'write a checkpoint to share: weights only'),
+    'publish': ('cli.publish', 'write the weights of a checkpoint, to share'),
     'compare': ('cli.compare', 'compare methods on your data, in one table'),
     'add': ('cli.add', 'write a config that adds AlignMix to yours'),
     'report': ('cli.report', 'compare runs in one HTML page'),
@@ -31,7 +31,7 @@ COMMANDS = {
         'cli.style_distances', 'compute how much the styles of classes '
         'differ, for StyleCutMix'),
     'demo': ('cli.demo', 'train and test on real digits, with pictures'),
-    'doctor': ('doctor', 'find problems of this environment'),
+    'doctor': ('doctor', 'find problems with this environment'),
     'env': ('collect_env', 'print the environment, for a bug report'),
 }
 

@@ -38,14 +38,14 @@ def make_parser(command: str, description: str) -> argparse.ArgumentParser:
 
     Args:
         command (str): Its words after `alignmix`.
-        description (str): What it does; line breaks are kept.
+        description (str): What it does; its line breaks are kept.
 
     Returns:
         ArgumentParser: The parser.
     """
     return Parser(
         f'alignmix {command}', description=description,
-        formatter_class=argparse.RawTextHelpFormatter)
+        formatter_class=argparse.RawDescriptionHelpFormatter)
 
 
 def parse_then_run(parse_args: Callable[[Sequence[str] | None],
@@ -104,7 +104,7 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
         action=DictAction,
         metavar='KEY=VALUE',
         help='override settings of the config, e.g. train_cfg.max_epochs=2; '
-        'write lists as\nkey="[a,b]" or key=a,b, without spaces')
+        'write lists as key="[a,b]" or key=a,b, without spaces')
     add_trust_option(parser)
     add_debug_option(parser)
     parser.add_argument(
@@ -139,7 +139,7 @@ def add_trust_option(parser: argparse.ArgumentParser) -> None:
         '--trust-checkpoint',
         action='store_true',
         help='load checkpoints that hold more than tensors and plain data; '
-        'loading them can\nexecute code, so use this only for files you trust')
+        'loading them can execute code, so use this only for files you trust')
 
 
 def add_weights_options(parser: argparse.ArgumentParser) -> None:

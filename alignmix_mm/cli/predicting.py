@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmengine.dataset import pseudo_collate
 from torch import Tensor, nn
 
 from .common import tracked
 from .common.inputs import build_pipeline, file_pipeline, find_images
+from .common.scores import class_scores
 from .common.trained import load_trained
 
 
@@ -30,6 +30,7 @@ def predict(model: nn.Module, pipeline: Callable[[dict], Any],
 
     Raises:
         OSError: If the file cannot be read as an image.
+        ValueError: If the network does not predict classes.
     """
     try:
         if not path.is_file():
@@ -41,9 +42,8 @@ def predict(model: nn.Module, pipeline: Callable[[dict], Any],
         reason = ' '.join(str(error).split()).removesuffix(f': {path}')[:120]
         reason = reason or type(error).__name__
         raise OSError(f'{path} cannot be read: {reason}') from error
-    with torch.no_grad():
-        sample, = model.test_step(pseudo_collate([data]))
-    return sample.pred_score.float().cpu()
+    scores, = class_scores(model, pseudo_collate([data]))
+    return scores.float().cpu()
 
 
 def best(scores: Tensor, classes: Sequence[str], top: int) -> list[dict]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
+from .errors import describe
 from .options import make_parser
 
 EXTRA = ('jinja2', 'plotly')
@@ -60,5 +61,5 @@ def main(argv: Sequence[str] | None = None) -> None:
             (args.out.parent / library.file).write_text(
                 library.code, 'utf-8')
     except (ValueError, OSError) as error:
-        sys.exit(str(error))
+        sys.exit(describe(error))
     print(args.out)

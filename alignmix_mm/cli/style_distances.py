@@ -25,7 +25,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         "encoder's input; default: 224")
     parser.add_argument(
         '--unit', action='store_true', help='give the encoder values from '
-        '0 to 1, as the augmentation does\nif its `mean` and `std` are set; '
+        '0 to 1, as the augmentation does if its `mean` and `std` are set; '
         'default: normalized images')
     parser.add_argument(
         '--out', type=Path, default=Path('style_distances.npy'),

@@ -27,7 +27,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add_partial_option(parser)
     _add_metrics(parser)
     parser.add_argument('--out', help='file for results: all metrics if '
-                        'it ends in .json, predictions\nif it ends in .pkl')
+                        'it ends in .json, predictions if it ends in .pkl')
     parser.add_argument(
         '--out-item',
         choices=['metrics', 'pred'],
@@ -55,7 +55,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def _add_metrics(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--metrics', nargs='+', choices=[*METRICS, 'ood'], metavar='METRIC',
-        help=f'one or more of {", ".join(METRICS)}, ood;\ndefault: the '
+        help=f'one or more of {", ".join(METRICS)}, ood; default: the '
         'metrics of the config')
     parser.add_argument(
         '--attack', nargs='+', choices=list(ATTACKS), metavar='ATTACK',
@@ -63,7 +63,7 @@ def _add_metrics(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--ood', nargs='+', metavar='SET',
         help='images of unknown classes, for the metric ood: folders, or '
-        f'{" or ".join(NOISE)} noise;\ndefault: {" and ".join(NOISE)} noise')
+        f'{" or ".join(NOISE)} noise; default: {" and ".join(NOISE)} noise')
 
 
 def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:

@@ -48,7 +48,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         choices=['stop', 'skip'],
         default='stop',
         help='if a loss or gradient is NaN or infinite, stop the run (the '
-        'default) or skip\nthe batch; it never updates the parameters')
+        'default) or skip the batch; it never updates the parameters')
     parser.add_argument(
         '--vis',
         nargs='+',
@@ -75,7 +75,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def _add_flags(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         '--data', type=Path, metavar='FOLDER', help='photos, one folder per '
-        'class; these may be inside train,\nval and test')
+        'class; these may be inside train, val and test')
     group.add_argument(
         '--model', metavar='NAME', help='network: a name from '
         'mmpretrain.list_models(), or timm/NAME')
@@ -100,7 +100,7 @@ def _add_flags(group: argparse._ArgumentGroup) -> None:
         'with --pretrained, 0.001 without')
     group.add_argument(
         '--val-share', type=share, help='share of each class used for '
-        'validation if there is no folder\nval; default: 0.2')
+        'validation if there is no folder val; default: 0.2')
     group.add_argument(
         '--workers', type=count, help='processes that load images; '
         'default: 2')
@@ -158,7 +158,7 @@ def complete(args: argparse.Namespace) -> Config:
     Returns:
         Config: Ready for training.
     """
-    from .common import add_visualizers, load_config, make_safe
+    from .common import add_hooks, add_visualizers, load_config, make_safe
     loaders = ['train_dataloader']
     if not args.no_validate:
         loaders.append('val_dataloader')
@@ -173,6 +173,7 @@ def complete(args: argparse.Namespace) -> Config:
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
         cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
     make_safe(cfg, args.resume, args.on_nan)
+    add_hooks(cfg, WeightsCheckHook=dict(allow_partial=True))
     if args.vis:
         add_visualizers(cfg, args.vis)
     if args.auto_scale_lr:

@@ -32,8 +32,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     args.labels = args.labels or [str(path.parent) for path in args.tables]
     if len(set(args.labels)) != len(args.tables):
-        parser.error(f'expected {len(args.tables)} different --labels, one '
-                     f'for each table, got {args.labels}')
+        parser.error('expected --labels with a different name for each of '
+                     f'the {len(args.tables)} tables, got {args.labels}')
     return args
 
 

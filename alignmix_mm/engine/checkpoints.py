@@ -142,8 +142,8 @@ def _read(path: Path, name: str, remedy: Callable[[Path], str],
 def _newest_beside(path: Path) -> str:
     other = newest_complete(path.parent, besides=path)
     return ('The folder has no complete checkpoint.' if other is None else
-            f'The newest complete checkpoint in the folder is {other}: '
-            f'--resume {other}')
+            f'The newest complete checkpoint in the folder is {other} (to '
+            f'continue its run: --resume {other})')
 
 
 def _download_again(path: Path) -> str:

@@ -127,7 +127,8 @@ def load_weights(model: nn.Module, weights: OrderedDict[str, Tensor],
             f'{source} is from a different network: none of its '
             f'{len(weights)} weights fits. It has {_with_shapes(weights)}; '
             'the network has '
-            f'{_with_shapes(model.state_dict())}.')
+            f'{_with_shapes(model.state_dict())}. Use a checkpoint of this '
+            'network, or the config of that one.')
     if misfits and not allow_partial:
         raise WeightsError(
             f'{source} does not fit the network: {misfits}. Use the config '

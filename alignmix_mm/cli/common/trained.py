@@ -18,6 +18,7 @@ from ...engine.stored_config import check_stored, parse_config
 from ...engine.weights import load_weights, state_dict_of
 from ..options import require_checkpoint
 from .config import read_config
+from .scores import require_classifier
 
 _PARTS = ('backbone', 'neck', 'head')
 
@@ -109,7 +110,7 @@ def check_part(part: dict | list, stored: Stored) -> None:
 
 
 def load_trained(args: argparse.Namespace) -> Trained:
-    """Build the network of a checkpoint and load its weights.
+    """Build the classifier of a checkpoint and load its weights.
 
     Args:
         args (Namespace): ``checkpoint``; ``config``, a name, or None for the
@@ -121,6 +122,7 @@ def load_trained(args: argparse.Namespace) -> Trained:
 
     Raises:
         WeightsError: If the weights do not fit.
+        ValueError: If the network does not predict classes.
     """
     MMLogger.get_current_instance().setLevel('ERROR')  # hides notes on timm
     stored = read_checkpoint(args.checkpoint, args.trust_checkpoint)
@@ -133,6 +135,7 @@ def load_trained(args: argparse.Namespace) -> Trained:
         check_part(settings, stored)
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         model = MODELS.build(settings)
+    require_classifier(model)
     misfits = load_weights(model, stored.weights, stored.source,
                            args.allow_partial)
     if misfits:

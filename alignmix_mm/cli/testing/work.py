@@ -10,6 +10,7 @@ from mmengine.evaluator import DumpResults
 
 from ..common import build_runner, leave
 from ..common.run import ResultsRunner
+from ..common.scores import require_predictions
 from .passes import passes
 from .settings import augment_at_test_time, show_predictions, test_config
 
@@ -22,6 +23,7 @@ def run(args: argparse.Namespace) -> None:
 
     Raises:
         WeightsError: If the weights do not fit the network.
+        ValueError: If the network cannot predict.
     """
     cfg = test_config(args)
     if args.amp:
@@ -37,6 +39,7 @@ def run(args: argparse.Namespace) -> None:
     if cfg.get('train_cfg') is None:
         cfg.train_dataloader = None
     runner = build_runner(cfg, ResultsRunner)
+    require_predictions(runner.model)
     if args.out_item == 'pred':
         runner.test_evaluator.metrics.append(DumpResults(args.out))
     metrics = runner.test()

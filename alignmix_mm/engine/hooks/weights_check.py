@@ -1,21 +1,24 @@
-"""Make sure that a test uses weights that fit the network."""
+"""Make sure that the weights of a checkpoint fit the network."""
 import logging
 
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
+from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
+from torch.nn.parallel import DistributedDataParallel
 
 from ..weights import load_weights, state_dict_of
 
 
 @HOOKS.register_module()
 class WeightsCheckHook(Hook):
-    """End a test whose checkpoint does not fit the network.
+    """End a test or training whose checkpoint does not fit the network.
 
     MMEngine only warns, and leaves the other weights at random values.
-    ``alignmix test`` adds this hook. Do not use it in a config for
-    fine-tuning, where the weights of the head are left out on purpose.
+    ``alignmix test`` adds this hook, and ``alignmix train`` adds it with
+    ``allow_partial``: for fine-tuning, the weights of the head are left out on
+    purpose, but some weights have to fit. Sharded models are not checked.
 
     Args:
         allow_partial (bool): Whether weights that do not fit are skipped and
@@ -35,8 +38,11 @@ class WeightsCheckHook(Hook):
             checkpoint (dict): The loaded checkpoint, changed in place.
 
         Raises:
-            WeightsError: If the weights do not fit.
+            WeightsError: If the weights do not fit, or if none does.
         """
+        if is_model_wrapper(runner.model) and not isinstance(
+                runner.model, DistributedDataParallel):
+            return  # sharded: its parameters have different names and shapes
         source = str(runner._load_from)
         weights = state_dict_of(checkpoint, source)
         misfits = load_weights(runner.model, weights, source,
