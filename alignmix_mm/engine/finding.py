@@ -52,8 +52,8 @@ def find_latest(work_dir: str | Path) -> Path | None:
 
     Returns:
         Path, optional: The file named in ``last_checkpoint``, preferably the
-        one in this folder. If that is unreadable or names a missing file, the
-        newest complete checkpoint; None if there is none.
+        one in this folder. If ``last_checkpoint`` cannot be read or names a
+        missing file, the newest complete checkpoint; None if there is none.
     """
     try:
         name = Path(work_dir, 'last_checkpoint').read_text(
