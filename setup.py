@@ -1,4 +1,4 @@
-"""Packaging; extras are the files of requirements/."""
+"""Packaging. Each extra is a file in requirements/."""
 import shutil
 from pathlib import Path
 
@@ -6,16 +6,16 @@ from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
-# what works in a checkout only
+# tools that work only in a checkout
 NOT_SHIPPED = ('__pycache__', 'index_configs.py',
                'verify_sinkhorn.py', 'sinkhorn_oracle.py', 'weightless.py')
 
 
 class BuildWithConfigs(build_py):
-    """Put configs and tools into ``.mim``, where MMPretrain has its own."""
+    """Put configs and tools into ``.mim``, as MMPretrain does."""
 
     def run(self) -> None:
-        """Build; in editable mode they are found in the checkout."""
+        """Build the package; in editable mode, the checkout has the files."""
         super().run()
         if self.editable_mode:
             return
@@ -28,7 +28,7 @@ class BuildWithConfigs(build_py):
 
 
 def requirements(name: str) -> list[str]:
-    """Requirements of one file, one for each line."""
+    """Read the requirements in one file, one per line."""
     return (ROOT / 'requirements' / f'{name}.txt').read_text().split('\n')[:-1]
 
 
@@ -54,8 +54,8 @@ setup(
         console_scripts=['alignmix = alignmix_mm.cli.main:main']),
     cmdclass=dict(build_py=BuildWithConfigs),
     python_requires='>=3.10',
-    # No package of the OpenMMLab stack: pip would put mmcv-lite over a full
-    # mmcv, or the official packages over their maintained forks.
+    # No package of the OpenMMLab stack here: pip would overwrite a full mmcv
+    # with mmcv-lite, or the maintained forks with the official packages.
     install_requires=requirements('runtime'),
     extras_require={
         name: requirements(name)

@@ -9,7 +9,7 @@ Action = Callable[[ModuleType], object]
 
 
 def when_imported(name: str, action: Action) -> None:
-    """Call a function with a module once the module has been executed.
+    """Call a function with a module once that module has been imported.
 
     If it already has been, the function is called at once. So importing this
     package is fast, although MMPretrain takes seconds to import.

@@ -1,4 +1,4 @@
-"""Makes our classes, models and configs known to MMPretrain.
+"""Make our classes, models and configs known to MMPretrain.
 
 MMEngine's registries import the modules of their ``locations`` when a class
 is looked up for the first time. MMPretrain registers its own classes in this
@@ -50,7 +50,7 @@ def _add_models(apis: ModuleType) -> None:
 
 
 def _resolve_prefix(config: ModuleType) -> None:
-    """Let configs inherit ``alignmix_mm::NAME``.
+    """Let configs inherit from ``alignmix_mm::NAME``.
 
     MMEngine's own table of packages, MODULE2PACKAGE, does not work for this:
     it refuses names without a folder, and it adds a `_scope_` to inherited

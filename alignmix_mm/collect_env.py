@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     Args:
         argv (Sequence[str], optional): Arguments; there are no options.
-            Defaults to None, which is the command line.
+            Defaults to None, which takes the command line.
     """
     make_parser('env', __doc__).parse_args(argv)
     print('\n'.join(f'{name}: {value}' for name, value in

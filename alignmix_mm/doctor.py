@@ -1,4 +1,4 @@
-"""List what is installed, what is wrong with it, and how to repair it.
+"""Show the environment, its problems and how to repair them.
 
 ::
 
@@ -22,19 +22,18 @@ from .cli.options import make_parser
 from .environment import STACK, device, is_there, owners, rows, version_of
 from .shipped import shipped
 
-# module: its name for pip
+# module: name of its distribution
 REQUIRED = {'torch': 'torch', 'numpy': 'numpy', 'ot': 'pot',
             'packaging': 'packaging'}
 
 
 class Finding(NamedTuple):
-    """A problem or a note about an environment.
+    """A problem or a remark about an environment.
 
     Attributes:
-        text (str): The finding.
+        text (str): Description.
         remedy (str): Command or advice.
-        wrong (bool): Whether something does not work because of it.
-            Defaults to True.
+        wrong (bool): Whether it breaks something. Defaults to True.
     """
 
     text: str
@@ -49,7 +48,7 @@ def check_missing() -> Iterator[Finding]:
             yield Finding(f'{module} is missing.', f'pip install {name}')
     missing = [m for m in STACK if not is_there(m)]
     gone = [name for m in missing for name in owners().get(m, [])]
-    if gone:  # removed with another distribution that owned the same files
+    if gone:  # a removed distribution owned the same files
         yield Finding(
             f'{", ".join(missing)} is missing, although pip lists '
             f'{", ".join(gone)}.', _reinstall(gone))
@@ -67,7 +66,7 @@ def check_imports() -> Iterator[Finding]:
             with warnings.catch_warnings():
                 warnings.simplefilter('ignore')
                 importlib.import_module(module)
-        except Exception as error:  # incomplete packages fail in many ways
+        except Exception as error:  # a broken package can raise anything
             yield Finding(
                 f'{module} is installed but cannot be imported '
                 f'({type(error).__name__}: {error}).',
@@ -76,7 +75,7 @@ def check_imports() -> Iterator[Finding]:
 
 
 def check_owners() -> Iterator[Finding]:
-    """Find modules that two distributions have written."""
+    """Find modules that belong to two distributions."""
     for module in (*STACK, *REQUIRED, 'torchvision', 'triton', 'cv2'):
         names = owners().get(module, [])
         if len(names) < 2:
@@ -90,7 +89,7 @@ def check_owners() -> Iterator[Finding]:
 
 
 def check_versions() -> Iterator[Finding]:
-    """Find installed versions that do not meet those of setup.py."""
+    """Find versions that do not meet the requirements of setup.py."""
     try:
         from packaging.requirements import Requirement
         declared = importlib.metadata.requires('alignmix_mm') or []
@@ -111,7 +110,7 @@ def check_versions() -> Iterator[Finding]:
 
 
 def check_setuptools() -> Iterator[Finding]:
-    """Find an mmengine that needs a module which setuptools 82 removed."""
+    """Find an mmengine that needs pkg_resources, if that is missing."""
     if not is_there('mmengine') or is_there('pkg_resources'):
         return
     origin = importlib.util.find_spec('mmengine').origin or ''
@@ -128,19 +127,19 @@ def check_setuptools() -> Iterator[Finding]:
             f'unset ALIGNMIX_NO_COMPAT, or {remedy}')
     else:
         yield Finding(
-            text + 'importing alignmix_mm repairs this, but MMPretrain\'s own '
-            'tools read configs that inherit `mmpretrain::...` before that.',
+            text + "importing alignmix_mm repairs that, but MMPretrain's own "
+            'tools read configs that inherit `mmpretrain::...` earlier.',
             remedy, wrong=False)
 
 
 def check_kernels() -> Iterator[Finding]:
-    """Find a GPU that torch or the kernels do not use."""
+    """Find a GPU that torch or our kernels do not use."""
     _, gpu, kernels, reason = device()
     if gpu is None and shutil.which('nvidia-smi'):
         yield Finding(
             f'There is an NVIDIA driver, but torch sees no GPU ({reason}).',
             'compare the CUDA version of `nvidia-smi` with that of torch '
-            'above; to install a different build of torch: pip install '
+            'above. For a different build of torch: pip install '
             '--force-reinstall torch torchvision', wrong=False)
     elif gpu is not None and not kernels:
         yield Finding(
@@ -151,14 +150,14 @@ def check_kernels() -> Iterator[Finding]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print the stack and what is wrong with it.
+    """Print the environment and its problems.
 
     Args:
         argv (Sequence[str], optional): Arguments; there are no options.
-            Defaults to None, which is the command line.
+            Defaults to None, which takes the command line.
 
     Returns:
-        int: 1 if something is wrong, else 0.
+        int: 1 if something is wrong, otherwise 0.
     """
     make_parser('doctor', __doc__).parse_args(argv)
     try:
@@ -173,7 +172,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for text, remedy, wrong in findings:
         print(f'\n{"WRONG" if wrong else "Note"}: {text}\n  Remedy: {remedy}')
     wrong = sum(finding.wrong for finding in findings)
-    print(f'\nProblems: {wrong}.' if wrong else '\nNothing is wrong.')
+    things = 'thing is' if wrong == 1 else 'things are'
+    print(f'\n{wrong} {things} wrong.' if wrong else '\nNothing is wrong.')
     return int(wrong > 0)
 
 
@@ -198,7 +198,7 @@ def _reinstall(names: list[str]) -> str:
 
 
 def _rank(name: str) -> tuple[bool, bool, str]:
-    """Maintained forks first; mmcv has no wheels for recent torch."""
+    """Sort key: maintained forks first; mmcv lacks wheels for new torch."""
     return (not name.startswith('onedl-'),
             name == 'mmcv' or name.endswith('-headless'), name)
 

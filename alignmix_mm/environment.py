@@ -50,10 +50,10 @@ def is_there(module: str) -> bool:
 
 
 def device() -> Device:
-    """Look at the GPU.
+    """Inspect the GPU.
 
     Returns:
-        Device: What is known about it.
+        Device: What was found.
     """
     try:
         import torch

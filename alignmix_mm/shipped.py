@@ -1,4 +1,4 @@
-"""The configs, tools and model index that come with the package."""
+"""Find the configs, tools and model index that come with the package."""
 import difflib
 from pathlib import Path
 
@@ -6,11 +6,11 @@ PREFIX = 'alignmix_mm::'
 
 
 def shipped() -> Path:
-    """Folder with ``configs``, ``tools`` and ``model-index.yml``.
+    """Find the folder with ``configs``, ``tools`` and ``model-index.yml``.
 
     Returns:
-        Path: ``.mim`` in an installed package (MMPretrain's layout), the root
-        of the repository in a checkout.
+        Path: ``.mim`` in an installed package (MMPretrain's layout), or the
+        root of the repository in a checkout.
 
     Raises:
         FileNotFoundError: If neither exists.
@@ -27,7 +27,7 @@ def shipped() -> Path:
 
 
 def config_path(name: str) -> str:
-    """Path of a config that comes with the package.
+    """Find a config that comes with the package.
 
     Args:
         name (str): Path of the config below ``configs``, for example

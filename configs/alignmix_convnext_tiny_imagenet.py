@@ -1,7 +1,7 @@
-# MMPretrain's ConvNeXt-tiny with AlignMix in the place of Mixup, next to
+# MMPretrain's ConvNeXt-tiny with AlignMix instead of Mixup, alongside
 # CutMix. Maps of 14x14 are mixed after stage 3: the blocks of the last stage
-# start as the identity (layer scale 1e-6), so after them alignment would
-# change nothing for long. Not in the paper, and not trained by us.
+# start as the identity (layer scale 1e-6), so alignment after them would have
+# no effect for a long time. Not in the paper, and not trained by us.
 _base_ = 'mmpretrain::convnext/convnext-tiny_32xb128_in1k.py'
 custom_imports = dict(imports=['alignmix_mm'], allow_failed_imports=False)
 model = dict(

@@ -1,6 +1,6 @@
-# MMPretrain's DeiT-small with AlignMix in the place of Mixup, next to CutMix.
-# Patch tokens are aligned before the last block, the class token is mixed
-# without. Not in the paper, and not trained by us.
+# MMPretrain's DeiT-small with AlignMix instead of Mixup, alongside
+# CutMix. Patch tokens are aligned before the last block, the class token is
+# mixed without alignment. Not in the paper, and not trained by us.
 _base_ = 'mmpretrain::deit/deit-small_4xb256_in1k.py'
 custom_imports = dict(imports=['alignmix_mm'], allow_failed_imports=False)
 model = dict(

@@ -10,8 +10,8 @@ model = dict(
             out_channels=512)),
     head=dict(loss=dict(type='CrossEntropyLoss', use_soft=True)),
     train_cfg=dict(augments=[dict(type='AlignMix', alpha=2.0)]))
-# Not in the paper: Flatten + Linear as it is diverged at learning rate 0.1.
-# LinearEmbedding scales its input against that; the warm-up is a precaution.
+# Not in the paper: plain Flatten + Linear diverged at learning rate 0.1.
+# LinearEmbedding scales its input against that. The warm-up is a precaution.
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=True, end=5,
          convert_to_iter_based=True),

@@ -1,6 +1,6 @@
-# AlignMix/AE of Table 1(a), CIFAR-100, R-18: a decoder, and a fifth mode, in
-# which it learns to reconstruct clean images from e (Algorithm 1). In no step
-# all parameters get a gradient.
+# AlignMix/AE of Table 1(a), CIFAR-100, R-18: a decoder and a fifth mode, which
+# reconstructs clean images from e (Algorithm 1). No step gives every parameter
+# a gradient.
 _base_ = './alignmix_r18_cifar100.py'
 model = dict(
     type='AlignMixAEClassifier',

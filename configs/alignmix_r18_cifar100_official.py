@@ -1,6 +1,6 @@
-# CIFAR-100, R-18, as the authors' code does it: global average pooling for f,
-# half of the batches mixes images, the other half maps, one weight for the
-# batch, Sinkhorn stops early. (Theirs keeps the last, smaller batch.)
+# CIFAR-100, R-18, with the settings of the authors' code: global average
+# pooling as f; half of the batches mix images, the other half maps; one weight
+# per batch; Sinkhorn stops early. (Their code keeps the last, smaller batch.)
 _base_ = './baselines/baseline_r18_cifar100.py'
 model = dict(
     type='AlignMixClassifier',
@@ -10,6 +10,6 @@ model = dict(
         dict(type='AlignMix', alpha=2.0, modes=['input', 'feat', 'feat_swap'],
              probs=[0.5, 0.25, 0.25], lam_per='batch')
     ]))
-# they normalize CIFAR-100 as CIFAR-10
+# they normalize CIFAR-100 like CIFAR-10
 data_preprocessor = dict(
     mean=[125.307, 122.961, 113.8575], std=[51.5865, 50.847, 51.255])

@@ -1,5 +1,5 @@
 # AlignMix/VAE of Table 8, CIFAR-100, R-18, layers {x, A, (mu, sigma)}: two
-# vectors of 512 dimensions in the place of e.
+# vectors of 512 dimensions instead of e.
 _base_ = './alignmix_r18_cifar100_ae.py'
 model = dict(
     neck=dict(

@@ -1,6 +1,6 @@
-# CIFAR-10, R-18, as the authors' code does it: global average pooling for f,
-# half of the batches mixes images, the other half maps, one weight for the
-# batch, Sinkhorn stops early. (Theirs keeps the last, smaller batch.)
+# CIFAR-10, R-18, with the settings of the authors' code: global average
+# pooling as f; half of the batches mix images, the other half maps; one weight
+# per batch; Sinkhorn stops early. (Their code keeps the last, smaller batch.)
 _base_ = './baselines/baseline_r18_cifar10.py'
 model = dict(
     type='AlignMixClassifier',

@@ -1,5 +1,5 @@
 # AlignMix of Table 1(a), TinyImageNet, R-18: A is 512x4x4, e has 512
-# dimensions. The warm-up is not in the paper, see alignmix_r18_cifar10.py.
+# dimensions. The warm-up is not in the paper; see alignmix_r18_cifar10.py.
 _base_ = './baselines/baseline_r18_tinyimagenet.py'
 model = dict(
     type='AlignMixClassifier',

@@ -1,7 +1,7 @@
-# TinyImageNet, R-18, as the authors' code does it: the first convolution has
-# stride 1, so A is 512x8x8; global average pooling for f, half of the batches
-# mixes images, the other half maps, one weight for the batch, Sinkhorn stops
-# early.
+# TinyImageNet, R-18, with the settings of the authors' code: the first
+# convolution has stride 1, so A is 512x8x8; global average pooling as f; half
+# of the batches mix images, the other half maps; one weight per batch;
+# Sinkhorn stops early.
 _base_ = './baselines/baseline_r18_tinyimagenet.py'
 model = dict(
     type='AlignMixClassifier',

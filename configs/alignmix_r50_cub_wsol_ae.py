@@ -1,6 +1,6 @@
-# AlignMix/AE on CUB-200-2011, R-50; Table 4 does not have it. Class activation
-# maps need global average pooling, so e has its 2048 dimensions, and most of
-# the decoder's parameters are in its first layer.
+# AlignMix/AE on CUB-200-2011, R-50; not in Table 4. Class activation maps need
+# global average pooling, so e has its 2048 dimensions, and most of the
+# decoder's parameters are in its first layer.
 _base_ = './alignmix_r50_cub_wsol.py'
 model = dict(
     type='AlignMixAEClassifier',

@@ -1,6 +1,6 @@
-# AlignMix of Table 1(b), ImageNet, R-50. The paper gives neither the size of
-# A nor that of e here; 4x4 positions and 128 dimensions match its 28M
-# parameters (27.8M).
+# AlignMix of Table 1(b), ImageNet, R-50. The paper gives neither the size of A
+# nor that of e for this network; 4x4 positions and 128 dimensions match its
+# 28M parameters (27.8M).
 _base_ = './baselines/baseline_r50_imagenet.py'
 model = dict(
     type='AlignMixClassifier',

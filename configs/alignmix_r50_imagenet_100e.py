@@ -1,6 +1,6 @@
 # AlignMix of Table 5, ImageNet, R-50, 100 epochs. A and e as in
-# alignmix_r50_imagenet.py. Never trained by us: with this f, rates as high as
-# those of the first epochs may need a warm-up.
+# alignmix_r50_imagenet.py. Not trained by us. With this f, learning rates as
+# high as in the first epochs may need a warm-up.
 _base_ = './baselines/baseline_r50_imagenet_100e.py'
 model = dict(
     type='AlignMixClassifier',

@@ -1,6 +1,6 @@
-# AlignMix/AE of Table 1(b), ImageNet, R-50. The paper does not say what the
-# decoder is; with e of 128 dimensions and images of 224 pixels it has 10.8M
-# parameters, 38.6M together, where the paper has 35M.
+# AlignMix/AE of Table 1(b), ImageNet, R-50. The paper does not describe the
+# decoder. With e of 128 dimensions and images of 224 pixels, ours has 10.8M
+# parameters, 38.6M in total; the paper has 35M.
 _base_ = './alignmix_r50_imagenet.py'
 model = dict(
     type='AlignMixAEClassifier',

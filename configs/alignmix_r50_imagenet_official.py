@@ -1,7 +1,7 @@
-# ImageNet, R-50, as the authors' code does it: the recipe of CutMix's authors
-# with 8 GPUs x 128 images at the same learning rate, global average pooling
-# for f, half of the batches mixes images, the other half maps, one weight for
-# the batch, Sinkhorn stops early.
+# ImageNet, R-50, with the settings of the authors' code: the recipe of
+# CutMix's authors with 8 GPUs x 128 images at the same learning rate; global
+# average pooling as f; half of the batches mix images, the other half maps;
+# one weight per batch; Sinkhorn stops early.
 _base_ = './baselines/baseline_r50_imagenet_cutmix_recipe.py'
 model = dict(
     type='AlignMixClassifier',

@@ -1,6 +1,6 @@
-# MMPretrain's Swin-tiny with AlignMix in the place of Mixup, next to CutMix.
-# The 14x14 tokens of stage 3 are mixed before they are merged. Not in the
-# paper, and not trained by us.
+# MMPretrain's Swin-tiny with AlignMix instead of Mixup, alongside
+# CutMix. The 14x14 tokens of stage 3 are mixed before they are merged. Not in
+# the paper, and not trained by us.
 _base_ = 'mmpretrain::swin_transformer/swin-tiny_16xb64_in1k.py'
 custom_imports = dict(imports=['alignmix_mm'], allow_failed_imports=False)
 model = dict(

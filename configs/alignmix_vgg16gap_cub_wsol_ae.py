@@ -1,6 +1,6 @@
-# AlignMix/AE on CUB-200-2011, VGG-GAP; Table 4 does not have it. Class
-# activation maps need global average pooling, so e has its 1024 dimensions,
-# and most of the decoder's parameters are in its first layer.
+# AlignMix/AE on CUB-200-2011, VGG-GAP; not in Table 4. Class activation maps
+# need global average pooling, so e has its 1024 dimensions, and most of the
+# decoder's parameters are in its first layer.
 _base_ = './alignmix_vgg16gap_cub_wsol.py'
 model = dict(
     type='AlignMixAEClassifier',

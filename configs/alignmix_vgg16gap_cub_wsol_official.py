@@ -1,6 +1,6 @@
 # alignmix_vgg16gap_cub_wsol.py with the settings of the authors' code (which
-# has no CUB itself): half of the batches mixes images, the other half maps
-# before the pooling; one weight for the batch; Sinkhorn stops early.
+# does not support CUB): half of the batches mix images, the other half maps
+# before the pooling; one weight per batch; Sinkhorn stops early.
 _base_ = './alignmix_vgg16gap_cub_wsol.py'
 model = dict(
     mix_at=None,

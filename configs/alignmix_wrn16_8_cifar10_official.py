@@ -1,4 +1,4 @@
-# CIFAR-10, WRN16-8, as the authors' code does it, see
+# CIFAR-10, WRN16-8, with the settings of the authors' code; see
 # alignmix_r18_cifar10_official.py: A is 512x8x8, and the last normalization
 # all but forgets earlier batches.
 _base_ = './alignmix_r18_cifar10_official.py'

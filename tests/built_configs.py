@@ -1,7 +1,7 @@
 """Configs of the repository, each read once and built once.
 
-Looking at 100 configs costs little if nobody reads one twice, and if a model
-that is only looked at has no weights.
+Checking 100 configs is cheap if each is read only once, and if models that
+are only inspected have no weights.
 """
 import copy
 import functools
@@ -29,12 +29,12 @@ def _read(name):
 
 
 def read(name):
-    """A copy of a config, to be changed at will."""
+    """Return a copy of a config, which may be changed."""
     return copy.deepcopy(_read(name))
 
 
 def build(cfg):
-    """The model of a config, with weights."""
+    """Build the model of a config, with weights."""
     init_default_scope(cfg.default_scope)
     model = copy.deepcopy(cfg.model)
     model.data_preprocessor = copy.deepcopy(cfg.data_preprocessor)
@@ -52,14 +52,14 @@ class OnlyShapes(NoWeights):
 
 @functools.cache
 def structure(name):
-    """The model of a config, without weights; shared, so do not change it."""
+    """Build the model without weights; it is shared, so do not change it."""
     with NoWeights():
         return build(_read(name)).to('meta').eval()
 
 
 @functools.cache
 def forward_shapes(name, size):
-    """Shapes of the last feature map and of the scores, computing neither."""
+    """Shapes of the last feature map and the scores, without computing."""
     model, maps = structure(name), []
     listener = model.backbone.register_forward_hook(
         lambda module, args, output: maps.append(output[-1]))
@@ -68,13 +68,13 @@ def forward_shapes(name, size):
             scores = model(torch.empty(2, 3, size, size))
     finally:
         listener.remove()
-    while not isinstance(maps[0], torch.Tensor):  # of a transformer
+    while not isinstance(maps[0], torch.Tensor):  # transformers nest them
         maps[0] = maps[0][-1]
     return tuple(maps[0].shape), tuple(scores.shape)
 
 
 def run_pipeline(pipeline):
-    """What it makes of an image; data are left out, and so is loading them."""
+    """Apply a pipeline to a random image, leaving out the loading."""
     pixels = torch.randint(0, 255, (300, 280, 3), dtype=torch.uint8).numpy()
     data = dict(img=pixels, gt_label=1, sample_idx=0,
                 img_shape=(300, 280), ori_shape=(300, 280))
@@ -86,7 +86,7 @@ def run_pipeline(pipeline):
 
 @functools.cache
 def image_size(name):
-    """Pixels of the training images, 32 where tensors need no pipeline."""
+    """Size of the training images; 32 without a pipeline."""
     cfg = read(name)
     init_default_scope(cfg.default_scope)
     pipeline = cfg.train_dataloader.dataset.get('pipeline')
@@ -94,12 +94,12 @@ def image_size(name):
 
 
 def for_a_step(name):
-    """A config with small images, and their size: halved while it may be."""
+    """A config with small images, halved as often as possible; their size."""
     cfg, size = read(name), image_size(name)
     if cfg.model.head.type == 'ACoLHead':  # most of its parameters
         cfg.model.head.mid_channels = 32
     if 'puzzlemix' in name and size == 224:
-        size = 256  # blocks of half the size divide into cells, too
+        size = 256  # blocks of half the size divide into cells too
     while size > 64 and _takes(name, size // 2):
         size //= 2
         if 'decoder' in cfg.model:  # each of its blocks doubles the image
@@ -116,7 +116,7 @@ def _takes(name, size):
 
 
 def _strip(value):
-    """Without what changes no operation of a step."""
+    """Remove settings that change no operation of a step."""
     if isinstance(value, dict):
         return {key: _strip(item) for key, item in value.items() if key not in
                 ('num_classes', 'init_cfg', 'modes', 'probs', 'alpha',
@@ -126,10 +126,10 @@ def _strip(value):
 
 
 def steps_to_take():
-    """Names of configs with every network and every way of mixing.
+    """Choose configs that cover every network and every way of mixing.
 
-    Mixup, CutMix and SaliencyMix are over before the network starts: one is
-    enough.
+    Mixup, CutMix and SaliencyMix are finished before the network starts, so
+    one network is enough for them.
     """
     names, seen = [], set()
     for name in NAMES:

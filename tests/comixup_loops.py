@@ -1,4 +1,4 @@
-"""Co-Mixup by loops, as slow as it is plain: what the tests compare with."""
+"""Co-Mixup by loops: slow, but simple enough to compare with."""
 import functools
 import itertools
 import math
@@ -41,7 +41,7 @@ def energy(labels, costs, beta):
 
 
 def relabel(costs, counts, beta, soft):
-    """The first minimum by a program over the last n blocks."""
+    """Find the first minimum by dynamic programming over n blocks."""
     n = len(costs[0])
     options = candidates(counts, soft)
     unary = [[cost_of(option, costs, p // n, p % n) for option in options]
@@ -103,14 +103,14 @@ def objective(outputs, costs, beta, gamma):
                     (output[y][x].get(k, 0) - other.get(k, 0))**2
                     for k in range(inputs))
     counts = [count(output, inputs) for output in outputs]
-    # of each two outputs, in either order
+    # for each pair of outputs, in both orders
     for a, b in itertools.permutations(counts, 2):
         total += gamma / n**2 * sum(x * y for x, y in zip(a, b))
     return total
 
 
 def assign(costs, A, init, beta, gamma, tau, niter, resolve):
-    """All sweeps for one part; also how many there were."""
+    """Run all sweeps for one part; return the outputs and their number."""
     inputs, n = len(costs), len(costs[0])
     outputs = [[[{k: 1.} for k in row] for row in grid] for grid in init]
     extra = [[0] * inputs for _ in outputs]

@@ -1,4 +1,4 @@
-"""Commands, in this process or in one of their own."""
+"""Run commands, in this process or in a separate one."""
 import contextlib
 import io
 import os
@@ -17,8 +17,8 @@ def alignmix(*words, code=0, **environment):
 
     Args:
         *words: Command and arguments.
-        code (int): Exit status that is expected. Defaults to 0.
-        **environment: Variables of the environment.
+        code (int): Expected exit status. Defaults to 0.
+        **environment: Environment variables.
 
     Returns:
         str: What it printed and logged.
@@ -47,13 +47,13 @@ def alignmix(*words, code=0, **environment):
 
 
 def process(*words, code=0, cwd=ROOT, **environment):
-    """Run a program in a process of its own.
+    """Run a program in a separate process.
 
     Args:
         *words: Program and arguments.
-        code (int): Exit status that is expected. Defaults to 0.
+        code (int): Expected exit status. Defaults to 0.
         cwd (Path): Working directory. Defaults to the checkout.
-        **environment: Variables of the environment.
+        **environment: Environment variables.
 
     Returns:
         str: Standard output and error.
@@ -70,12 +70,12 @@ def process(*words, code=0, cwd=ROOT, **environment):
 
 
 def python(*words, **options):
-    """Run Python in a process of its own; see :func:`process`."""
+    """Run Python in a separate process; see :func:`process`."""
     return process(sys.executable, *words, **options)
 
 
 def free_port():
-    """A port that nobody listens on, so that tests can run side by side."""
+    """Find a free port, so that tests can run in parallel."""
     with socket.socket() as listener:
         listener.bind(('127.0.0.1', 0))
         return listener.getsockname()[1]
@@ -92,7 +92,7 @@ def _chdir(folder):  # contextlib has it since Python 3.11
 
 
 def forget_run():
-    """MMEngine's loggers and hubs outlive a run, and would serve the next."""
+    """Remove MMEngine's loggers and hubs, which would outlive the run."""
     from mmengine.utils import ManagerMixin
     for kind in _subclasses(ManagerMixin):
         kind._instance_dict.clear()

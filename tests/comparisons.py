@@ -1,4 +1,4 @@
-"""A comparison so small that it takes seconds."""
+"""A comparison small enough to take seconds."""
 import contextlib
 import json
 from pathlib import Path
@@ -49,19 +49,19 @@ default_hooks = dict(checkpoint=dict(type='CheckpointHook', save_best='auto'))
 
 
 def write_config(folder: Path, **roots: str) -> Path:
-    """Write a config, and images of noise; 20 for training, 11 for a test.
+    """Write a config and noise images: 20 for training, 11 for testing.
 
     Args:
-        folder (Path): Where.
-        **roots (str): Folders of images that take the place of ``train``,
-            ``val`` or ``test``.
+        folder (Path): Folder to write to.
+        **roots (str): Image folders to use instead of ``train``, ``val`` or
+            ``test``.
 
     Returns:
         Path: The config.
     """
     for name, count in dict(train=7, val=3, test=4).items():
         write_images(folder / name, count)
-    # one image less, so that the last batches are odd
+    # one image fewer, so that the last batches have an odd size
     for name in ('train', 'val', 'test'):
         (folder / name / CLASSES[0] / '0.png').unlink()
     places = {name: str(folder / name) for name in ('train', 'val', 'test')}
@@ -86,13 +86,13 @@ def in_process(folders, resources):
 
 
 def compare(*words, code=0, pictures=False):
-    """Run `alignmix compare` in this process, its runs too.
+    """Run `alignmix compare` and its runs in this process.
 
     Args:
         *words: Arguments.
-        code (int): Exit status that is expected. Defaults to 0.
-        pictures (bool): Whether batches and the page are drawn, which takes
-            long. Defaults to False.
+        code (int): Expected exit status. Defaults to 0.
+        pictures (bool): Whether to draw batches and the page, which is slow.
+            Defaults to False.
 
     Returns:
         str: What it printed.

@@ -12,7 +12,7 @@ from quick_interpreter import quicken
 
 from alignmix_mm._on_import import when_imported
 
-# Without a GPU, Triton's interpreter runs the kernels; it has to be chosen
+# Without a GPU, Triton's interpreter runs the kernels. It has to be chosen
 # before anything imports Triton.
 if not torch.cuda.is_available():
     os.environ['TRITON_INTERPRET'] = '1'
@@ -23,12 +23,12 @@ SHARED = ROOT.parent / 'shared' / 'data'
 
 
 def pytest_configure():
-    """Let MMEngine do once what it does for every config, alike each time."""
+    """Cache what MMEngine repeats for every config with the same result."""
     try:
         from mmengine.config import config, utils
     except ImportError:  # without the stack
         return
-    # 85 metafiles, when a config inherits one of MMPretrain
+    # it reads 85 metafiles when a config inherits from MMPretrain
     utils.load = functools.cache(utils.load)
     format_code = config.FormatCode
 
@@ -43,7 +43,7 @@ def pytest_configure():
 
 
 def pytest_collection_finish():
-    """What was imported stays: MMEngine collects for every data set."""
+    """Freeze imported objects: MMEngine collects garbage per data set."""
     gc.collect()
     gc.freeze()
 
@@ -68,7 +68,7 @@ def shared_data():
 
 @pytest.fixture
 def mm_log(caplog):
-    """Records of MMEngine's logger, which does not propagate by itself."""
+    """Records of MMEngine's logger, which does not propagate them."""
     from mmengine.logging import MMLogger
     logger = MMLogger.get_current_instance()
     logger.addHandler(caplog.handler)
@@ -77,14 +77,14 @@ def mm_log(caplog):
     logger.removeHandler(caplog.handler)
 
 
-# Convergence of the kernels takes the interpreter minutes; on a GPU, nothing.
+# Tests of convergence take minutes in the interpreter, but little on a GPU.
 FULL = ['torch', pytest.param('triton', marks=(
     () if torch.cuda.is_available() else pytest.mark.slow))]
 
 
 @pytest.fixture(params=FULL)
 def backend(request):
-    """Both solve the same problems to the same tolerances."""
+    """Each backend; both have to meet the same tolerances."""
     if request.param == 'triton':
         pytest.importorskip('triton')
     return request.param
@@ -92,7 +92,7 @@ def backend(request):
 
 @pytest.fixture(params=['torch', 'triton'])
 def quick_backend(request):
-    """Both, but few sweeps of what the interpreter runs."""
+    """Each backend, with only a few sweeps in the interpreter."""
     if request.param == 'triton':
         pytest.importorskip('triton')
         if not torch.cuda.is_available():
@@ -104,7 +104,7 @@ def quick_backend(request):
 def set_schedule(monkeypatch):
     """A function that replaces the sweeps of both backends."""
     from alignmix_mm.ops import _annealed
-    names = ['_annealed', 'align', 'transport']  # one is a function, too
+    names = ['_annealed', 'align', 'transport']  # one is also a function
     if importlib.util.find_spec('triton'):
         names.append('_triton')
     modules = [importlib.import_module(f'alignmix_mm.ops.{name}')
@@ -124,16 +124,16 @@ def set_schedule(monkeypatch):
 
 @pytest.fixture
 def short_schedule(set_schedule):
-    """Few sweeps, for both backends: the interpreter takes 1 ms for one.
+    """A few sweeps for both backends; the interpreter takes 1 ms per sweep.
 
-    Masks, bounds and the order of the sweeps show after a few; whether they
-    converge is known from the torch path, which is the same algorithm.
+    Errors in masks, bounds and the order of sweeps show after a few.
+    Convergence is tested with the torch path, which is the same algorithm.
     """
     set_schedule(1, 2, 4)
 
 
 def _solver(backend):
-    """`assignment` on DEVICE; says that the backend ran that was asked for."""
+    """`assignment` on DEVICE; asserts that the requested backend ran."""
     from problems import DEVICE
 
     from alignmix_mm.ops import assignment

@@ -1,11 +1,11 @@
-"""What ADL and ACoL compute, by their definitions, position by position."""
+"""ADL and ACoL by their definitions, position by position."""
 import math
 
 import torch
 
 
 def dropout_by_loops(features, drop, threshold):
-    """ADL of feature maps, with the decision to drop given."""
+    """Apply ADL to feature maps, with a given decision to drop."""
     result = torch.zeros_like(features)
     B, C, h, w = features.shape
     for b in range(B):
@@ -22,13 +22,13 @@ def dropout_by_loops(features, drop, threshold):
 
 
 def normalized(values):
-    """Numbers of one map, brought into [0, 1]; zeros if they are equal."""
+    """Scale the values of one map to [0, 1]; zeros if all are equal."""
     low, high = min(values), max(values)
     return [(v - low) / (high - low) if high > low else 0. for v in values]
 
 
 def pooled_by_loops(x, window, stride, reduce, outside):
-    """Pooling of 3x3 or so with padding 1, a window at a time."""
+    """Pool with padding 1, one window at a time."""
     B, C, H, W = x.shape
     rows, columns = ((n + 2 - window) // stride + 1 for n in (H, W))
     padded = torch.full((B, C, H + 2, W + 2), outside, dtype=x.dtype)
@@ -43,7 +43,7 @@ def pooled_by_loops(x, window, stride, reduce, outside):
 
 
 def acol_by_loops(x, state, threshold, labels=None):
-    """Maps of both branches of ACoL, all classes, and what is erased.
+    """Maps of both ACoL branches for all classes, and erased positions.
 
     Returns:
         tuple: Maps A and B ``(B, K, h, w)`` and positions ``(b, y, x)``.

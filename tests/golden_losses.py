@@ -1,7 +1,7 @@
-"""Losses of ten configs at given seeds, as an earlier version had them.
+"""Losses of ten configs at given seeds, as in an earlier version.
 
-`python tests/golden_losses.py` writes them anew to tests/data. Do that only
-when a change of the losses is meant, and say so in the changelog.
+`python tests/golden_losses.py` writes them to tests/data. Do that only for an
+intended change of the losses, and mention it in the changelog.
 """
 import copy
 import json
@@ -20,7 +20,7 @@ import alignmix_mm  # noqa: F401
 ROOT = Path(__file__).resolve().parents[1]
 FILE = Path(__file__).parent / 'data' / 'golden_losses.json'
 STEPS = 5
-# Since then, these configs are written otherwise; the old way still works.
+# These configs have been rewritten since; the old spelling still works.
 OLD_SPELLINGS = {
     'baselines/manifold_r18_cifar100': dict(
         mix_at=['layer1', 'layer2'], mixer=dict(align=False),
@@ -28,7 +28,7 @@ OLD_SPELLINGS = {
             dict(type='AlignMix', alpha=2.0, modes=['input', 'feat'],
                  probs=[1 / 3, 2 / 3], lam_per='batch')])),
 }
-# config: rows and columns of the images
+# config: height and width of the images
 CONFIGS = {
     'alignmix_r18_cifar10': 32,
     'alignmix_r18_cifar100_official': 32,
@@ -44,13 +44,13 @@ CONFIGS = {
 
 
 def losses_of(name: str) -> list[dict[str, float]]:
-    """Losses of the first steps of a config; nothing is updated.
+    """Compute the losses of the first steps, without updates.
 
     Args:
         name (str): Key of ``CONFIGS``.
 
     Returns:
-        list[dict[str, float]]: What the model returns at each step.
+        list[dict[str, float]]: Losses that the model returns at each step.
     """
     cfg = Config.fromfile(ROOT / 'configs' / f'{name}.py')
     init_default_scope(cfg.default_scope)

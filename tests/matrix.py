@@ -5,9 +5,9 @@
     python tests/matrix.py                        # all of MATRIX
     python tests/matrix.py onedl-oldest -- -k ops # one, with pytest's options
 
-Every combination has a virtual environment of its own, ``.venv-NAME``, of 6 GB
-with CUDA's libraries. A run of all tests is kept in
-``benchmarks/results/versions.json``, of which ``docs/versions.md`` is made.
+Every combination has its own virtual environment, ``.venv-NAME``, which takes
+6 GB with CUDA's libraries. The results of complete runs are kept in
+``benchmarks/results/versions.json`` and shown in ``docs/versions.md``.
 """
 import argparse
 import json
@@ -23,7 +23,7 @@ RESULTS = ROOT / 'benchmarks' / 'results' / 'versions.json'
 PAGE = ROOT / 'docs' / 'versions.md'
 TABLE = '<!-- table: tests/matrix.py -->\n'
 
-# Triton's interpreter of that time does not know NumPy 2.4.
+# The Triton interpreter of these versions does not support NumPy 2.4.
 OLDEST = ['torch==2.8.*', 'torchvision==0.23.*', 'numpy<2.4']
 NEWEST: list[str] = []
 MATRIX = {
@@ -35,7 +35,7 @@ MATRIX = {
 SHOWN = ('python', 'torch', 'torchvision', 'numpy', 'mmengine', 'mmcv',
          'mmpretrain')
 
-# Packages that own a module: a fork has another name than what it replaces.
+# The package that owns a module: forks have different names.
 _VERSIONS = '''
 import json, platform, sys
 from importlib.metadata import packages_distributions, version
@@ -53,7 +53,7 @@ def set_up(name: str) -> Path:
         name (str): Key of :data:`MATRIX`.
 
     Returns:
-        Path: Its Python.
+        Path: Its Python interpreter.
     """
     stack, pins = MATRIX[name]
     folder = ROOT / f'.venv-{name}'
@@ -67,15 +67,15 @@ def set_up(name: str) -> Path:
 
 
 def run(name: str, options: list[str]) -> dict:
-    """Run the tests in the environment of that name.
+    """Run the tests in the environment with that name.
 
     Args:
         name (str): Key of :data:`MATRIX`.
-        options (list[str]): For pytest.
+        options (list[str]): Options for pytest.
 
     Returns:
-        dict: Versions, how many tests passed, failed and were skipped, the
-        minutes that they took and the date.
+        dict: Versions, numbers of passed, failed and skipped tests, duration
+        in minutes and date.
     """
     python = set_up(name)
     versions = json.loads(subprocess.run(
@@ -98,13 +98,13 @@ def run(name: str, options: list[str]) -> dict:
 
 
 def table(results: dict) -> str:
-    """Markdown of what was run.
+    """Make a Markdown table of the results.
 
     Args:
-        results (dict): Of :func:`run`, by name.
+        results (dict): Results of :func:`run`, by name.
 
     Returns:
-        str: One row for each.
+        str: One row for each result.
     """
     lines = [_row(['', *SHOWN, 'passed', 'skipped', 'failed', 'date']),
              _row(['---'] * (len(SHOWN) + 5))]
@@ -119,7 +119,7 @@ def _row(cells: Iterable) -> str:
 
 
 def keep(name: str, result: dict) -> None:
-    """Write a result, and the page anew."""
+    """Store a result and update the page."""
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     results[name] = result
     results = {name: results[name] for name in MATRIX if name in results}
@@ -129,15 +129,16 @@ def keep(name: str, result: dict) -> None:
 
 
 def main() -> None:
-    """Run what was asked for; exit with 1 if any test failed."""
+    """Run the chosen combinations; exit with status 1 if a test failed."""
     arguments = sys.argv[1:]
     split = arguments.index('--') if '--' in arguments else len(arguments)
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('names', nargs='*', metavar='NAME',
-                        help=f'of {", ".join(MATRIX)}; all by default')
+                        help=f'one of {", ".join(MATRIX)}; default: all')
     names = parser.parse_args(arguments[:split]).names or list(MATRIX)
     if unknown := set(names) - set(MATRIX):
-        parser.error(f'{sorted(unknown)} not among {list(MATRIX)}')
+        parser.error(f'expected some of {list(MATRIX)}, got '
+                     f'{sorted(unknown)}')
     options, failed = arguments[split + 1:], 0
     for name in names:
         result = run(name, options)

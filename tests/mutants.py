@@ -1,8 +1,9 @@
-"""Put known faults into a copy of the package and see the tests catch them.
+"""Put known faults into a copy of the package and check that tests fail.
 
-`python tests/mutants.py [PATTERN ...]` takes those whose name has one of the
-words. Each is caught if one of its test files fails in the tier of `make
-test`; what is not caught is listed, and the exit status is 1.
+`python tests/mutants.py [PATTERN ...]` uses the mutants whose names contain
+one of the patterns. A mutant is caught if one of its test files fails in the
+tier of `make test`. Mutants that are not caught are listed, and the exit
+status is 1.
 """
 import argparse
 import os
@@ -27,10 +28,10 @@ class Mutant(NamedTuple):
     """A fault: one text of a file is replaced by another.
 
     Attributes:
-        name (str): What is wrong then.
+        name (str): What is wrong.
         file (str): Path below the root.
-        old (str): Text that is there exactly once.
-        new (str): What replaces it.
+        old (str): Text that occurs exactly once in the file.
+        new (str): Text that replaces it.
         tests (str): Test files or folders below ``tests``.
     """
 
@@ -126,7 +127,7 @@ MUTANTS = (
     Mutant('the temperature grows', 'alignmix_mm/ops/_annealed.py',
            'stage / stages)', '1 - stage / stages)',
            'test_ops/test_annealed.py'),
-    # of every line of the transport that was mended
+    # faults from the other modules
     *(Mutant(*fault) for fault in (*OPS, *TRUST, *AFTER, *REPORT, *RUNS)),
     Mutant('weights of anchor and partner exchanged',
            'alignmix_mm/mixing/pairs.py',
@@ -731,7 +732,7 @@ def put(mutant: Mutant, copy: Path) -> None:
 
 
 def caught(mutant: Mutant, copy: Path) -> str | None:
-    """Name of the first test that fails, None if all pass."""
+    """Name of the first test that fails; None if all pass."""
     put(mutant, copy)
     try:
         result = subprocess.run(
@@ -752,7 +753,7 @@ def caught(mutant: Mutant, copy: Path) -> str | None:
 
 
 def main() -> None:
-    """Try all."""
+    """Try the chosen mutants."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument('patterns', nargs='*', metavar='PATTERN')

@@ -1,11 +1,12 @@
-"""Known faults of what follows a training."""
+"""Known faults in the commands that use a trained network."""
 
 CLI = 'alignmix_mm/cli'
 WEIGHTS = 'test_engine/test_weights.py'
 STORED = 'test_engine/test_stored_config.py'
 PREDICT = 'test_cli/test_predict.py'
 TEST = 'test_cli/test_test_command.py'
-# name, file, text, what replaces it, tests; see Mutant in mutants.py
+HEADS = 'test_cli/test_no_classifier.py'
+# name, file, old text, new text, tests; see Mutant in mutants.py
 AFTER = (
     ('after: a missing head is at random', 'alignmix_mm/engine/weights.py',
      'if misfits and not allow_partial:', 'if False:', WEIGHTS),
@@ -43,4 +44,17 @@ AFTER = (
     ('after: any object is published', f'{CLI}/publishing.py',
      'json.loads(json.dumps(meta, default=_plain))', 'meta',
      'test_cli/test_publish.py'),
+    ('after: several tasks are classes', f'{CLI}/common/scores.py',
+     'if not isinstance(model, BaseClassifier) or isinstance(',
+     'if not isinstance(model, BaseClassifier) and isinstance(', HEADS),
+    ('after: heads that do not predict', f'{CLI}/common/scores.py',
+     "not hasattr(model.head, 'predict')", 'False', HEADS),
+    ('after: networks for pretraining', f'{CLI}/common/scores.py',
+     'if isinstance(model, BaseSelfSupervisor) or isinstance(',
+     'if isinstance(', HEADS),
+    ('after: predictions without scores', f'{CLI}/common/scores.py',
+     "if not all('pred_score' in sample for sample in samples):",
+     'if False:', HEADS),
+    ('after: a test without predictions', f'{CLI}/testing/work.py',
+     '    require_predictions(runner.model)\n', '', HEADS),
 )

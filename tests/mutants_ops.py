@@ -1,4 +1,4 @@
-"""Faults of the transport for `mutants.py`: name, file, text, fault, tests."""
+"""Known faults in the transport, for `mutants.py`."""
 
 PARITY = 'test_ops/test_parity.py'
 KERNELS = 'test_ops/test_parity.py test_ops/test_kernels.py'
@@ -6,7 +6,7 @@ FUSED = 'test_ops/test_fused_kernels.py test_ops/test_parity.py'
 DISPATCH = 'test_ops/test_dispatch.py'
 PRECISION = 'test_ops/test_precision.py'
 
-# of a file of alignmix_mm/ops: what is wrong then, the text, what replaces it
+# file of alignmix_mm/ops and tests: name, old text and new text of each
 FAULTS = {
     ('_clipping.py', PARITY): (
         ('costs above a gap are not lowered',

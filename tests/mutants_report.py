@@ -1,4 +1,4 @@
-"""Faults of the report and of pictures of matches, see tests/mutants.py."""
+"""Known faults in reports and in pictures of matches, for `mutants.py`."""
 REPORTING = 'alignmix_mm/cli/reporting'
 TESTS = 'test_cli/test_report.py'
 

@@ -1,4 +1,4 @@
-"""Faults of resuming and of guards for `mutants.py`: file, text, fault."""
+"""Known faults in resuming and in guards, for `mutants.py`."""
 HOOKS = 'alignmix_mm/engine/hooks'
 ENGINE = 'alignmix_mm/engine'
 TESTS = 'test_engine/test_hooks'
@@ -40,7 +40,16 @@ RUNS = (
     ('runs: what is not finite is written', f'{HOOKS}/checkpoint.py',
      '        if not bad:', '        if True:',
      f'{TESTS}/test_finite_loss.py'),
-    ('runs: who watches ends a run', f'{HOOKS}/_observer.py',
+    ('runs: a hook that only watches ends a run', f'{HOOKS}/_observer.py',
      'except Exception as error:', 'except KeyError as error:',
      f'{TESTS}/test_together.py'),
+    ('runs: any weights to start from', 'alignmix_mm/cli/train.py',
+     '    add_hooks(cfg, WeightsCheckHook=dict(allow_partial=True))\n', '',
+     f'{TESTS}/test_weights_check.py'),
+    ('runs: a new head is refused', 'alignmix_mm/cli/train.py',
+     'WeightsCheckHook=dict(allow_partial=True)', 'WeightsCheckHook={}',
+     f'{TESTS}/test_weights_check.py'),
+    ('runs: shards are compared by name', f'{HOOKS}/weights_check.py',
+     'if is_model_wrapper(runner.model) and not isinstance(',
+     'if False and not isinstance(', f'{TESTS}/test_weights_check.py'),
 )

@@ -1,4 +1,4 @@
-"""Faults of reading for `mutants.py`: name, file, text, fault, tests."""
+"""Known faults in reading files, for `mutants.py`."""
 
 READING = 'test_engine/test_reading.py test_engine/test_checkpoints.py'
 FINDING = 'test_engine/test_finding.py'
@@ -6,7 +6,7 @@ REPORT = 'test_cli/test_report_foreign.py'
 LISTS = 'test_datasets/test_list_files.py'
 DRAWING = 'test_visualization/test_drawing.py'
 
-# of a file of alignmix_mm: what is wrong then, the text, what replaces it
+# file of alignmix_mm and tests: name, old text and new text of each
 FAULTS = {
     ('engine/reading.py', READING): (
         ('checksums are not looked at', '    if broken is not None:',

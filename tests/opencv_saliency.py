@@ -1,10 +1,10 @@
-"""Record what OpenCV's fine-grained saliency says, for test_saliency.py.
+"""Record the results of OpenCV's fine-grained saliency for test_saliency.py.
 
 `python tests/opencv_saliency.py IMAGE ...` writes tests/data/
-opencv_saliency.npz. It needs opencv-contrib-python-headless, in an
-environment of its own: it replaces the opencv that MMCV needs. The recorded
-images are photographs of clothes (CC0), made small, so that the record is;
-the last one is larger, since the largest window reaches 112 pixels.
+opencv_saliency.npz. It needs opencv-contrib-python-headless, in a separate
+environment, because that package replaces the OpenCV that MMCV needs. The
+recorded images are photographs of clothes (CC0), shrunk to keep the file
+small; the last one is larger, since the largest window reaches 112 pixels.
 """
 import sys
 from pathlib import Path
@@ -28,7 +28,7 @@ def levels(image):
 
 
 def pictures(paths):
-    """Small pictures, BGR, and gray ones."""
+    """Small pictures, in BGR and gray."""
     sizes = [(32, 32)] * (len(paths) - 3) + [(61, 45), (33, 70), (114, 118)]
     for n, (path, size) in enumerate(zip(paths, sizes)):
         image = cv2.resize(cv2.imread(path), size,
@@ -52,7 +52,7 @@ def main():
     for n, image in enumerate(pictures(sys.argv[1:])):
         record |= {f'image{n}': image, f'levels{n}': levels(image)}
         if image.ndim == 3 and min(image.shape[:2]) > 2:
-            # as the official code of SaliencyMix calls it: RGB, normalized
+            # as called in the official code of SaliencyMix: RGB, normalized
             misread = (image[..., ::-1].astype(np.float32) - MEAN) / STD
             record[f'misread{n}'] = levels(misread)
     np.savez_compressed(OUT, **record)

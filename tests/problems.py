@@ -1,4 +1,4 @@
-"""Transport problems; tools/sinkhorn_oracle.py has their oracle, POT."""
+"""Transport problems. Their reference, POT, is in tools/sinkhorn_oracle.py."""
 import math
 from pathlib import Path
 
@@ -20,7 +20,7 @@ REAL = Path(__file__).parent / 'data' / 'real_features.npz'
 
 
 def assert_assignment(plan):
-    """Rows of 1 and columns of r / s, nothing negative, all finite."""
+    """Rows sum to 1, columns to r / s; no entry is negative or not finite."""
     r, s = plan.shape[1:]
     assert torch.isfinite(plan).all()
     assert plan.min() >= 0
@@ -29,7 +29,7 @@ def assert_assignment(plan):
 
 
 def log_domain_plan(cost):
-    """Plain Sinkhorn in float64, slowly cooled: nothing of the package."""
+    """Plain Sinkhorn in float64, slowly cooled; independent of the package."""
     r, s = cost.shape[1:]
     cost = cost - cost.amin(2, keepdim=True)
     g = torch.zeros_like(cost[:, :1])
@@ -100,11 +100,11 @@ def _low_rank(a):
 
 
 def _line(a):
-    """Positions on a line through feature space, as of a smooth gradient."""
+    """Positions on a line in feature space, as in a smooth gradient."""
     return a[..., :1] * torch.linspace(0, 1, a.shape[2])
 
 
-# what is done to each of two maps of normal numbers; ties, dead positions...
+# how to change two maps of normal numbers: ties, dead positions, ...
 _RANDOM = {
     'normal': (lambda a: a, lambda b: b),
     'relu': (torch.relu, torch.relu),

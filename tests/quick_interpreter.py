@@ -1,15 +1,15 @@
-"""Triton's interpreter, without what it does again for every call."""
+"""Make Triton's interpreter faster by avoiding repeated work."""
 from types import SimpleNamespace
 
 
 def quicken(interpreter):
-    """Let the interpreter replace Triton's language once for each launch.
+    """Make the interpreter replace Triton's language once per launch.
 
-    It does so whenever a kernel calls a function, such as `tl.sum`, by going
-    through all names of the language: five sixths of its time. What has been
-    replaced stays so until the launch ends.
+    Normally it does so whenever a kernel calls a function, such as `tl.sum`,
+    by going through all names of the language. This takes five sixths of its
+    time. Here, replaced names stay replaced until the launch ends.
     """
-    if not hasattr(interpreter, '_LangPatchScope'):  # an older Triton
+    if not hasattr(interpreter, '_LangPatchScope'):  # older Triton
         return
     replace = interpreter._patch_lang
     done = set()  # files of functions whose language is replaced
@@ -21,7 +21,7 @@ def quicken(interpreter):
             scope = replace(fn)
             done.add(file)
 
-        def restore():  # called at the end of a launch alone
+        def restore():  # called only at the end of a launch
             scope.restore()
             done.clear()
 

@@ -1,4 +1,4 @@
-"""Folders as runs leave them, without a training."""
+"""Make folders like those of runs, without training."""
 import json
 
 CONFIG = """
@@ -21,7 +21,7 @@ PIXEL = bytes.fromhex(
 
 
 def epoch_lines(first, last, accuracy, per_epoch=3, **losses):
-    """What MMEngine logs of some epochs; ``accuracy`` by epoch."""
+    """Lines that MMEngine logs for some epochs; ``accuracy`` by epoch."""
     lines = []
     for epoch in range(first, last + 1):
         for step in range((epoch - 1) * per_epoch + 1, epoch * per_epoch + 1):

@@ -1,4 +1,4 @@
-"""A method that needs saliency, and small networks that are mixed by it."""
+"""A method that needs saliency, and small networks to use it with."""
 import copy
 
 import torch
@@ -16,10 +16,10 @@ class ThreeBySaliency(MixMethod):
     """Mix three images, each weighed by its mean saliency.
 
     Args:
-        part (str): What is mixed: 'pixels', 'features' or 'embedding'.
-        samples (int, optional): Number of mixed samples. Defaults to None:
-            that of the images.
-        several (int): Images that each is made of. Defaults to 3.
+        part (str): What to mix: 'pixels', 'features' or 'embedding'.
+        samples (int, optional): Number of mixed samples. Defaults to None,
+            which means as many as images.
+        several (int): Number of images in each sample. Defaults to 3.
         clean_weight (float): See ``PendingPlan``. Defaults to 0.
         at (str, optional): Where features are mixed. Defaults to None.
     """
@@ -45,14 +45,14 @@ class ThreeBySaliency(MixMethod):
 
 
 def weigh(parents, gradient):
-    """Weights of images from the gradient."""
+    """Compute weights of images from the gradient."""
     saliency = gradient.square().mean((1, 2, 3)).sqrt()[parents] + 1e-9
     return WeightedSum(parents, saliency / saliency.sum(1, keepdim=True))
 
 
 @MODELS.register_module()
 class TwoConvolutions(BaseModule):
-    """A backbone without statistics: each image goes its own way."""
+    """A backbone without statistics, so that images are independent."""
 
     def __init__(self, channels=4):
         super().__init__()
@@ -63,7 +63,7 @@ class TwoConvolutions(BaseModule):
         return (self.second(F.gelu(self.first(x))), )
 
 
-# maps of 2x2 positions from images of 32x32, so that one image will do
+# maps of 2x2 positions from images of 32x32, so that one image suffices
 RESNET = dict(type='ResNet', depth=18, stem_channels=4, base_channels=4,
               strides=(1, 2, 2, 1))
 LINEAR = dict(type='LinearClsHead', num_classes=5, in_channels=32, init_cfg=[
@@ -72,7 +72,7 @@ LINEAR = dict(type='LinearClsHead', num_classes=5, in_channels=32, init_cfg=[
 
 def build(method=None, backbone=None, type='AlignMixClassifier', head=None,
           neck=None, **options):
-    """A classifier that is trained with ``ThreeBySaliency``."""
+    """Build a classifier that trains with ``ThreeBySaliency``."""
     model = MODELS.build(dict(
         type=type, backbone=copy.deepcopy(backbone or RESNET),
         neck=copy.deepcopy(neck or dict(type='GlobalAveragePooling')),
@@ -85,18 +85,18 @@ def build(method=None, backbone=None, type='AlignMixClassifier', head=None,
 
 
 def samples(labels=(0, 1, 2, 4)):
-    """Labels of images, one or several for each."""
+    """Labels of images, one or several per image."""
     return [DataSample().set_gt_label(label) for label in labels]
 
 
 def batch(labels=(0, 1, 2, 4), size=32):
-    """Images with labels, as a loader gives them."""
+    """Images with labels, as a loader returns them."""
     return dict(inputs=torch.randn(len(labels), 3, size, size),
                 data_samples=samples(labels))
 
 
 def clean_loss(model, images, scores):
-    """Mean cross-entropy of images, by hand."""
+    """Mean cross-entropy of images, computed by hand."""
     features, = model.backbone(images)
     logits = model.head.fc(features.mean((2, 3)))
     return -(scores * logits.log_softmax(1)).sum(1).mean()

@@ -16,7 +16,7 @@ PIPELINE = [dict(type='LoadImageFromFile'),
 
 
 def config(images: Path, **changes) -> Config:
-    """AlignMix on three classes; changes have dots in their names."""
+    """AlignMix on three classes; ``changes`` are named by dotted keys."""
     cfg = Config(dict(
         default_scope='mmpretrain',
         data_preprocessor=dict(mean=[110., 120., 130.], std=[60., 64., 70.],
@@ -43,7 +43,7 @@ def config(images: Path, **changes) -> Config:
 
 
 def network(cfg: Config, spread: float = 8.):
-    """Its network at random, with answers that differ between images."""
+    """A network with random weights whose predictions differ by image."""
     torch.manual_seed(0)
     settings = copy.deepcopy(cfg.model.to_dict())
     settings['data_preprocessor'] = cfg.data_preprocessor.to_dict()
@@ -58,7 +58,7 @@ def network(cfg: Config, spread: float = 8.):
 
 
 def save(path: Path, of: Config, model=None, **meta) -> Path:
-    """Write a checkpoint as MMEngine does."""
+    """Write a checkpoint in the form of MMEngine."""
     model = network(of) if model is None else model
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.save(dict(

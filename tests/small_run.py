@@ -1,4 +1,4 @@
-"""A training that draws random numbers wherever a training can."""
+"""A training that draws random numbers in every possible place."""
 import copy
 import hashlib
 import json
@@ -18,7 +18,7 @@ CLASSES = ('one', 'three', 'two')  # as folders are sorted
 
 
 def write_images(folder: Path, per_class: int = 8) -> Path:
-    """Write images of noise, in folders of classes."""
+    """Write noise images into class folders."""
     numbers = np.random.default_rng(0)
     for name in CLASSES:
         (folder / name).mkdir(parents=True)
@@ -42,7 +42,7 @@ def small_config(images: Path, work_dir: Path, epochs: int = 4,
         epochs (int): Epochs of training. Defaults to 4.
         num_workers (int): Processes that load images. Defaults to 0.
         seed (int, optional): Random seed. Defaults to 3.
-        **changes: Of single settings, with dots in their names.
+        **changes: New values of settings, by their dotted keys.
 
     Returns:
         Config: The config.
@@ -93,7 +93,7 @@ def small_config(images: Path, work_dir: Path, epochs: int = 4,
             checkpoint=dict(type='CheckpointHook', interval=1,
                             max_keep_ckpts=2)),
         randomness=dict(seed=seed)))
-    # MMEngine takes `_delete_` out of what it is given
+    # MMEngine removes `_delete_` from its argument
     cfg.merge_from_dict(copy.deepcopy(changes))
     return cfg
 
@@ -114,7 +114,7 @@ class Poison:
 
 @HOOKS.register_module()
 class Witness(Hook):
-    """Write what a rank drew, and what its parameters are after each step."""
+    """Record what a rank drew, and its parameters after each step."""
 
     priority = 'VERY_LOW'
 
@@ -125,7 +125,7 @@ class Witness(Hook):
         self.images: list[list[str]] = []
 
     def before_train(self, runner) -> None:
-        """Listen to the draws of AlignMix."""
+        """Record the draws of AlignMix."""
         model = runner.model
         self.model = model.module if is_model_wrapper(model) else model
         augment = self.model.data_preprocessor.batch_augments.augments[0]
@@ -143,7 +143,7 @@ class Witness(Hook):
 
     def after_train_iter(self, runner, batch_idx, data_batch=None,
                          outputs=None) -> None:
-        """Keep digests of the parameters, and of BatchNorm's statistics."""
+        """Keep digests of the parameters and of BatchNorm's statistics."""
         self.digests.append(_digest(self.model.parameters()))
         self.buffers.append(_digest(self.model.backbone.buffers()))
         self.images.append([sample.img_path
@@ -151,7 +151,7 @@ class Witness(Hook):
         assert all(torch.isfinite(p).all() for p in self.model.parameters())
 
     def after_train(self, runner) -> None:
-        """Write."""
+        """Write the record to a file."""
         path = Path(runner.work_dir) / f'rank{get_rank()}.json'
         path.write_text(json.dumps(dict(
             plans=self.plans, digests=self.digests, buffers=self.buffers,

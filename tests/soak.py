@@ -1,10 +1,10 @@
-"""Random runs that are killed, resumed, and compared with whole ones.
+"""Kill random runs, resume them, and compare them with uninterrupted ones.
 
-`python tests/soak.py --count 200` draws 200 combinations of what a training
-can have, runs each in one go, then again with `kill -9` at random moments,
-and compares all tensors and files. A seed says everything but the exact
-moment of those kills that come by the clock. The exit status is the number
-of combinations that differ.
+`python tests/soak.py --count 200` draws 200 combinations of training settings.
+It runs each without interruption, then again with `kill -9` at random moments,
+and compares all tensors and files. A seed fixes everything except the exact
+moment of kills by the clock. The exit status is the number of combinations
+that differ.
 """
 import argparse
 import gc
@@ -19,7 +19,7 @@ import traceback
 from collections import deque
 from pathlib import Path
 
-os.environ['CUDA_VISIBLE_DEVICES'] = ''  # of which a fork knows nothing
+os.environ['CUDA_VISIBLE_DEVICES'] = ''  # CUDA does not survive a fork
 
 import torch
 from commands import forget_run
@@ -49,7 +49,7 @@ MOMENTS = ('clock', 'before_train_iter', 'after_train_iter',
 
 @HOOKS.register_module()
 class BadSteps(Hook):
-    """The gradient of some steps is not finite."""
+    """Make the gradient of some steps NaN."""
 
     def __init__(self, steps):
         self.steps = steps
@@ -64,7 +64,7 @@ class BadSteps(Hook):
 
 @HOOKS.register_module()
 class Trainer(Hook):
-    """A hook with a memory, by which it trains."""
+    """A hook whose state influences training."""
 
     def __init__(self):
         self.losses, self.count = deque(maxlen=3), 0
@@ -79,10 +79,10 @@ class Trainer(Hook):
 
 
 def draw(seed: int, folder: Path) -> tuple[Config, dict]:
-    """A combination: the config, and what else there is to know.
+    """Draw a combination of settings.
 
     Args:
-        seed (int): It says all.
+        seed (int): Seed of the draw.
         folder (Path): Folder of the run.
 
     Returns:
@@ -152,14 +152,14 @@ def _draw_hooks(cfg: Config, dice: random.Random, on_nan: str) -> list[dict]:
 
 
 def kill_at(moment: str, times: int) -> dict:
-    """Let this process be killed at the so-manieth time.
+    """Make this process kill itself at a given moment.
 
     Args:
         moment (str): One of :data:`MOMENTS`.
-        times (int): Of its occurrences.
+        times (int): Number of the occurrence at which it is killed.
 
     Returns:
-        dict: Config of the hook that does it.
+        dict: Config of a hook that does it; empty if no hook is needed.
     """
     left = [times]
 
@@ -193,18 +193,18 @@ def kill_at(moment: str, times: int) -> dict:
 
 def run(seed: int, folder: Path, resume: str | None = None,
         moment: str | None = None, times: int = 1) -> int:
-    """Train in a process of its own.
+    """Train in a separate process.
 
     Args:
-        seed (int): Of the combination.
+        seed (int): Seed of the combination.
         folder (Path): Folder of the run, where ``outcome`` is written.
         resume (str, optional): See ``make_safe``. Defaults to None.
-        moment (str, optional): When it is killed. Defaults to None.
-        times (int): See :func:`kill_at`; milliseconds for the clock.
+        moment (str, optional): When to kill it. Defaults to None, never.
+        times (int): See :func:`kill_at`; milliseconds for ``'clock'``.
             Defaults to 1.
 
     Returns:
-        int: Status; negative is a signal.
+        int: Exit status; negative for a signal.
     """
     process = os.fork()
     if process == 0:
@@ -244,14 +244,14 @@ def _train(seed: int, folder: Path, resume: str | None, moment: str | None,
 
 
 def compare(seed: int, folder: Path) -> tuple[str, str]:
-    """Run a combination twice.
+    """Run a combination twice, with and without kills.
 
     Args:
-        seed (int): Of the combination.
+        seed (int): Seed of the combination.
         folder (Path): An empty folder.
 
     Returns:
-        tuple[str, str]: Where it was killed; what differs, if anything.
+        tuple[str, str]: Where it was killed; what differs, '' if nothing.
     """
     dice = random.Random(f'kills of {seed}')
     whole, killed = folder / 'whole', folder / 'killed'
@@ -293,7 +293,7 @@ def _tail(folder: Path) -> str:
 
 
 def _make_quick() -> None:
-    """Leave out what takes MMEngine seconds and says nothing here."""
+    """Skip slow parts of MMEngine that do not matter here."""
     Config.pretty_text = property(lambda self: '')  # in each checkpoint
     Runner._log_env = lambda self, env_cfg: None  # it runs compilers
     sleep = time.sleep
@@ -304,7 +304,7 @@ def _make_quick() -> None:
         train(cfg)
     forget_run()
     gc.collect()
-    gc.freeze()  # data sets collect what the imports left
+    gc.freeze()  # data sets collect garbage; skip imported objects
 
 
 def main() -> int:
@@ -313,7 +313,8 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument('--first', type=int, default=0, help='first seed')
     parser.add_argument('--count', type=int, default=20)
-    parser.add_argument('--keep', type=Path, help='folder of what differs')
+    parser.add_argument(
+        '--keep', type=Path, help='folder to keep runs that differ')
     args = parser.parse_args()
     torch.set_num_threads(1)
     _make_quick()
@@ -331,7 +332,7 @@ def main() -> int:
                 if args.keep:
                     shutil.copytree(folder, args.keep / str(seed),
                                     dirs_exist_ok=True)
-    print(f'{args.count} combinations, {bad} of them differ')
+    print(f'{bad} of {args.count} combinations differ')
     return bad
 
 

@@ -1,9 +1,9 @@
-"""Files like those that StyleMix needs, of weights by formula."""
+"""Files like those that StyleMix needs, with weights from a formula."""
 import math
 
 import torch
 
-# index of each convolution: its channels, as in the published files
+# index of each convolution: its channels in the published files
 ENCODER = {0: (3, 3), 2: (3, 64), 5: (64, 64), 9: (64, 128), 12: (128, 128),
            16: (128, 256), 19: (256, 256), 22: (256, 256), 25: (256, 256),
            29: (256, 512)}
@@ -13,7 +13,7 @@ DECODER = {1: (512, 256), 5: (256, 256), 8: (256, 256), 11: (256, 256),
 
 
 def by_formula(convolutions):
-    """Weights like those of the files: sines of their positions."""
+    """Weights with the shapes of the files: sines of their positions."""
     state = {}
     for index, (inputs, outputs) in convolutions.items():
         side = 3 if index else 1
@@ -26,10 +26,10 @@ def by_formula(convolutions):
 
 
 def write_weights(folder):
-    """Write both files as published: the encoder's goes on until relu5_4.
+    """Write both files as published; the encoder continues to relu5_4.
 
     Args:
-        folder (Path): Where.
+        folder (Path): Folder to write to.
 
     Returns:
         tuple[Path, Path]: Files of the encoder and the decoder.

@@ -1,6 +1,6 @@
-"""SyncBatchNorm by its definition, which torch has for GPUs alone.
+"""SyncBatchNorm by its definition; torch supports it only on GPUs.
 
-Importing this module puts it into ``torch.nn.SyncBatchNorm``.
+Importing this module installs it in ``torch.nn.SyncBatchNorm``.
 """
 import torch
 import torch.nn.functional as F
@@ -30,5 +30,5 @@ def forward(self, x):
 
 
 torch.nn.SyncBatchNorm.forward = forward
-# refuses the layers on a CPU, and does nothing else
+# this method only refuses the layers on a CPU
 DistributedDataParallel._passing_sync_batchnorm_handle = lambda *args: None

@@ -117,8 +117,7 @@ def test_half_a_package(tmp_path, monkeypatch, lacks, remedy):
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(doctor, 'owners', lambda: {'mmcv': ['mmcv-lite']})
     finding, = doctor.check_imports()
-    assert finding.text.startswith(
-        'mmcv is installed but cannot be imported')
+    assert finding.text.startswith('mmcv is installed but cannot be imported')
     assert lacks in finding.text
     assert finding.remedy == remedy
 

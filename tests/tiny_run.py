@@ -1,4 +1,4 @@
-"""A training that takes milliseconds a step, and what can be changed of it."""
+"""A training that takes milliseconds per step, with variations."""
 import copy
 import json
 import os
@@ -22,7 +22,7 @@ from alignmix_mm.cli.common import make_safe
 
 @DATASETS.register_module()
 class TinyImages(BaseDataset):
-    """Noise of 8x8 in three classes, 4, 8 and 12 of them."""
+    """Noise images of 8x8 in three classes of 4, 8 and 12 images."""
 
     METAINFO = dict(classes=('one', 'two', 'three'))
     LABELS = np.repeat([0, 1, 2], [4, 8, 12])
@@ -40,7 +40,7 @@ class TinyImages(BaseDataset):
 
 @DATASETS.register_module()
 class TinyImagesWithoutIndex(TinyImages):
-    """No `sample_idx` by which an image could be told."""
+    """The same without `sample_idx`, which identifies an image."""
 
     def prepare_data(self, idx):
         data = self.get_data_info(idx)
@@ -50,7 +50,7 @@ class TinyImagesWithoutIndex(TinyImages):
 
 @MODELS.register_module()
 class TinyBackbone(nn.Sequential):
-    """A convolution, BatchNorm and dropout: 4x4 maps."""
+    """A convolution, BatchNorm and dropout; returns 4x4 maps."""
 
     def __init__(self):
         super().__init__(nn.Conv2d(3, 8, 3, 2, 1, bias=False),
@@ -62,7 +62,7 @@ class TinyBackbone(nn.Sequential):
 
 @OPTIM_WRAPPERS.register_module()
 class Bfloat16(OptimWrapper):
-    """What MMEngine's AmpOptimWrapper does, which has no CPU."""
+    """Like MMEngine's AmpOptimWrapper, which does not support CPUs."""
 
     @contextmanager
     def optim_context(self, model):
@@ -73,7 +73,7 @@ class Bfloat16(OptimWrapper):
 
 @HOOKS.register_module()
 class StockDraws(Hook):
-    """Write which stock augmentation a rank took, and the labels it made."""
+    """Record the stock augmentations of a rank and the labels they made."""
 
     def before_train(self, runner):
         model = getattr(runner.model, 'module', runner.model)
@@ -101,12 +101,12 @@ PIPELINE = [
 
 
 def tiny_config(work_dir: Path, epochs: int = 2, **changes) -> Config:
-    """Four batches of six an epoch, with validation after each.
+    """Epochs of four batches of six, with validation after each epoch.
 
     Args:
         work_dir (Path): Folder of the run.
         epochs (int): Epochs of training. Defaults to 2.
-        **changes: Of single settings, with dots in their names.
+        **changes: New values of settings, by their dotted keys.
 
     Returns:
         Config: The config.
@@ -147,14 +147,14 @@ def tiny_config(work_dir: Path, epochs: int = 2, **changes) -> Config:
             checkpoint=dict(type='CheckpointHook', interval=1)),
         env_cfg=dict(mp_cfg=dict(opencv_num_threads=0)),
         randomness=dict(seed=3)))
-    # MMEngine takes `_delete_` out of what it is given
+    # MMEngine removes `_delete_` from its argument
     cfg.merge_from_dict(copy.deepcopy(changes))
     return cfg
 
 
 def by_iterations(cfg: Config, steps: int = 9,
                   sampler: str = 'InfiniteSampler', every: int = 1) -> None:
-    """Train by steps, with a checkpoint every so many."""
+    """Change a config to train by steps, with regular checkpoints."""
     cfg.train_cfg = dict(by_epoch=False, max_iters=steps, val_interval=every)
     cfg.train_dataloader.sampler.type = sampler
     cfg.default_hooks.checkpoint.by_epoch = False
@@ -165,7 +165,7 @@ def by_iterations(cfg: Config, steps: int = 9,
 
 def make_runner(cfg: Config, resume: str | Path | None = None,
                 on_nan: str = 'stop') -> Runner:
-    """A runner as `alignmix train` builds it."""
+    """Build a runner like `alignmix train` does."""
     make_safe(cfg, None if resume is None else str(resume), on_nan)
     cfg.experiment_name = f'{os.path.basename(cfg.work_dir)}_{time.time_ns()}'
     cfg.log_level = 'WARNING'
@@ -177,13 +177,13 @@ def train(cfg: Config, resume: str | Path | None = None,
     """Train to the end."""
     runner = make_runner(cfg, resume, on_nan)
     runner.train()
-    if runner.train_dataloader._iterator is not None:  # of workers that stay
+    if runner.train_dataloader._iterator is not None:  # persistent workers
         runner.train_dataloader._iterator._shutdown_workers()
     return runner
 
 
 def outcome(runner: Runner) -> dict[str, torch.Tensor]:
-    """All tensors of a run: of the model, and the optimizer's."""
+    """All tensors of a run: those of the model and the optimizer."""
     tensors = {**runner.model.state_dict()}
     for number, state in runner.optim_wrapper.optimizer.state_dict()[
             'state'].items():
@@ -195,6 +195,6 @@ def outcome(runner: Runner) -> dict[str, torch.Tensor]:
 
 def differing(one: dict[str, torch.Tensor],
               other: dict[str, torch.Tensor]) -> list[str]:
-    """Names of the tensors that are not the same, bit for bit."""
+    """Names of the tensors that differ in any bit."""
     assert one.keys() == other.keys()
     return [name for name in one if not torch.equal(one[name], other[name])]

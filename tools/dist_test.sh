@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # bash tools/dist_test.sh CONFIG CHECKPOINT NUM_PROCESSES [options of test.py]
-# Several machines: set NNODES, NODE_RANK, MASTER_ADDR and PORT.
+# For several machines, set NNODES, NODE_RANK, MASTER_ADDR and PORT.
 set -e
 CONFIG=$1
 CHECKPOINT=$2

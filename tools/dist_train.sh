@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # bash tools/dist_train.sh CONFIG NUM_PROCESSES [options of train.py]
-# Several machines: set NNODES, NODE_RANK, MASTER_ADDR and PORT.
+# For several machines, set NNODES, NODE_RANK, MASTER_ADDR and PORT.
 set -e
 CONFIG=$1
 NPROC=$2

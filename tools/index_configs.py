@@ -2,8 +2,8 @@
 """Write configs/README.md and metafile.yml: what each config reproduces.
 
 Published values come from configs/published.json. Our own come from complete
-runs in work_dirs with the repository's config, and are kept in
-configs/results.json. Parameters are counted in the built model.
+runs below work_dirs whose config is the same as in the repository; they are
+kept in configs/results.json. Parameters are counted in the built model.
 
   python tools/index_configs.py                     # after training or testing
   python tools/index_configs.py --check             # are the files up to date?
@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = ROOT / 'configs'
 PUBLISHED = CONFIGS / 'published.json'
 RESULTS = CONFIGS / 'results.json'
+STUDY = ROOT / 'benchmarks' / 'results' / 'study.json'
 FOLDERS = {'': 'AlignMix', 'ablation': 'Ablation', 'baselines': 'Baselines',
            'demo': 'Demos'}
 NAMES = dict(zip(METRICS, ('top-1 error', 'top-1 accuracy',
@@ -33,17 +34,20 @@ NAMES = dict(zip(METRICS, ('top-1 error', 'top-1 accuracy',
 HEAD = """<!-- written by tools/index_configs.py -->
 # Configs
 
-**Published** is the value in the paper (for `*_official.py`, in the authors'
-README), in percent: the best epoch on the test set in one run. Most of the
-paper's figures for competitors on ImageNet and TinyImageNet are quoted from
-other papers, whose recipes differ from these configs. **Ours** is the result
-of complete runs of the config on our machines (`results.json`), or "not run".
-Parameters are those in training, so they include the decoder.
+**Published** is what the paper reports (for `*_official.py`, what the authors'
+README reports), in percent: the best epoch on the test set, one run. Most of
+the paper's results for competitors on ImageNet and TinyImageNet are quoted
+from other papers, whose recipes differ from these configs. **Ours** is the
+result of complete runs of the config on our machines (`results.json`), or "not
+run". **Measured, small** is the accuracy of the method in [the
+study](../docs/study.md): a part of the data, a narrow network, 1,500 steps.
+Compare it with other rows of the study only. Parameters are those used in
+training, so they include the decoder.
 
-Two figures of Table 4 look wrong. Its MaxBoxAccV2 of ADL with VGG-GAP, 61.3,
-may be a transposition of 66.3, which Choe et al. (2020) report. For class
-activation maps (Baseline) with R-50 it has 59.7, which is the value of Choe et
-al. for a box at the centre; their value for class activation maps is 63.0.
+Two values of Table 4 look wrong. Its MaxBoxAccV2 of ADL with VGG-GAP, 61.3,
+may be a transposition of 66.3, which Choe et al. (2020) report. Its 59.7 for
+class activation maps (Baseline) with R-50 is what they report for a box at the
+centre; for class activation maps they report 63.0.
 """
 
 
@@ -53,18 +57,18 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument(
         '--work-dirs', type=Path, default=ROOT / 'work_dirs',
-        help='folder of runs')
+        help='folder of runs; default: work_dirs')
     parser.add_argument(
         '--numbers', type=Path,
-        help='JSON file of published figures to make published.json of')
+        help='JSON file of published values, to write published.json from')
     parser.add_argument(
         '--check', action='store_true',
-        help='write nothing; exit with 1 if a file is not up to date')
+        help='write nothing; exit with status 1 if a file is not up to date')
     return parser.parse_args()
 
 
 def describe(path: Path) -> dict:
-    """What a config says about itself.
+    """Collect what the tables show about a config.
 
     Args:
         path (Path): The config.
@@ -80,7 +84,7 @@ def describe(path: Path) -> dict:
     from weightless import NoWeights
     MMLogger.get_current_instance().setLevel('WARNING')
     if not hasattr(utils.load, 'cache_info'):
-        # or 85 metafiles for every config that inherits one of MMPretrain
+        # or 85 metafiles are read for each config based on MMPretrain
         utils.load = functools.cache(utils.load)
     cfg = Config.fromfile(path)
     init_default_scope(cfg.default_scope)
@@ -100,17 +104,18 @@ def describe(path: Path) -> dict:
         epochs=cfg.train_cfg.max_epochs, batch=processes * per_process)
 
 
-def ours(result: dict | None) -> str:
-    """Our own figures of a config, in words.
+def ours(result: dict | None, small: str | None) -> str:
+    """Format our own results of a config.
 
     Args:
         result (dict, optional): Its entry of ``results.json``.
+        small (str, optional): What the study measured of its method.
 
     Returns:
         str: Text of a cell.
     """
     if result is None:
-        return 'not run'
+        return small or 'not run'
     name = result['metric'].split('/')[1].replace('_', ' ')
     values = ', '.join(f'{run["last"]:.2f}' for run in result['runs'])
     text = f'{name} {values}'
@@ -122,13 +127,15 @@ def ours(result: dict | None) -> str:
     return text
 
 
-def line(entry: dict, records: list[dict], results: dict) -> str:
-    """A line of the table.
+def line(entry: dict, records: list[dict], results: dict,
+         small: dict[str, str]) -> str:
+    """Make a line of the table.
 
     Args:
         entry (dict): See :func:`describe`.
-        records (list[dict]): All published figures.
+        records (list[dict]): All published values.
         results (dict): ``results.json``.
+        small (dict): What the study measured, by config.
 
     Returns:
         str: Markdown.
@@ -144,18 +151,20 @@ def line(entry: dict, records: list[dict], results: dict) -> str:
         f'[`{entry["stem"]}`]({link})',
         '<br>'.join(text for text, _ in found) or '—',
         '<br>'.join(figures) or '—', f'{entry["parameters"] / 1e6:.2f} M',
-        ours(results.get(entry['stem'])), f'`{entry["command"]}`']
+        ours(results.get(entry['stem']), small.get(entry['stem'])),
+        f'`{entry["command"]}`']
     return f'| {" | ".join(cells)} |'
 
 
-def readme(entries: list[dict], records: list[dict], results: dict) -> str:
+def readme(entries: list[dict], records: list[dict], results: dict,
+           small: dict[str, str]) -> str:
     """Text of configs/README.md."""
     parts = [HEAD]
     for folder, title in FOLDERS.items():
         parts.append(f'\n## {title}\n\n'
                      '| config | reproduces | published | parameters | ours '
                      '| command |\n' + '|---' * 6 + '|')
-        parts += [line(entry, records, results) for entry in entries
+        parts += [line(entry, records, results, small) for entry in entries
                   if entry['path'].parent == CONFIGS / folder]
     return '\n'.join(parts) + '\n'
 
@@ -163,7 +172,7 @@ def readme(entries: list[dict], records: list[dict], results: dict) -> str:
 def metafile(entries: list[dict], results: dict) -> str:
     """Text of configs/metafile.yml, in MMPretrain's form.
 
-    Only figures that were measured here are in it.
+    It contains only results that we measured.
     """
     models = []
     for entry in entries:
@@ -197,7 +206,7 @@ def metafile(entries: list[dict], results: dict) -> str:
 
 
 def to_json(data: object) -> str:
-    """JSON, one entry to a line, so that changes are read easily."""
+    """JSON with one entry per line, so that changes are easy to read."""
     items = ([json.dumps(value) for value in data] if isinstance(data, list)
              else [f'{json.dumps(key)}: {json.dumps(value)}'
                    for key, value in sorted(data.items())])
@@ -209,6 +218,7 @@ def main() -> None:
     """Write the files, or check them."""
     args = parse_args()
     from alignmix_mm.cli.indexing.results import collect
+    from alignmix_mm.cli.indexing.small import measured_small
     from alignmix_mm.engine import compat
     compat.enable()
     paths = sorted(path for path in CONFIGS.rglob('*.py')
@@ -221,7 +231,8 @@ def main() -> None:
                                             for path in paths})
     entries = [describe(path) for path in paths]
     files = {PUBLISHED: to_json(records), RESULTS: to_json(results),
-             CONFIGS / 'README.md': readme(entries, records, results),
+             CONFIGS / 'README.md': readme(entries, records, results,
+                                           measured_small(STUDY)),
              CONFIGS / 'metafile.yml': metafile(entries, results)}
     stale = [path for path, text in files.items()
              if not path.exists() or path.read_text() != text]
@@ -231,7 +242,8 @@ def main() -> None:
         print(('stale: ' if args.check else 'wrote ')
               + path.relative_to(ROOT).as_posix())
     if args.check and stale:
-        sys.exit('Run python tools/index_configs.py.')
+        sys.exit('These files are not up to date: run python '
+                 'tools/index_configs.py.')
 
 
 if __name__ == '__main__':

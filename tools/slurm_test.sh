@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # GPUS=8 bash tools/slurm_test.sh PARTITION JOB_NAME CONFIG CHECKPOINT [options
-# of test.py]. Also GPUS_PER_NODE, CPUS_PER_TASK, and SRUN_ARGS for more.
+# of test.py]. It also reads GPUS_PER_NODE, CPUS_PER_TASK and SRUN_ARGS.
 set -e
 GPUS=${GPUS:-8}
 GPUS_PER_NODE=${GPUS_PER_NODE:-$((GPUS < 8 ? GPUS : 8))}
 
-# shellcheck disable=SC2086 # several words
+# shellcheck disable=SC2086 # SRUN_ARGS may be several words
 srun --partition="$1" \
     --job-name="$2" \
     --gres="gpu:$GPUS_PER_NODE" \

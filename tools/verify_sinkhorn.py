@@ -1,9 +1,9 @@
 #!/usr/bin/env python
 """Compare assignments with POT (float64) on real and made-up feature maps.
 
-Real maps are those of tests/data/real_features.npz, or of `--features FILE`,
-an .npz with arrays (2B, c, r): the first B maps are the anchors, the others
-their partners. Exits with 1 if a converged plan misses its tolerance.
+Real maps come from tests/data/real_features.npz or from `--features FILE`, an
+.npz with arrays (2B, c, r): the first B maps are the anchors, the others their
+partners. The exit status is 1 if a converged plan is outside its tolerance.
 """
 import argparse
 from pathlib import Path

@@ -1,5 +1,5 @@
-"""The console command `alignmix`: one module a command, each with a main().
+"""The console command `alignmix`: one module per command, with a main().
 
-Modules of commands parse their options before they import anything heavy;
-what they share is in :mod:`alignmix_mm.cli.common`.
+Each module parses its options before it imports anything heavy. Shared code
+is in :mod:`alignmix_mm.cli.common`.
 """

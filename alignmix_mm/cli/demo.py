@@ -1,8 +1,8 @@
 """Train and test AlignMix and its baseline on real digits, with pictures.
 
-100 labelled handwritten digits that ship inside scikit-learn, 900 to test on.
-Every run is `alignmix train` and `alignmix test` with a config of
-configs/demo; tables and pictures go to work_dirs/demo.
+It trains on 100 labelled handwritten digits from scikit-learn and tests on
+900. Each run calls `alignmix train` and `alignmix test` with a config from
+configs/demo. Tables and pictures go to work_dirs/demo.
 """
 import argparse
 import json
@@ -24,15 +24,18 @@ METHODS = ('baseline', 'alignmix')
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     parser = make_parser('demo', __doc__)
-    parser.add_argument('--seeds', type=int, default=3, help='runs of each')
     parser.add_argument(
-        '--jobs', type=int, default=os.cpu_count(), help='runs at a time')
-    parser.add_argument('--out', type=Path, default=Path('work_dirs/demo'))
+        '--seeds', type=int, default=3, help='runs of each method; default: 3')
+    parser.add_argument(
+        '--jobs', type=int, default=os.cpu_count(), help='runs at a time; '
+        'default: one per CPU core')
+    parser.add_argument('--out', type=Path, default=Path('work_dirs/demo'),
+                        help='folder for results; default: work_dirs/demo')
     return parser.parse_args(argv)
 
 
 def run(method: str, seed: int, out: Path) -> float:
-    """Train and test once, in a process of its own.
+    """Train and test once, in a separate process.
 
     Args:
         method (str): ``'baseline'`` or ``'alignmix'``.
@@ -40,7 +43,7 @@ def run(method: str, seed: int, out: Path) -> float:
         out (Path): Folder of the demo.
 
     Returns:
-        float: Top-1 accuracy on the test images, percent.
+        float: Top-1 accuracy on the test images, in percent.
     """
     config = config_path(f'demo/{method}_digits.py')
     work_dir = out / f'{method}_seed{seed}'
@@ -56,10 +59,10 @@ def run(method: str, seed: int, out: Path) -> float:
         failed = subprocess.run(
             [sys.executable, '-c', code], stdout=file,
             stderr=subprocess.STDOUT,
-            # small steps gain nothing from a second thread
+            # a second thread does not speed up steps this small
             env={**os.environ, 'OMP_NUM_THREADS': '1'}).returncode
     if failed:
-        raise RuntimeError(f'{method}, seed {seed} failed, see {log}:\n'
+        raise RuntimeError(f'{method}, seed {seed} failed; see {log}:\n'
                            f'{log.read_text()[-1500:]}')
     accuracy = json.loads(metrics.read_text())['accuracy/top1']
     print(f'  {method}, seed {seed}: {accuracy:.2f} %', flush=True)
@@ -67,7 +70,7 @@ def run(method: str, seed: int, out: Path) -> float:
 
 
 def table(results: dict[str, list[float]]) -> str:
-    """Mean, standard deviation and single runs of each method, Markdown."""
+    """Markdown table: mean, standard deviation and runs of each method."""
     seeds = len(results[METHODS[0]])
     lines = [f'| method | top-1 accuracy, mean ± sd of {seeds} seeds | runs |',
              '|---|---|---|']
@@ -83,8 +86,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the demo.
 
     Args:
-        argv (Sequence[str], optional): Arguments. Defaults to None, which is
-            the command line.
+        argv (Sequence[str], optional): Arguments. Defaults to None, which
+            takes the command line.
     """
     args = parse_args(argv)
     args.out.mkdir(parents=True, exist_ok=True)
@@ -102,8 +105,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     (args.out / 'results.md').write_text(text + '\n')
     (args.out / 'results.json').write_text(json.dumps(results, indent=1))
     print(f'\n{text}\n')
-    print('100 training images; differences of the size of the deviation say '
-          'nothing.')
+    print('With 100 training images, a difference no larger than the standard '
+          'deviation may be chance.')
     for path in [args.out / 'results.md', *pictures]:
         print(path)
     print(f'{time.perf_counter() - start:.0f} s')

@@ -1,4 +1,4 @@
-"""Errors of the user in one or two lines."""
+"""User errors, shown in one or two lines."""
 import os
 import sys
 import textwrap
@@ -16,8 +16,7 @@ def brief_errors(debug: bool = False) -> Iterator[None]:
     """Print an error without its traceback, and exit with status 1.
 
     Args:
-        debug (bool): Whether to show the traceback after all. Defaults to
-            False.
+        debug (bool): Whether to show the traceback. Defaults to False.
     """
     try:
         yield
@@ -31,11 +30,11 @@ def brief_errors(debug: bool = False) -> Iterator[None]:
 
 
 def describe(error: Exception) -> str:
-    """Say what an error is, in at most two lines.
+    """Describe an error in at most two lines.
 
     Args:
-        error (Exception): The error. What this package raised is shown as it
-            is, anything else after the name of its type.
+        error (Exception): The error. Messages of this package are shown
+            unchanged, others after the name of the error's type.
 
     Returns:
         str: Text for the terminal.
@@ -46,7 +45,7 @@ def describe(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f'{error.filename}: {error.strerror}.'
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if 'Traceback (most recent call last)' in text:  # of a loader's worker
+    if 'Traceback (most recent call last)' in text:  # from a worker
         lines = [lines[-1].split(': ', 1)[-1]]
     text = '\n'.join(lines[:_LINES])
     if len(text) > _WIDTH:

@@ -1,4 +1,4 @@
-"""A classifier with its preprocessing as ONNX, and how far it is off."""
+"""Export a classifier with its preprocessing to ONNX, and check it."""
 import argparse
 import importlib.util
 import json
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from .common.inputs import Colours, build_pipeline, colours_of, file_pipeline
+from .common.scores import class_scores
 from .common.trained import Trained, load_trained
 
 INPUT, OUTPUT = 'images', 'probabilities'
@@ -22,7 +23,7 @@ class Exported(nn.Module):
 
     Args:
         model (nn.Module): An ``ImageClassifier`` in evaluation mode.
-        is_rgb (bool): Whether the transforms of the test give RGB.
+        is_rgb (bool): Whether the test transforms return RGB.
     """
 
     def __init__(self, model: nn.Module, is_rgb: bool) -> None:
@@ -30,7 +31,7 @@ class Exported(nn.Module):
         super().__init__()
         self.model = model
         preprocessor = model.data_preprocessor
-        # the network sees BGR if neither or both of the two turn channels
+        # the network sees BGR if both or neither of these flip the channels
         self.flip = is_rgb == preprocessor.to_rgb
         normalizes = getattr(preprocessor, '_enable_normalize', False)
         one = torch.ones(1, 1, 1)
@@ -41,13 +42,13 @@ class Exported(nn.Module):
             model.head, MultiLabelClsHead) else nn.Softmax(1))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Predict.
+        """Predict probabilities.
 
         Args:
-            images (Tensor): ``(N, C, H, W)``, float32.
+            images (Tensor): Pixels ``(N, C, H, W)``, float32.
 
         Returns:
-            Tensor: ``(N, K)``.
+            Tensor: Probabilities ``(N, K)``, float32.
         """
         x = images.flip(1) if self.flip and images.shape[1] == 3 else images
         return self.activation(self.model((x - self.mean) / self.std,
@@ -56,12 +57,12 @@ class Exported(nn.Module):
 
 def metadata(trained: Trained, colours: Colours, size: tuple[int, int]
              ) -> dict[str, str]:
-    """What somebody who has only the file has to know.
+    """Describe the file for a reader who has nothing else.
 
     Args:
         trained (Trained): The network.
-        colours (Colours): What its transforms make of colours.
-        size (tuple[int, int]): Rows and columns of its input.
+        colours (Colours): How its transforms treat colours.
+        size (tuple[int, int]): Height and width of its input.
 
     Returns:
         dict[str, str]: Texts by name; ``classes`` and ``transforms`` are
@@ -86,17 +87,17 @@ def write(network: Exported, images: Tensor, path: Path, dynamic: bool,
     """Write the file.
 
     Args:
-        network (Exported): What is exported.
-        images (Tensor): An example of its input.
+        network (Exported): The network to export.
+        images (Tensor): Example input, ``(N, C, H, W)``, float32.
         path (Path): The file.
-        dynamic (bool): Whether the number of images is open.
+        dynamic (bool): Whether the batch size is variable.
         notes (dict[str, str]): Metadata.
     """
     import onnx
     axes = {INPUT: {0: 'N'}, OUTPUT: {0: 'N'}} if dynamic else None
     path.parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
-        warnings.simplefilter('ignore')  # of shapes, which are fixed
+        warnings.simplefilter('ignore')  # about shapes; ours are fixed
         torch.onnx.export(  # the newer exporter needs onnxscript
             network, (images, ), str(path), input_names=[INPUT],
             output_names=[OUTPUT], opset_version=OPSET, dynamic_axes=axes,
@@ -108,32 +109,31 @@ def write(network: Exported, images: Tensor, path: Path, dynamic: bool,
 
 
 def expected(model: nn.Module, images: Tensor, is_rgb: bool) -> Tensor:
-    """What torch predicts for the same pixels, on the way of a test.
+    """Predict the same pixels with torch, through the code of a test.
 
     Args:
         model (nn.Module): The classifier.
         images (Tensor): RGB ``(N, C, H, W)``, float32.
-        is_rgb (bool): Whether the transforms of the test give RGB.
+        is_rgb (bool): Whether the test transforms return RGB.
 
     Returns:
         Tensor: Probabilities ``(N, K)``.
     """
     pixels = images if is_rgb else images.flip(1)
-    with torch.no_grad():
-        samples = model.test_step(dict(inputs=pixels))
-    return torch.stack([sample.pred_score for sample in samples])
+    return class_scores(model, dict(inputs=pixels))
 
 
 def difference(path: Path, images: Tensor, reference: Tensor) -> float | None:
-    """Run the file, one image at a time or all, and compare.
+    """Run the file on all images at once and compare the output.
 
     Args:
         path (Path): The file.
-        images (Tensor): Its input.
-        reference (Tensor): Probabilities ``(N, K)`` of torch.
+        images (Tensor): Its input, ``(N, C, H, W)``, float32.
+        reference (Tensor): Probabilities from torch, ``(N, K)``.
 
     Returns:
-        float, optional: The largest difference; None without onnxruntime.
+        float, optional: The largest absolute difference; None if onnxruntime
+        is not installed.
     """
     if importlib.util.find_spec('onnxruntime') is None:
         return None
@@ -145,13 +145,13 @@ def difference(path: Path, images: Tensor, reference: Tensor) -> float | None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Export, check, and say what was written.
+    """Export the network, check the file, and report what was written.
 
     Args:
         args (Namespace): Parsed options.
 
     Raises:
-        RuntimeError: If the file predicts something else than torch.
+        RuntimeError: If the file and torch predict different probabilities.
     """
     trained = load_trained(args)
     model = trained.model.cpu()
@@ -159,8 +159,8 @@ def run(args: argparse.Namespace) -> None:
     size = (args.size, args.size) if args.size else colours.size
     if getattr(model.data_preprocessor, 'pad_size_divisor', 1) > 1:
         sys.exit('data_preprocessor.pad_size_divisor pads after '
-                 'normalization, which cannot be exported: set it to 1, and '
-                 '--size to what the network gets.')
+                 'normalization, which cannot be exported. Set it to 1, and '
+                 '--size to the padded size.')
     images = torch.rand(
         (3 if args.dynamic_batch else 1, colours.channels, *size),
         generator=torch.Generator().manual_seed(0)).mul(255).round()
@@ -174,22 +174,23 @@ def run(args: argparse.Namespace) -> None:
 
 
 def report(path: Path, error: float | None, count: int) -> None:
-    """Say how far the file is off.
+    """Report how much the file differs from torch.
 
     Args:
         path (Path): The file.
-        error (float, optional): Of :func:`difference`.
-        count (int): Number of images that were compared.
+        error (float, optional): Result of :func:`difference`.
+        count (int): Number of images compared.
 
     Raises:
-        RuntimeError: If it predicts something else than torch.
+        RuntimeError: If a probability differs by more than 0.001.
     """
     if error is None:
-        print(f'{path} was not checked: pip install onnxruntime, and '
-              'export again.')
+        print(f'{path} was not checked: pip install onnxruntime, then export '
+              'again.')
     elif error > _TOLERANCE:
-        raise RuntimeError(f'{path} differs from torch by {error:.2g} '
-                           'in a probability: do not use it.')
+        raise RuntimeError(f'{path} and torch differ by {error:.2g} in a '
+                           f'probability, more than {_TOLERANCE:g}. Do not '
+                           'use the file.')
     else:
-        print(f'{path}: largest difference from torch {error:.1e}, of '
-              f'{count} random images.')
+        print(f'{path}: largest difference from torch {error:.1e}, on {count} '
+              f'random image{"s" * (count > 1)}.')

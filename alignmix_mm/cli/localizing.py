@@ -1,4 +1,4 @@
-"""Evaluation of score maps that lie in files."""
+"""Evaluate score maps that are stored in files."""
 import argparse
 import os
 import sys
@@ -17,16 +17,17 @@ from ..evaluation.functional import (
 )
 from ..evaluation.metrics.localization import report
 from .common import tracked
+from .errors import describe
 
 
 def centre_map(size: tuple[int, int]) -> np.ndarray:
-    """Make a bump at the centre, a quarter of the image wide (sigma).
+    """Make a Gaussian at the centre; sigma is a quarter of the image.
 
     Args:
-        size (tuple[int, int]): Rows and columns.
+        size (tuple[int, int]): Height and width ``(h, w)``.
 
     Returns:
-        np.ndarray: ``size``, float64.
+        np.ndarray: ``(h, w)``, float64.
     """
     y, x = (np.arange(n) - (n - 1) / 2 for n in size)
     return np.exp(-((y / size[0])[:, None]**2 + (x / size[1])**2) * 8)
@@ -37,7 +38,7 @@ def read_map(folder: Path, image: Path) -> np.ndarray:
 
     Args:
         folder (Path): Folder of maps.
-        image (Path): Path of the image relative to that of all images.
+        image (Path): Path of the image, relative to the image folder.
 
     Returns:
         np.ndarray: The map, ``(h, w)``.
@@ -50,7 +51,8 @@ def read_map(folder: Path, image: Path) -> np.ndarray:
     except (OSError, ValueError) as error:
         sys.exit(f'{path} should be the map of {image}: {error}')
     if scores.ndim != 2:
-        sys.exit(f'{path} should be a map (h, w), but is {scores.shape}.')
+        sys.exit(f'{path} should be a map (h, w), but its shape is '
+                 f'{scores.shape}.')
     return scores
 
 
@@ -63,7 +65,7 @@ def evaluate(dataset: BaseDataset,
         args (Namespace): Parsed options.
 
     Returns:
-        list[LocalizedImage]: What was found in each.
+        list[LocalizedImage]: Result for each image.
     """
     size = tuple(args.size)
     images = []
@@ -79,7 +81,7 @@ def evaluate(dataset: BaseDataset,
 
 
 def run(args: argparse.Namespace) -> None:
-    """Evaluate, print, write.
+    """Evaluate the maps; print and write the results.
 
     Args:
         args (Namespace): Parsed options.
@@ -91,7 +93,7 @@ def run(args: argparse.Namespace) -> None:
             dataset = CUBWithBoxes(args.data_root, args.split)
         figures = localization_metrics(evaluate(dataset, args), tau=args.tau)
     except (OSError, ValueError) as error:
-        sys.exit(str(error))
+        sys.exit(describe(error))
     figures = report(figures, vars(args), dataset.metainfo['split'])
     for key, value in figures.items():
         shown = f'{value:.3f}' if isinstance(value, float) else value

@@ -1,4 +1,4 @@
-"""`alignmix COMMAND`: finds the command and hands its arguments on."""
+"""`alignmix COMMAND`: find the command and pass its arguments on."""
 import difflib
 import importlib
 import sys
@@ -8,14 +8,15 @@ from ..version import __version__
 
 #: command: (module, what it does)
 COMMANDS = {
-    'train': ('cli.train', 'train a model from a config'),
+    'train': (
+        'cli.train', 'train a model, from a config or on a folder of photos'),
     'test': ('cli.test', 'evaluate a checkpoint: accuracy, calibration, '
              'attacks, OOD, boxes'),
     'predict': ('cli.predict', 'predict the classes of images'),
     'export': ('cli.export', 'write a trained network as ONNX'),
-    'publish': ('cli.publish', 'write the weights of a checkpoint for others'),
+    'publish': ('cli.publish', 'write the weights of a checkpoint, to share'),
     'compare': ('cli.compare', 'compare methods on your data, in one table'),
-    'add': ('cli.add', 'write the config that adds AlignMix to another one'),
+    'add': ('cli.add', 'write a config that adds AlignMix to yours'),
     'report': ('cli.report', 'compare runs in one HTML page'),
     'visualize alignment': (
         'cli.visualize_alignment', 'draw which position matches which'),
@@ -24,14 +25,14 @@ COMMANDS = {
     'visualize localization': (
         'cli.visualize_localization', 'draw heat maps and boxes'),
     'visualize reliability': (
-        'cli.visualize_reliability', 'draw reliability diagrams of runs'),
+        'cli.visualize_reliability', 'draw a reliability diagram of runs'),
     'localize': ('cli.localize', 'evaluate saved score maps against boxes'),
     'style-distances': (
-        'cli.style_distances', "compute how much the classes' styles differ, "
-        'for StyleCutMix'),
+        'cli.style_distances', 'compute how much the styles of classes '
+        'differ, for StyleCutMix'),
     'demo': ('cli.demo', 'train and test on real digits, with pictures'),
-    'doctor': ('doctor', 'say what is wrong with this environment'),
-    'env': ('collect_env', 'print what a bug report needs'),
+    'doctor': ('doctor', 'find problems with this environment'),
+    'env': ('collect_env', 'print the environment, for a bug report'),
 }
 
 
@@ -39,11 +40,11 @@ def main(argv: Sequence[str] | None = None) -> int | None:
     """Run a command.
 
     Args:
-        argv (Sequence[str], optional): Its words and arguments. Defaults to
-            None, which is the command line.
+        argv (Sequence[str], optional): Command and its arguments. Defaults
+            to None, which takes the command line.
 
     Returns:
-        int, optional: Exit status; None is 0.
+        int, optional: Exit status; None means 0.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     for count in (2, 1):
@@ -70,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int | None:
 
 
 def overview(names: Iterable[str]) -> str:
-    """List commands, one in a line.
+    """List commands, one per line.
 
     Args:
         names (Iterable[str]): Keys of ``COMMANDS``.

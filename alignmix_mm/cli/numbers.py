@@ -1,4 +1,4 @@
-"""Numbers of the command line: the ``type`` of an option."""
+"""Numbers on the command line: values for the ``type`` of an option."""
 import argparse
 from collections.abc import Callable
 
@@ -9,11 +9,11 @@ def number(kind: type, accepts: Callable[[float], bool],
 
     Args:
         kind (type): ``int`` or ``float``.
-        accepts (Callable): Whether a number is valid.
-        expected (str): What to say of one that is not.
+        accepts (Callable): Says whether a number is valid.
+        expected (str): What a valid number is, for the message.
 
     Returns:
-        Callable: From the text to the number.
+        Callable: Turns the text into the number.
     """
     def read(text: str) -> float:
         try:

@@ -1,4 +1,4 @@
-"""Options that commands share."""
+"""Options shared by several commands."""
 import argparse
 import difflib
 import importlib
@@ -10,19 +10,19 @@ from typing import Any, NoReturn
 from ..engine import compat
 from .errors import brief_errors
 
-#: Package that a choice of ``--vis`` needs.
+#: The package that each choice of ``--vis`` needs.
 VISUALIZERS = {'tensorboard': 'tensorboard', 'wandb': 'wandb',
                'mlflow': 'mlflow'}
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that says in one line what is wrong."""
+    """A parser that describes an error in one line."""
 
     def error(self, message: str) -> NoReturn:
-        """End the process.
+        """Print the message and end the process with status 2.
 
         Args:
-            message (str): What is wrong.
+            message (str): What is wrong, without a full stop.
         """
         unknown = [word for word in message.split() if word[:2] == '--'
                    and message.startswith('unrecognized arguments')]
@@ -38,30 +38,31 @@ def make_parser(command: str, description: str) -> argparse.ArgumentParser:
 
     Args:
         command (str): Its words after `alignmix`.
-        description (str): What it does; lines stay as they are.
+        description (str): What it does; its line breaks are kept.
 
     Returns:
         ArgumentParser: The parser.
     """
     return Parser(
         f'alignmix {command}', description=description,
-        formatter_class=argparse.RawTextHelpFormatter)
+        formatter_class=argparse.RawDescriptionHelpFormatter)
 
 
 def parse_then_run(parse_args: Callable[[Sequence[str] | None],
                                         argparse.Namespace],
                    work: str
                    ) -> Callable[[Sequence[str] | None], int | None]:
-    """Make the ``main()`` of a command that parses before it imports.
+    """Make a ``main()`` that parses options before heavy imports.
 
     Args:
-        parse_args (Callable): Parses arguments; None is the command line.
+        parse_args (Callable): Parses arguments; None means the command line.
         work (str): Module below ``alignmix_mm.cli`` whose ``run(args)`` does
-            what the command does.
+            the work of the command.
 
     Returns:
-        Callable: Takes arguments, or None, and returns an exit status. A
-        command with the option ``--debug`` shows no traceback without it.
+        Callable: Takes arguments or None and returns an exit status. If the
+        command has the option ``--debug``, errors show a traceback only with
+        that option.
     """
     def main(argv: Sequence[str] | None = None) -> int | None:
         args = parse_args(argv)
@@ -73,7 +74,7 @@ def parse_then_run(parse_args: Callable[[Sequence[str] | None],
 
 
 class DictAction(argparse.Action):
-    """MMEngine's action of this name, imported when the option is given."""
+    """MMEngine's ``DictAction``, imported only if the option is used."""
 
     def __call__(self, parser: argparse.ArgumentParser,
                  namespace: argparse.Namespace, values: str | Sequence[Any],
@@ -103,14 +104,14 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
         action=DictAction,
         metavar='KEY=VALUE',
         help='override settings of the config, e.g. train_cfg.max_epochs=2; '
-        'lists as key="[a,b]" or key=a,b, without white space')
+        'write lists as key="[a,b]" or key=a,b, without spaces')
     add_trust_option(parser)
     add_debug_option(parser)
     parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
         default='none',
-        help='job launcher')
+        help='how processes are started; default: none, a single process')
     # torchrun sets LOCAL_RANK; older launchers pass it as an option
     parser.add_argument(
         '--local_rank', '--local-rank', type=int, default=0,
@@ -118,14 +119,14 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
 
 
 def require_checkpoint(name: str) -> None:
-    """End the command at once if there is no file to load.
+    """End the command at once if the checkpoint does not exist.
 
     Args:
-        name (str): Path or URL. What it leads to is looked at when it is
-            loaded.
+        name (str): Path or URL. Only the existence of a path is checked; the
+            content is checked when it is loaded.
     """
     if '://' not in name and not os.path.lexists(name):
-        sys.exit(f'There is no checkpoint {name}.')
+        sys.exit(f'There is no checkpoint {name}: expected a path or a URL.')
 
 
 def add_trust_option(parser: argparse.ArgumentParser) -> None:
@@ -137,8 +138,8 @@ def add_trust_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--trust-checkpoint',
         action='store_true',
-        help='load checkpoints that hold more than tensors and plain data, '
-        'which executes what they say: only files of people you trust')
+        help='load checkpoints that hold more than tensors and plain data; '
+        'loading them can execute code, so use this only for files you trust')
 
 
 def add_weights_options(parser: argparse.ArgumentParser) -> None:
@@ -153,19 +154,19 @@ def add_weights_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_partial_option(parser: argparse.ArgumentParser) -> None:
-    """Add the option that accepts weights of another network.
+    """Add the option that accepts weights that fit only partly.
 
     Args:
         parser (ArgumentParser): The parser to extend.
     """
     parser.add_argument(
         '--allow-partial', action='store_true',
-        help='use weights of which some do not fit the network, and list '
-        'what stays at random')
+        help='load the weights that fit the network, and list those that stay '
+        'random')
 
 
 def add_debug_option(parser: argparse.ArgumentParser) -> None:
-    """Add the option that shows where an error is from.
+    """Add the option that shows where an error comes from.
 
     Args:
         parser (ArgumentParser): The parser to extend.
@@ -175,34 +176,37 @@ def add_debug_option(parser: argparse.ArgumentParser) -> None:
 
 
 def add_pair_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say which pairs of test images are drawn.
+    """Add the options that choose pairs of test images to draw.
 
     Args:
         parser (ArgumentParser): The parser to extend.
     """
     parser.add_argument(
         '--pair', type=int, nargs=2, action='append', metavar='INDEX',
-        help='test images; default: random ones. Repeat for more pairs')
+        help='indices of two test images; repeat the option for more pairs; '
+        'default: random')
     parser.add_argument(
-        '--num', type=int, default=3, help='number of random pairs')
-    parser.add_argument('--seed', type=int, default=0, help='of all draws')
+        '--num', type=int, default=3, help='number of random pairs; '
+        'default: 3')
+    parser.add_argument(
+        '--seed', type=int, default=0, help='random seed; default: 0')
 
 
 def choose_pairs(args: argparse.Namespace, size: int) -> list[list[int]]:
-    """Indices of the pairs that the options ask for.
+    """Choose the pairs that the options ask for.
 
     Args:
         args (Namespace): Parsed options.
         size (int): Number of test images.
 
     Returns:
-        list[list[int]]: Two indices each.
+        list[list[int]]: Two indices for each pair.
     """
     import numpy as np
     pairs = args.pair or np.random.default_rng(args.seed).choice(
         size, (args.num, 2), replace=False).tolist()
     largest = max(map(max, pairs))
     if largest >= size:
-        sys.exit(f'There are {size} test images, but --pair asks for number '
-                 f'{largest}.')
+        sys.exit(f'--pair asks for image {largest}, but the indices of the '
+                 f'{size} test images are 0 to {size - 1}.')
     return pairs

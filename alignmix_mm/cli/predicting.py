@@ -1,4 +1,4 @@
-"""Predictions of single images, as text or JSON."""
+"""Predict single images; show the results as text or JSON."""
 import argparse
 import contextlib
 import json
@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmengine.dataset import pseudo_collate
 from torch import Tensor, nn
 
 from .common import tracked
 from .common.inputs import build_pipeline, file_pipeline, find_images
+from .common.scores import class_scores
 from .common.trained import load_trained
 
 
@@ -22,7 +22,7 @@ def predict(model: nn.Module, pipeline: Callable[[dict], Any],
 
     Args:
         model (nn.Module): A classifier in evaluation mode.
-        pipeline (Callable): From ``dict(img_path=...)`` to its input.
+        pipeline (Callable): Turns ``dict(img_path=...)`` into its input.
         path (Path): The image.
 
     Returns:
@@ -30,20 +30,20 @@ def predict(model: nn.Module, pipeline: Callable[[dict], Any],
 
     Raises:
         OSError: If the file cannot be read as an image.
+        ValueError: If the network does not predict classes.
     """
     try:
         if not path.is_file():
             raise FileNotFoundError('there is no such file')
         data = pipeline(dict(img_path=str(path), sample_idx=0))
         if data is None:
-            raise ValueError('it is no image')
-    except Exception as error:  # of the file system, or of a decoder
+            raise ValueError('it is not an image')
+    except Exception as error:  # from the file system or a decoder
         reason = ' '.join(str(error).split()).removesuffix(f': {path}')[:120]
         reason = reason or type(error).__name__
         raise OSError(f'{path} cannot be read: {reason}') from error
-    with torch.no_grad():
-        sample, = model.test_step(pseudo_collate([data]))
-    return sample.pred_score.float().cpu()
+    scores, = class_scores(model, pseudo_collate([data]))
+    return scores.float().cpu()
 
 
 def best(scores: Tensor, classes: Sequence[str], top: int) -> list[dict]:
@@ -51,9 +51,9 @@ def best(scores: Tensor, classes: Sequence[str], top: int) -> list[dict]:
 
     Args:
         scores (Tensor): Probabilities ``(K, )``.
-        classes (Sequence[str]): Names of the classes; without K of them,
-            numbers are shown.
-        top (int): How many.
+        classes (Sequence[str]): Names of the classes; unless there are K,
+            numbers are shown instead.
+        top (int): How many classes to return.
 
     Returns:
         list[dict]: ``name``, ``label`` and ``probability``, best first.
@@ -66,13 +66,13 @@ def best(scores: Tensor, classes: Sequence[str], top: int) -> list[dict]:
 
 
 def block(result: dict) -> str:
-    """Show the predictions of a file.
+    """Format the predictions for a file.
 
     Args:
         result (dict): ``path`` and ``predictions``.
 
     Returns:
-        str: The path, and a line for each class.
+        str: The path, then one line for each class.
     """
     return '\n'.join([result['path'], *(
         f'  {100 * item["probability"]:5.1f} %  {item["name"]}'
@@ -80,7 +80,7 @@ def block(result: dict) -> str:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Predict and print.
+    """Predict the images and print the results.
 
     Args:
         args (Namespace): Parsed options.
@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
     paths = find_images(args.images)
     if not args.json:
         return 1 if predict_all(paths, args)['failed'] else 0
-    with contextlib.redirect_stdout(sys.stderr):  # whatever a library prints
+    with contextlib.redirect_stdout(sys.stderr):  # what libraries print
         found = predict_all(paths, args)
     print(json.dumps(found, indent=1, ensure_ascii=False))
     return 1 if found['failed'] else 0
@@ -99,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
 
 def predict_all(paths: Sequence[Path], args: argparse.Namespace
                 ) -> dict[str, list[dict]]:
-    """Predict all images, and show each as soon as it is known.
+    """Predict all images and print each result at once.
 
     Args:
         paths (Sequence[Path]): The images.

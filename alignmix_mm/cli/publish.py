@@ -1,8 +1,8 @@
-"""Write the weights of a checkpoint for others.
+"""Write a checkpoint to share with others.
 
-`alignmix publish CKPT OUT` writes OUT-<8 digits of its sha256>.pth: the
-weights that a test uses (averaged ones, if the run kept an average), names of
-the classes and the config. No optimizer, nothing that executes code.
+`alignmix publish CKPT OUT` writes OUT-<first 8 digits of its SHA-256>.pth. It
+holds the weights that a test uses (the average, if the run kept one), the
+class names and the config, but no optimizer and nothing that executes code.
 """
 import argparse
 from collections.abc import Sequence
@@ -19,9 +19,9 @@ from .options import (
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     parser = make_parser('publish', __doc__)
-    parser.add_argument('checkpoint', help='checkpoint of `alignmix train`')
+    parser.add_argument('checkpoint', help='checkpoint from `alignmix train`')
     parser.add_argument('out', type=Path, metavar='OUT',
-                        help='path of the new file, without its hash')
+                        help='path of the file to write, without the hash')
     add_trust_option(parser)
     add_debug_option(parser)
     return parser.parse_args(argv)

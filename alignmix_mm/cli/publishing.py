@@ -1,4 +1,4 @@
-"""Weights for others, in a file that names its own hash."""
+"""Write weights to share, to a file with its hash in the name."""
 import argparse
 import hashlib
 import io
@@ -14,13 +14,13 @@ from ..engine.checkpoints import write_whole
 from ..engine.weights import check_finite
 from .common.trained import Stored, read_checkpoint
 
-#: What is kept of what a checkpoint says beside its weights.
+#: Entries of a checkpoint's ``meta`` that are kept.
 KEPT = ('cfg', 'dataset_meta', 'CLASSES', 'epoch', 'iter', 'seed',
         'experiment_name', 'time', 'mmengine_version', 'mmpretrain_version')
 
 
 def published(stored: Stored) -> dict[str, Any]:
-    """The content of the file.
+    """Make the content of the file.
 
     Args:
         stored (Stored): A checkpoint.
@@ -43,9 +43,8 @@ def write(content: dict[str, Any], out: Path) -> Path:
     """Write a file with the start of its sha256 in its name.
 
     Args:
-        content (dict[str, Any]): Of :func:`published`.
-        out (Path): Its path without the hash; the suffix ``.pth`` may be
-            there.
+        content (dict[str, Any]): Result of :func:`published`.
+        out (Path): Its path without the hash, with or without ``.pth``.
 
     Returns:
         Path: The file.
@@ -61,13 +60,13 @@ def write(content: dict[str, Any], out: Path) -> Path:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Write the file and say what is in it.
+    """Write the file and report what it holds.
 
     Args:
         args (Namespace): Parsed options.
 
     Raises:
-        WeightsError: If the weights are NaN.
+        WeightsError: If a weight is NaN.
     """
     stored = read_checkpoint(args.checkpoint, args.trust_checkpoint)
     check_finite(stored.weights, stored.source)
@@ -81,7 +80,7 @@ def run(args: argparse.Namespace) -> None:
     print(f'{path}: {len(content["state_dict"])} weights, '
           f'{after / 2**20:.1f} MiB (the checkpoint: {before / 2**20:.1f}).')
     if 'cfg' not in content['meta']:
-        print('It holds no config: whoever uses it has to give one with '
+        print('It holds no config, so its users have to give one with '
               '--config.')
 
 

@@ -1,8 +1,8 @@
 """Write a report of runs: `alignmix report RUN [RUN ...]`.
 
-RUN is the folder of a training, work_dirs/CONFIG. The report is a file of
-HTML. The code that draws its charts (Plotly, 5 MB) is a file beside it, which
-reports share; --single-file puts it into the report.
+RUN is the folder of a training run, work_dirs/CONFIG. The report is one HTML
+file. The code that draws the charts (Plotly, 5 MB) is written next to it and
+shared by all reports there; --single-file includes it in the report.
 """
 import argparse
 import sys
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
+from .errors import describe
 from .options import make_parser
 
 EXTRA = ('jinja2', 'plotly')
@@ -22,13 +23,13 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         'runs', nargs='+', type=Path, metavar='RUN', help='folders of runs')
     parser.add_argument(
         '--out', type=Path, default=Path('report.html'),
-        help='file to write; default: report.html in the working directory')
+        help='file to write; default: report.html')
     parser.add_argument(
         '--images', nargs='+', type=Path, default=[], metavar='FILE',
-        help='pictures to show, besides those in the folders of the runs')
+        help='more pictures to show; those in the runs are found anyway')
     parser.add_argument(
         '--single-file', action='store_true',
-        help='write nothing but the report: 5 MB more, but one file to send')
+        help='include Plotly in the report: 5 MB more, but a single file')
     return parser.parse_args(argv)
 
 
@@ -36,8 +37,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Read the runs and write the report.
 
     Args:
-        argv (Sequence[str], optional): Arguments. Defaults to None, which is
-            the command line.
+        argv (Sequence[str], optional): Arguments. Defaults to None, which
+            takes the command line.
     """
     args = parse_args(argv)
     try:
@@ -60,5 +61,5 @@ def main(argv: Sequence[str] | None = None) -> None:
             (args.out.parent / library.file).write_text(
                 library.code, 'utf-8')
     except (ValueError, OSError) as error:
-        sys.exit(str(error))
+        sys.exit(describe(error))
     print(args.out)

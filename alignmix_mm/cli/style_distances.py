@@ -1,8 +1,9 @@
 """Compute how much the styles of a data set's classes differ.
 
-StyleCutMix restyles pairs of classes more whose styles are alike. `alignmix
-style-distances CONFIG --encoder vgg_normalised.pth --out D.npy` goes through
-the config's training set once; then give the augmentation `distances='D.npy'`.
+StyleCutMix restyles a pair of images more if the styles of their classes are
+alike. `alignmix style-distances CONFIG --encoder vgg_normalised.pth --out
+D.npy` reads the training set once; then set `distances='D.npy'` in the
+augmentation.
 """
 import argparse
 from collections.abc import Sequence
@@ -18,20 +19,20 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add_common_options(parser)
     parser.add_argument(
         '--encoder', type=Path, required=True, help='the file '
-        'vgg_normalised.pth of github.com/naoto0804/pytorch-AdaIN')
+        'vgg_normalised.pth from github.com/naoto0804/pytorch-AdaIN')
     parser.add_argument(
-        '--size', type=int, default=224, help='height and width at which the '
-        'encoder works; default: 224')
+        '--size', type=int, default=224, help='height and width of the '
+        "encoder's input; default: 224")
     parser.add_argument(
-        '--unit', action='store_true', help='let the encoder see values from '
-        '0 to 1, as with `mean` and `std` of the augmentation; default: '
-        'normalized images')
+        '--unit', action='store_true', help='give the encoder values from '
+        '0 to 1, as the augmentation does if its `mean` and `std` are set; '
+        'default: normalized images')
     parser.add_argument(
         '--out', type=Path, default=Path('style_distances.npy'),
         help='file to write; default: style_distances.npy')
     args = parser.parse_args(argv)
     if args.out.suffix != '.npy':
-        parser.error(f'--out should end in .npy, but is {args.out}.')
+        parser.error(f'--out should end in .npy, but is {args.out}')
     return args
 
 

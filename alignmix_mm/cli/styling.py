@@ -1,4 +1,4 @@
-"""Distances of the classes' styles in a training set."""
+"""Distances between the styles of the classes of a training set."""
 import argparse
 import sys
 from collections.abc import Iterable, Iterator
@@ -43,17 +43,17 @@ def build_preprocessor(cfg: Config) -> torch.nn.Module:
 def statistics(loader: Iterable[dict], preprocessor: torch.nn.Module,
                networks: StyleTransfer,
                size: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Compute the style of all images.
+    """Compute the style statistics of all images.
 
     Args:
         loader (Iterable[dict]): Batches of a data loader.
-        preprocessor (Module): Normalizes them.
-        networks (StyleTransfer): Its encoder makes the features.
-        size (int): Height and width of the images that it gets.
+        preprocessor (Module): Normalizes the images.
+        networks (StyleTransfer): Its encoder computes the features.
+        size (int): Height and width of the encoder's input.
 
     Yields:
         tuple[Tensor, Tensor]: Statistics, ``(N, 1920)``, and labels,
-        ``(N, )``.
+        ``(N, )``, of each batch.
     """
     for data in loader:
         batch = preprocessor(data, training=False)
@@ -66,7 +66,7 @@ def statistics(loader: Iterable[dict], preprocessor: torch.nn.Module,
 
 
 def run(args: argparse.Namespace) -> None:
-    """Compute, write.
+    """Compute the distances and write them.
 
     Args:
         args (Namespace): Parsed options.

@@ -17,22 +17,22 @@ if TYPE_CHECKING:
     from mmengine.config import Config
     from mmengine.runner import Runner
 
-DESCRIPTION = """Train a model, by a config or on a folder of photos.
+DESCRIPTION = """Train a model, from a config or on a folder of photos.
 
   alignmix train CONFIG
   alignmix train --data FOLDER --model resnet18 --method alignmix
 
-The second writes a config into the folder of the run, and trains with it."""
-#: What a config has to say.
+The second form writes a config to the folder of the run and trains with it."""
+#: Settings that a config must have.
 NEEDED = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
-#: Options that describe a config, and their defaults.
+#: Options that replace a config, and their defaults.
 FLAGS = dict(model=None, pretrained=None, method='alignmix',
              method_options=None, epochs=20, batch_size=64, size=224, lr=None,
              val_share=None, workers=2, seed=0)
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Parse the command line; the options are those of MMPretrain."""
+    """Parse the command line: MMPretrain's options, and those of --data."""
     parser = make_parser('train', DESCRIPTION)
     parser.add_argument('config', nargs='?', help='config file')
     _add_flags(parser.add_argument_group('instead of a config'))
@@ -41,21 +41,20 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         '--resume',
         nargs='?',
         const='auto',
-        help='checkpoint to resume from; without a path, the latest one of '
-        'the work directory')
+        help='checkpoint to resume from; without a path, the latest one in '
+        '--work-dir')
     parser.add_argument(
         '--on-nan',
         choices=['stop', 'skip'],
         default='stop',
-        help='a batch whose loss or gradient is NaN or infinite ends the run, '
-        'or is left out; parameters are never updated by it')
+        help='if a loss or gradient is NaN or infinite, stop the run (the '
+        'default) or skip the batch; it never updates the parameters')
     parser.add_argument(
         '--vis',
         nargs='+',
         choices=list(VISUALIZERS),
         default=[],
-        help='where to watch the run, beside its own folder; with pictures of '
-        'mixed batches')
+        help='where else to log the run, with pictures of mixed batches')
     parser.add_argument(
         '--no-validate',
         action='store_true',
@@ -63,11 +62,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--auto-scale-lr',
         action='store_true',
-        help='scale the learning rate with the actual batch size')
+        help='scale the learning rate to the actual batch size')
     parser.add_argument(
         '--no-persistent-workers',
         action='store_true',
-        help='start the workers of data loaders anew in each epoch')
+        help='restart the workers of data loaders in each epoch')
     args = parser.parse_args(argv)
     _check_flags(parser, args)
     return args
@@ -75,34 +74,37 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def _add_flags(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
-        '--data', type=Path, metavar='FOLDER', help='photos in a folder for '
-        'each class, below train, val and test\nor without these')
+        '--data', type=Path, metavar='FOLDER', help='photos, one folder per '
+        'class; these may be inside train, val and test')
     group.add_argument(
-        '--model', metavar='NAME', help='network of '
-        'mmpretrain.list_models(), or of timm: timm/NAME')
+        '--model', metavar='NAME', help='network: a name from '
+        'mmpretrain.list_models(), or timm/NAME')
     group.add_argument(
         '--pretrained', nargs='?', const='auto', metavar='FILE|URL',
-        help='weights to start from; without a value, the published ones')
+        help='weights to start from; without a value, the published weights')
     group.add_argument(
-        '--method', help='none, mixup, cutmix, manifold, ...; default: '
-        'alignmix')
+        '--method', help='mixing method: none, mixup, cutmix, manifold, ...; '
+        'default: alignmix')
     group.add_argument(
         '--method-options', nargs='+', action=DictAction,
         metavar='KEY=VALUE', help='arguments of the method, e.g. alpha=1.0')
-    group.add_argument('--epochs', type=positive, help='default: 20')
-    group.add_argument('--batch-size', type=positive, help='default: 64')
     group.add_argument(
-        '--size', type=positive, help='rows and columns; default: 224')
+        '--epochs', type=positive, help='epochs of training; default: 20')
+    group.add_argument(
+        '--batch-size', type=positive, help='images per step; default: 64')
+    group.add_argument(
+        '--size', type=positive, help='height and width of the images; '
+        'default: 224')
     group.add_argument(
         '--lr', type=rate, help='learning rate of AdamW; default: 0.0005 '
-        'with --pretrained, else 0.001')
+        'with --pretrained, 0.001 without')
     group.add_argument(
-        '--val-share', type=share, help='share of each class for validation '
-        'where there is no folder for it; default: 0.2')
+        '--val-share', type=share, help='share of each class used for '
+        'validation if there is no folder val; default: 0.2')
     group.add_argument(
         '--workers', type=count, help='processes that load images; '
         'default: 2')
-    group.add_argument('--seed', type=count, help='default: 0')
+    group.add_argument('--seed', type=count, help='random seed; default: 0')
 
 
 def _check_flags(parser: argparse.ArgumentParser,
@@ -112,8 +114,8 @@ def _check_flags(parser: argparse.ArgumentParser,
                      + (', not both' if args.config else ''))
     given = [name for name in FLAGS if getattr(args, name) is not None]
     if args.config is not None and given:
-        parser.error(f'--{given[0].replace("_", "-")} belongs to --data; what '
-                     'a config says is changed by --cfg-options')
+        parser.error(f'--{given[0].replace("_", "-")} belongs to --data; to '
+                     'change a config, use --cfg-options')
     if args.data is not None and args.model is None:
         parser.error('--data needs --model NAME, e.g. --model resnet18')
     for name in FLAGS.keys() - given:
@@ -124,8 +126,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Train.
 
     Args:
-        argv (Sequence[str], optional): Arguments. Defaults to None, which is
-            the command line.
+        argv (Sequence[str], optional): Arguments. Defaults to None, which
+            takes the command line.
     """
     args = parse_args(argv)
     words = sys.argv[1:] if argv is None else argv
@@ -134,7 +136,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         with brief_errors(args.debug):
             _run(args, [word for word in words if word not in (
                 '--resume', args.resume)])
-    except KeyboardInterrupt:  # before there is something to save
+    except KeyboardInterrupt:  # before there is anything to save
         sys.exit(130)
 
 
@@ -148,46 +150,47 @@ def _run(args: argparse.Namespace, words: Sequence[str]) -> None:
 
 
 def complete(args: argparse.Namespace) -> Config:
-    """Read the config and do to it what the options say.
+    """Read the config and apply the options to it.
 
     Args:
         args (Namespace): Parsed options.
 
     Returns:
-        Config: Ready to be trained with.
+        Config: Ready for training.
     """
-    from .common import add_visualizers, load_config, make_safe
+    from .common import add_hooks, add_visualizers, load_config, make_safe
     loaders = ['train_dataloader']
     if not args.no_validate:
         loaders.append('val_dataloader')
     cfg = load_config(args, loaders)
     missing = [name for name in NEEDED if cfg.get(name) is None]
     if missing:
-        sys.exit(f'{args.config} has no {", ".join(missing)}: expected the '
-                 'config of a training.')
+        sys.exit(f'Expected a config for training, but {args.config} has no '
+                 f'{", ".join(missing)}.')
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if args.amp:
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
         cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
     make_safe(cfg, args.resume, args.on_nan)
+    add_hooks(cfg, WeightsCheckHook=dict(allow_partial=True))
     if args.vis:
         add_visualizers(cfg, args.vis)
     if args.auto_scale_lr:
         if 'auto_scale_lr' not in cfg:
             sys.exit('--auto-scale-lr needs auto_scale_lr=dict('
-                     'base_batch_size=N) in the config: the batch size that '
-                     'its learning rate is meant for.')
+                     'base_batch_size=N) in the config, where N is the batch '
+                     'size that its learning rate was chosen for.')
         cfg.auto_scale_lr.enable = True
     return cfg
 
 
 def train(runner: Runner, words: Sequence[str]) -> None:
-    """Train, and say how to go on if that is interrupted.
+    """Train; if interrupted, tell the user how to continue.
 
     Args:
         runner (Runner): The runner.
-        words (Sequence[str]): The command that starts the run.
+        words (Sequence[str]): Arguments of the command that starts the run.
     """
     from ..engine.checkpoints import find_latest
     from ..engine.hooks import InterruptHook
@@ -196,7 +199,7 @@ def train(runner: Runner, words: Sequence[str]) -> None:
     except KeyboardInterrupt:
         latest = find_latest(runner.work_dir)
         saved = f'saved in {latest}' if latest else 'and nothing was saved'
-        print(f'Stopped in epoch {runner.epoch + 1}, {saved}. Go on with:\n'
+        print(f'Stopped in epoch {runner.epoch + 1}, {saved}. Continue with:\n'
               f'{shlex.join(["alignmix", "train", *words, "--resume"])}',
               file=sys.stderr)
         sys.exit(130)

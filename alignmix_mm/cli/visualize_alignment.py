@@ -1,10 +1,10 @@
 """Draw what alignment does.
 
-`alignmix visualize alignment` draws Figure 2: two sets of 16 points in
-the plane, their cost and assignment, aligned and mixed points.
-`alignmix visualize alignment CONFIG CKPT` draws, for pairs of test
-images, which position of one feature map takes which of the other, at
-every place where the config mixes maps.
+`alignmix visualize alignment` draws Figure 2 of the paper: two sets of 16
+points in the plane, their cost and assignment, and the aligned and mixed
+points. `alignmix visualize alignment CONFIG CKPT` takes pairs of test images
+and draws which positions of their feature maps are matched, at every place
+where the config mixes maps.
 """
 import argparse
 from collections.abc import Sequence
@@ -27,15 +27,18 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add_pair_options(parser)
     parser.add_argument(
         '--eps', type=float,
-        help='regularization; default: as in the config, 0.1 without')
+        help='entropic regularization; default: as in the config, otherwise '
+        '0.1')
     parser.add_argument(
-        '--lam', type=float, default=.5, help='weight of the anchor')
+        '--lam', type=float, default=.5,
+        help='weight of the anchor; default: 0.5')
     parser.add_argument(
         '--out', type=Path,
-        help='folder; default: alignment in --work-dir, or in work_dirs')
+        help='folder to write to; default: `alignment` in --work-dir or '
+        'work_dirs')
     args = parser.parse_args(argv)
     if bool(args.config) != bool(args.checkpoint):
-        parser.error('CONFIG and CKPT come together, or neither of them')
+        parser.error('expected both CONFIG and CKPT, or neither')
     return args
 
 

@@ -1,8 +1,8 @@
-"""Decode mixtures of two images, Figure 3.
+"""Decode mixtures of two images, as in Figure 3 of the paper.
 
-`alignmix visualize interpolation CONFIG CKPT` takes pairs of test
-images, mixes their feature maps with weights from 0 to 1, without and with
-alignment, in both directions, and decodes what comes out. CKPT is one of
+`alignmix visualize interpolation CONFIG CKPT` takes pairs of test images,
+mixes their feature maps with weights from 0 to 1, without and with alignment
+and in both directions, and decodes the results. CKPT is a checkpoint of
 AlignMix/AE. Columns are weights of the anchor, whose pose alignment keeps.
 """
 import argparse
@@ -25,9 +25,10 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add_common_options(parser)
     add_pair_options(parser)
     parser.add_argument(
-        '--steps', type=int, default=7, help='weights from 0 to 1')
+        '--steps', type=int, default=7, help='number of weights from 0 to 1; '
+        'default: 7')
     parser.add_argument(
-        '--out', type=Path, help='folder; default: that of the work dir')
+        '--out', type=Path, help='folder to write to; default: --work-dir')
     return parser.parse_args(argv)
 
 

@@ -1,10 +1,10 @@
-"""Draw where a classifier sees its objects, Figure 5.
+"""Draw where a classifier sees its objects, as in Figure 5 of the paper.
 
-`alignmix visualize localization CONFIG CKPT --num 16` draws images of
-the config's test set with their heat maps, predicted boxes (red) and true
-boxes (green). Maps and boxes are those that the metric Localization evaluates:
-of the true class. `--images FOLDER` draws images of your own, without true
-boxes, with the map of the class that is predicted.
+`alignmix visualize localization CONFIG CKPT --num 16` draws test images of the
+config with heat maps, predicted boxes (red) and true boxes (green). The maps
+and boxes are those that the metric Localization evaluates, for the true class.
+`--images FOLDER` draws your own images, without true boxes and with the map of
+the predicted class.
 """
 import argparse
 from collections.abc import Sequence
@@ -20,16 +20,18 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('checkpoint', help='checkpoint file')
     add_common_options(parser)
     parser.add_argument(
-        '--num', type=int, default=16, help='number of images, drawn at '
+        '--num', type=int, default=16, help='number of images, chosen at '
         'random; default: 16')
-    parser.add_argument('--seed', type=int, default=0, help='of the draw')
     parser.add_argument(
-        '--index', type=int, nargs='+', help='draw these images instead')
+        '--seed', type=int, default=0, help='random seed; default: 0')
     parser.add_argument(
-        '--images', type=Path, help='folder of images without boxes')
+        '--index', type=int, nargs='+', help='indices of images to draw, '
+        'instead of random ones')
+    parser.add_argument(
+        '--images', type=Path, help='folder of your own images')
     parser.add_argument(
         '--out', nargs='+', type=Path, help='files to write; default: '
-        'localization.png in the work dir')
+        'localization.png in --work-dir')
     return parser.parse_args(argv)
 
 

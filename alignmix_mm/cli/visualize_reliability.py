@@ -1,8 +1,8 @@
-"""Draw the reliability of several checkpoints in one diagram, Figure 4.
+"""Draw the reliability of several checkpoints, as in Figure 4 of the paper.
 
-The tables are those that the metric CalibrationError wrote into each run's
-folder: `alignmix visualize reliability a/reliability.json b/reliability.json
---labels Baseline AlignMix`
+The tables are the files that the metric CalibrationError wrote to the folders
+of the runs: `alignmix visualize reliability a/reliability.json
+b/reliability.json --labels Baseline AlignMix`
 """
 from __future__ import annotations
 
@@ -21,17 +21,19 @@ if TYPE_CHECKING:
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     parser = make_parser('visualize reliability', __doc__)
-    parser.add_argument('tables', nargs='+', type=Path, help='JSON files')
-    parser.add_argument('--labels', nargs='+', help='default: their folders')
+    parser.add_argument('tables', nargs='+', type=Path,
+                        help='files reliability.json')
+    parser.add_argument('--labels', nargs='+', help='names of the tables in '
+                        'the legend; default: their folders')
     parser.add_argument(
         '--out', nargs='+', type=Path, help='files to write; default: '
-        'reliability.png and .svg in the working directory',
+        'reliability.png and reliability.svg',
         default=[Path('reliability.png'), Path('reliability.svg')])
     args = parser.parse_args(argv)
     args.labels = args.labels or [str(path.parent) for path in args.tables]
     if len(set(args.labels)) != len(args.tables):
-        parser.error(f'{len(args.tables)} tables need as many labels, all '
-                     f'different, but there are {args.labels}.')
+        parser.error('expected --labels with a different name for each of '
+                     f'the {len(args.tables)} tables, got {args.labels}')
     return args
 
 
@@ -45,7 +47,7 @@ def read(path: Path) -> BinStatistics:
         BinStatistics: The table.
 
     Raises:
-        SystemExit: If the file holds none.
+        SystemExit: If the file does not hold a valid table.
     """
     from ..evaluation.functional import BinStatistics
     try:
@@ -57,11 +59,11 @@ def read(path: Path) -> BinStatistics:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Draw.
+    """Draw the diagram.
 
     Args:
-        argv (Sequence[str], optional): Arguments. Defaults to None, which is
-            the command line.
+        argv (Sequence[str], optional): Arguments. Defaults to None, which
+            takes the command line.
     """
     args = parse_args(argv)
     from ..visualization import plot_reliability, save

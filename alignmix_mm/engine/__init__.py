@@ -1,1 +1,1 @@
-"""What a run needs of MMEngine: hooks, loops, schedulers, checkpoints."""
+"""Extensions of MMEngine: hooks, loops, schedulers, checkpoints."""

@@ -1,7 +1,7 @@
-"""Checkpoint files: written whole, checked, and loaded without running code.
+"""Checkpoint files: written atomically, checked, loaded without running code.
 
-MMEngine <= 0.10.7 writes over the file that it replaces, and loads whatever a
-pickle says; :func:`compat.enable` puts these functions in their place.
+MMEngine <= 0.10.7 overwrites the old file in place, and unpickles downloads,
+which can execute code; :func:`compat.enable` installs these functions instead.
 """
 import logging
 import os
@@ -31,27 +31,27 @@ def load_checkpoint(filename: str,
                     trust: bool = False) -> dict:
     """Load a local checkpoint, by default without executing code from it.
 
-    Tensors, plain containers, numpy arrays and MMEngine's ``HistoryBuffer``
-    are loaded, nothing else. ``meta['config']``, which MMEngine would execute
-    on resuming, is left out.
+    Only tensors, plain containers, NumPy arrays and MMEngine's
+    ``HistoryBuffer`` are loaded. ``meta['config']`` is left out, because
+    MMEngine would execute it on resuming.
 
     Args:
         filename (str): Path of the file.
         map_location (str | Callable, optional): See ``torch.load``. Defaults
             to None.
-        trust (bool): Whether to load whatever is in the file and execute
-            what it says. Defaults to False.
+        trust (bool): Whether to load any object, which can execute code.
+            Defaults to False.
 
     Returns:
         dict: The checkpoint.
 
     Raises:
         MissingError: If there is no such file.
-        CheckpointError: If the file holds anything else, or is damaged.
+        CheckpointError: If the file holds other objects, or is damaged.
     """
     path = Path(filename).expanduser()
     if not path.exists():
-        link = (f': it is a link to {os.readlink(path)}, which is not there'
+        link = (f': it is a link to {os.readlink(path)}, which does not exist'
                 if path.is_symlink() else '')
         raise MissingError(
             f'{filename} can not be found{link}. {_newest_beside(path)}')
@@ -60,7 +60,7 @@ def load_checkpoint(filename: str,
 
 def load_trusted(filename: str,
                  map_location: str | Callable | None = None) -> dict:
-    """:func:`load_checkpoint`, but execute what the file says.
+    """Load a checkpoint with any objects, which can execute code.
 
     Args:
         filename (str): Path of the file.
@@ -83,23 +83,24 @@ def load_url(url: str,
     """Download a checkpoint and load it like a local one.
 
     Args:
-        url (str): Where it is.
+        url (str): Its URL.
         model_dir (str, optional): Folder to keep it in. Defaults to None,
-            torch's.
+            which means torch's folder.
         map_location (str | Callable, optional): See ``torch.load``. Defaults
             to None.
         progress (bool): Whether to show the progress. Defaults to True.
         check_hash (bool): See ``torch.hub.load_state_dict_from_url``.
             Defaults to False.
         file_name (str, optional): Its name in that folder. Defaults to None,
-            see :func:`alignmix_mm.engine.downloads.cached_file`.
+            which takes the name of
+            :func:`alignmix_mm.engine.downloads.cached_file`.
         trust (bool): See :func:`load_checkpoint`. Defaults to False.
 
     Returns:
         dict: The checkpoint.
 
     Raises:
-        CheckpointError: If it cannot be downloaded, or as
+        CheckpointError: If it cannot be downloaded, and as in
             :func:`load_checkpoint`.
     """
     folder = Path(model_dir or Path(torch.hub.get_dir(), 'checkpoints'))
@@ -110,7 +111,7 @@ def load_url(url: str,
         try:
             torch.hub.download_url_to_file(
                 url, str(path), named and named[1], progress)
-        except (OSError, RuntimeError) as error:  # of the network; the hash
+        except (OSError, RuntimeError) as error:  # network or hash
             raise CheckpointError(
                 f'{url} could not be downloaded to {path}: {error}'
                 ) from error
@@ -119,18 +120,18 @@ def load_url(url: str,
 
 def _read(path: Path, name: str, remedy: Callable[[Path], str],
           map_location: str | Callable | None, trust: bool) -> dict:
-    """Read a file; errors call it ``name`` and end with the remedy."""
+    """Read a file; errors name it ``name`` and end with the remedy."""
     try:
         checkpoint = read(path, map_location, trust=trust)
     except RefusedError as error:
         raise RefusedError(
             f'Refused to load {name}: it holds more than tensors and what '
-            'MMEngine stores beside them, and loading that could execute '
-            'code. If you trust its author: --trust-checkpoint, or re-save '
-            f'its `state_dict` alone. The reason: {error}') from error
+            'MMEngine stores with them, and loading that could execute code. '
+            'If you trust its author, use --trust-checkpoint, or re-save only '
+            f'its `state_dict`. The reason: {error}') from error
     except DamagedError as error:
         raise DamagedError(
-            f'{name} is no complete checkpoint: {error} '
+            f'{name} is not a complete checkpoint: {error} '
             f'({path.stat().st_size} bytes). {remedy(path)}') from error
     except CheckpointError as error:
         raise CheckpointError(f'{name} cannot be loaded here: {error}'
@@ -140,9 +141,9 @@ def _read(path: Path, name: str, remedy: Callable[[Path], str],
 
 def _newest_beside(path: Path) -> str:
     other = newest_complete(path.parent, besides=path)
-    return ('There is no complete one beside it.' if other is None else
-            f'The newest complete one beside it is {other}: '
-            f'--resume {other}')
+    return ('The folder has no complete checkpoint.' if other is None else
+            f'The newest complete checkpoint in the folder is {other} (to '
+            f'continue its run: --resume {other})')
 
 
 def _download_again(path: Path) -> str:

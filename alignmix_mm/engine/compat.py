@@ -1,10 +1,10 @@
-"""The smallest safe fixes for the OpenMMLab stack on today's Python.
+"""The smallest safe fixes for the OpenMMLab stack on current Python.
 
-Importing this package repairs what would fail, and nothing else: each repair
-waits until the module that it mends is imported, and is guarded by a test of
-what is broken. What makes a stack that works safer, our commands and
-``ResumableCheckpointHook`` switch on by :func:`enable`.
-``ALIGNMIX_NO_COMPAT=1`` switches all of it off.
+Importing this package repairs only what would fail. Each repair waits until
+its module is imported, and first tests whether that module is broken. Changes
+that make a working stack safer are switched on by :func:`enable`, which our
+commands and ``ResumableCheckpointHook`` call.
+``ALIGNMIX_NO_COMPAT=1`` switches off all of them.
 """
 import functools
 import importlib.metadata
@@ -23,25 +23,27 @@ logger = logging.getLogger(__name__)
 
 
 def apply() -> list[str]:
-    """Repair what would fail on this stack, once its module is there.
+    """Repair what would fail on this stack, once its module is imported.
 
     Returns:
-        list[str]: What was done at once, because its module was there.
+        list[str]: Repairs made at once, because their modules were already
+        imported.
     """
     return _when_imported(_REPAIRS)
 
 
-@functools.cache  # asked again, it does not undo trust_checkpoints()
+@functools.cache  # a second call does not undo trust_checkpoints()
 def enable() -> list[str]:
-    """Make files safe too: whole when written, checked when loaded.
+    """Make checkpoints safe: written atomically, checked when loaded.
 
-    A checkpoint is written beside the one that it replaces, and takes its
-    name when it is complete. None can run code when it is loaded, from this
-    machine or from a URL. And pkg_resources, which warns that it is
-    deprecated and takes long to import, is no longer asked for packages.
+    A checkpoint is written to a temporary file, which replaces the old one
+    when it is complete. Loading a checkpoint, from this machine or from a URL,
+    cannot execute code. Packages are no longer looked up with pkg_resources,
+    which is deprecated and slow to import.
 
     Returns:
-        list[str]: What was done at once, because its module was there.
+        list[str]: Changes made at once, because their modules were already
+        imported.
     """
     return _when_imported(_SAFETY)
 
@@ -66,8 +68,8 @@ def _logged(fix: Callable[[ModuleType], bool],
 
 
 # ---------------------------------------------------------------------------
-# mmengine <= 0.10.7 asks `pkg_resources`, which setuptools 82 no longer has,
-# where packages live. Unnecessary with onedl-mmengine.
+# mmengine <= 0.10.7 looks up packages with `pkg_resources`, which setuptools
+# 82 no longer has. Not needed with onedl-mmengine.
 
 
 def _exists(module: str) -> bool:
@@ -77,10 +79,13 @@ def _exists(module: str) -> bool:
 
 
 def is_installed(package: str) -> bool:
-    """Whether a distribution or an importable module has this name.
+    """Check whether a distribution or importable module has this name.
 
     Args:
         package (str): Name of a distribution or module.
+
+    Returns:
+        bool: Whether it is installed.
     """
     try:
         importlib.metadata.distribution(package)
@@ -91,17 +96,18 @@ def is_installed(package: str) -> bool:
 
 
 def get_installed_path(package: str) -> str:
-    """Folder of a package.
+    """Find the folder of a package.
 
     Args:
         package (str): Name of a module, or of a distribution whose module
-            has another name.
+            has a different name.
 
     Returns:
         str: Its folder.
 
     Raises:
-        importlib.metadata.PackageNotFoundError: If there is none.
+        importlib.metadata.PackageNotFoundError: If it is not installed.
+        RuntimeError: If it has no ``__init__.py``, so no single folder.
     """
     module = package
     if importlib.util.find_spec(module) is None:
@@ -110,8 +116,8 @@ def get_installed_path(package: str) -> str:
         module = names[0] if names else package
     spec = importlib.util.find_spec(module)
     if spec is None or spec.origin is None:
-        raise RuntimeError(f'{package} has no folder: it is no regular '
-                           'package.')
+        raise RuntimeError(f'Expected a regular package, but {package} has no '
+                           '__init__.py.')
     return str(Path(spec.origin).parent)
 
 
@@ -122,7 +128,7 @@ def _replace_missing_pkg_resources(utils: ModuleType) -> bool:
 def _replace_pkg_resources(utils: ModuleType) -> bool:
     if 'pkg_resources' not in inspect.getsource(utils.is_installed):
         return False
-    # modules that are there already imported the names by value
+    # modules imported earlier hold references to the old functions
     places = [utils, *filter(None, map(sys.modules.get, (
         'mmengine.utils', 'mmengine.config.config', 'mmengine.hub.hub')))]
     for module in places:
@@ -133,9 +139,9 @@ def _replace_pkg_resources(utils: ModuleType) -> bool:
 
 
 # ---------------------------------------------------------------------------
-# torch >= 2.6 refuses what mmengine <= 0.10.7 stores in a checkpoint beside
-# tensors. onedl-mmengine unpickles whatever is in the file, and so does any
-# mmengine with what it downloads.
+# torch >= 2.6 refuses what mmengine <= 0.10.7 stores in a checkpoint besides
+# tensors. onedl-mmengine unpickles any object in a file, and every mmengine
+# unpickles any object in a download.
 
 
 def _load_at_all(checkpoint: ModuleType) -> bool:
@@ -162,7 +168,7 @@ def _load_files_safely(checkpoint: ModuleType) -> None:
 
 
 def trust_checkpoints() -> None:
-    """Let files and downloads be unpickled, whatever they execute."""
+    """Allow files and downloads to hold any object, which can run code."""
     from mmengine.runner import checkpoint
 
     from .checkpoints import load_trusted, load_url
@@ -171,8 +177,8 @@ def trust_checkpoints() -> None:
 
 
 # ---------------------------------------------------------------------------
-# mmengine <= 0.10.7 writes over the file that it replaces: a process that is
-# killed meanwhile leaves neither.
+# mmengine <= 0.10.7 overwrites the old file in place: if the process is killed
+# meanwhile, neither file is usable.
 
 
 def _write_whole(local_backend: ModuleType) -> bool:
@@ -189,7 +195,7 @@ def _write_whole(local_backend: ModuleType) -> bool:
     return True
 
 
-# module that is mended: how
+# module: function that changes it
 _REPAIRS = {
     'mmengine.utils.package_utils': _replace_missing_pkg_resources,
     'mmengine.runner.checkpoint': _load_at_all,

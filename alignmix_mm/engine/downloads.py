@@ -1,4 +1,4 @@
-"""Where a download is kept."""
+"""Choose where a download is kept."""
 import hashlib
 import re
 from pathlib import Path
@@ -9,19 +9,19 @@ _DIGEST = re.compile(r'-([0-9a-f]{8,64})\.\w+$')
 
 
 def cached_file(url: str, folder: Path) -> Path:
-    """The file in which a download is kept.
+    """Choose the file in which a download is kept.
 
-    Its name has a digest of the URL, as runs and models of different places
-    often share a name (``epoch_100.pth``). A file that torch or MMEngine has
-    kept under the name alone is taken if the name has the digest of the file,
-    and the file agrees.
+    Its name contains a digest of the URL, because files from different places
+    often share a name (``epoch_100.pth``). A file that torch or MMEngine
+    stored under the plain name is used if that name contains the digest of
+    the file and the digest is right.
 
     Args:
-        url (str): Where the file is from.
+        url (str): URL of the file.
         folder (Path): Folder of downloads.
 
     Returns:
-        Path: The file, which may not be there yet.
+        Path: The file; it may not exist yet.
     """
     name = Path(unquote(urlparse(url).path)).name
     digest = _DIGEST.search(name)

@@ -1,4 +1,4 @@
-"""Which checkpoint of a run is the latest one that can be used."""
+"""Find the latest usable checkpoint of a run."""
 import os
 import re
 import zipfile
@@ -8,32 +8,34 @@ from .reading import find_problem, load
 
 
 def is_complete(filename: str | Path) -> bool:
-    """Whether nothing is wrong with a checkpoint file.
+    """Check whether a checkpoint file is undamaged.
 
     Args:
         filename (str | Path): See :func:`alignmix_mm.engine.reading
             .find_problem`.
+
+    Returns:
+        bool: True if no problem was found.
     """
     return find_problem(filename) is None
 
 
 def newest_complete(folder: str | Path,
                     besides: Path | None = None) -> Path | None:
-    """The checkpoint of a folder with which its run got furthest.
+    """Find the checkpoint in a folder that is furthest in training.
 
-    What is in the files decides, not when they were written: the iteration,
-    or the epoch. Files that are not named after a step (``epoch_3.pth``), or
-    that lack an optimizer, come after all others, as they may be of another
-    run; with neither a step nor such a name they are not looked at.
+    The iteration or epoch inside the file decides, not the time of writing.
+    Files whose name does not end in a step (as ``epoch_3.pth`` does), and
+    files without an optimizer, rank after all others, because they may come
+    from a different run. Files with neither a step inside nor such a name are
+    ignored, and so are files of the best epoch.
 
     Args:
         folder (str | Path): The folder.
-        besides (Path, optional): A file that is not looked at. Defaults to
-            None.
+        besides (Path, optional): A file to ignore. Defaults to None.
 
     Returns:
-        Path, optional: None if there is none that can be resumed and read to
-        its end. Files of the best epoch are not looked at.
+        Path, optional: The checkpoint; None if there is no undamaged one.
     """
     ranked = [(_rank(path), path) for path in Path(folder).glob('*.pth')
               if path != besides and not path.name.startswith('best_')]
@@ -43,20 +45,20 @@ def newest_complete(folder: str | Path,
 
 
 def find_latest(work_dir: str | Path) -> Path | None:
-    """The checkpoint from which a run goes on.
+    """Find the checkpoint from which a run continues.
 
     Args:
         work_dir (str | Path): Folder of the run.
 
     Returns:
-        Path, optional: What ``last_checkpoint`` names, in this folder if the
-        file is there. If it names nothing that can be read, or a file that
-        is gone, the newest complete checkpoint; None if there is none.
+        Path, optional: The file named in ``last_checkpoint``, preferably the
+        one in this folder. If ``last_checkpoint`` cannot be read or names a
+        missing file, the newest complete checkpoint; None if there is none.
     """
     try:
         name = Path(work_dir, 'last_checkpoint').read_text(
             encoding='utf-8-sig').strip()
-    except (OSError, ValueError):  # it is not there, or damaged
+    except (OSError, ValueError):  # missing or damaged
         name = ''
     here = Path(work_dir) / os.path.basename(name)
     return next((path for path in (here, Path(name)) if os.path.isfile(path)),
@@ -64,11 +66,11 @@ def find_latest(work_dir: str | Path) -> Path | None:
 
 
 def _rank(path: Path) -> tuple[bool, bool, int, int, float] | None:
-    """Place of a file among the checkpoints of a run; None if it has none."""
-    try:  # mapped: only the structure is read, not the tensors
+    """Sort key among the checkpoints of a run; None to ignore the file."""
+    try:  # memory-mapped, so that tensors are not read
         checkpoint = load(path, map_location='cpu', weights_only=True,
                           mmap=zipfile.is_zipfile(path))
-    except Exception:  # whatever is wrong with it, it is not the newest
+    except Exception:  # a file with any problem cannot be the newest
         return None
     if not isinstance(checkpoint, dict):
         return None

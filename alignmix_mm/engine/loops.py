@@ -1,4 +1,4 @@
-"""Evaluation as loops of MMEngine."""
+"""Test loops for MMEngine's runner."""
 import copy
 import logging
 from collections.abc import Callable, Sequence
@@ -23,25 +23,26 @@ from ..evaluation.protocols import ATTACKS
 class AdversarialTestLoop(TestLoop):
     """Test a classifier on clean and on adversarial images.
 
-    Returns ``clean/error_top1`` and ``<attack>/error_top1`` in percent, over
-    all images, for any ``ImageClassifier``. Images are attacked in the
-    preprocessor's range before normalization, 0 to 255, at their true label,
-    by the network in evaluation mode and full precision.
+    Reports ``clean/error_top1`` and ``<attack>/error_top1`` in percent, over
+    all images, for any ``ImageClassifier``. Attacks change the pixels before
+    normalization, from 0 to 255, to increase the loss at the true label. The
+    network is in evaluation mode and full precision.
 
     Args:
         runner (Runner): The runner.
         dataloader (DataLoader | dict): Test images with one label each.
-        evaluator (Evaluator | dict | list): The config's; this loop has its
-            own.
-        attacks (Sequence[str] | dict[str, dict]): Names of ``ATTACKS``, or
-            names with ``eps``, ``step``, ``num_steps`` and ``random_start``.
-            Defaults to ``('fgsm', 'pgd')``.
-        seed (int): Seed of random starts. A start depends on this and on the
-            index of the image in its data set alone. Defaults to 0.
+        evaluator (Evaluator | dict | list): Not used for the errors, which
+            this loop computes itself.
+        attacks (Sequence[str] | dict[str, dict]): Keys of ``ATTACKS``, or a
+            dict from names to ``eps``, ``step``, ``num_steps`` and
+            ``random_start``. Defaults to ``('fgsm', 'pgd')``.
+        seed (int): Seed of random starts. A start depends only on this seed
+            and the index of the image in its data set. Defaults to 0.
 
     Raises:
-        ValueError: If an attack is unknown, or the preprocessor does not
-            normalize 8-bit images of one size.
+        ValueError: If an attack is unknown. When the loop runs: if the
+            preprocessor does not normalize, or pads, or if images differ in
+            size.
     """
 
     def __init__(self,
@@ -85,9 +86,9 @@ class AdversarialTestLoop(TestLoop):
         }
         for name, count in self._unmoved.items():
             if count:
-                print_log(f'{name}: the gradient of {count} images (of this '
-                          'process) is exactly zero, so they were not '
-                          'attacked. The network is saturated there.',
+                print_log(f'{name}: the gradient of {count} images (on this '
+                          'process) is exactly zero, so the attack left them '
+                          'unchanged. The network is saturated there.',
                           logger='current', level=logging.WARNING)
         self.runner.call_hook('after_test_epoch', metrics=metrics)
         self.runner.call_hook('after_test')
@@ -98,7 +99,7 @@ class AdversarialTestLoop(TestLoop):
 
         Args:
             index (int): Number of the batch.
-            batch (dict): What the data loader returned.
+            batch (dict): A batch from the data loader.
             model (nn.Module): The classifier, not wrapped.
         """
         self.runner.call_hook(
@@ -107,7 +108,7 @@ class AdversarialTestLoop(TestLoop):
         labels = torch.cat([sample.gt_label for sample in samples])
         if len(labels) != len(images):
             raise ValueError('Expected one label for each of '
-                             f'{len(images)} images, got {len(labels)}.')
+                             f'{len(images)} images, but got {len(labels)}.')
 
         def logits(x: Tensor) -> Tensor:
             return model(normalize(x), mode='tensor')
@@ -128,7 +129,7 @@ class AdversarialTestLoop(TestLoop):
                images: Tensor, labels: Tensor, samples: list[DataSample],
                eps: float, step: float, num_steps: int,
                random_start: bool) -> Tensor:
-        """Attack a batch and count the images whose gradient is zero."""
+        """Attack a batch, and count the images that it leaves unchanged."""
         start = images
         if random_start:
             start = uniform_start(
@@ -139,10 +140,10 @@ class AdversarialTestLoop(TestLoop):
         return x
 
     def generator(self, sample: DataSample) -> torch.Generator:
-        """Generator of one image's random start.
+        """Make the generator for the random start of one image.
 
         Args:
-            sample (DataSample): With its index in the data set.
+            sample (DataSample): The sample, with its index in the data set.
 
         Returns:
             torch.Generator: On the CPU.
@@ -152,9 +153,8 @@ class AdversarialTestLoop(TestLoop):
         """
         if 'sample_idx' not in sample:
             raise ValueError(
-                'A random start is reproducible by the index of its image, '
-                "but samples have no `sample_idx`. Keep it in PackInputs' "
-                '`meta_keys`.')
+                'Expected `sample_idx` in the samples, which makes random '
+                "starts reproducible. Add it to PackInputs' `meta_keys`.")
         state = np.random.SeedSequence((self.seed, sample.sample_idx))
         seed, = state.generate_state(1, np.uint64)
         return torch.Generator().manual_seed(int(seed >> np.uint64(1)))
@@ -163,32 +163,34 @@ class AdversarialTestLoop(TestLoop):
 def pixels_of(
     batch: dict, preprocessor: nn.Module
 ) -> tuple[Tensor, list[DataSample], Callable[[Tensor], Tensor]]:
-    """Split preprocessing into pixels and their normalization.
+    """Split preprocessing into pixels and a normalization.
 
     Args:
-        batch (dict): What a data loader returned.
+        batch (dict): A batch from a data loader.
         preprocessor (nn.Module): A ``ClsDataPreprocessor`` with a mean.
 
     Returns:
-        tuple: Images from 0 to 255, ``(N, 3, H, W)``, float32, in the order
-        of channels that the network wants; samples with labels on the
-        device; the normalization.
+        tuple: Images ``(N, 3, H, W)``, float32, from 0 to 255, with channels
+        in the order of the network; samples with labels on its device; the
+        normalization.
 
     Raises:
-        ValueError: If the preprocessor does not normalize, or pads.
+        ValueError: If the preprocessor does not normalize, or pads, or if
+            images differ in size.
     """
     if not getattr(preprocessor, '_enable_normalize', False):
         raise ValueError(
-            'Attacks need the range of a pixel: set `data_preprocessor.mean` '
-            'and `std` for images from 0 to 255 instead of normalizing in '
-            'the pipeline.')
+            'Attacks need the range of the pixels. Set '
+            '`data_preprocessor.mean` and `std`, for images from 0 to 255, '
+            'instead of normalizing in the pipeline.')
     if preprocessor.pad_size_divisor > 1:
         raise ValueError('Expected `data_preprocessor.pad_size_divisor` 1, '
                          f'but got {preprocessor.pad_size_divisor}: padding '
-                         'follows normalization and is no pixel to attack.')
+                         'follows normalization and cannot be attacked.')
     sizes = {tuple(image.shape) for image in batch['inputs']}
     if len(sizes) > 1:
-        raise ValueError(f'Expected images of one size, but got {sizes}.')
+        raise ValueError('Expected images of one size, but got '
+                         f'{sorted(sizes)}. Resize them in the pipeline.')
     raw = copy.copy(preprocessor)
     raw._enable_normalize = False
     data = raw(batch, training=False)

@@ -1,8 +1,8 @@
-"""What hooks remember, for the checkpoint.
+"""Store the state of hooks in checkpoints.
 
 MMEngine saves the state of the model, the optimizer and the schedulers, but
-not that of hooks: one that counts epochs without progress starts from zero
-when the run is resumed.
+not that of hooks. A hook that counts epochs without progress, for example,
+would start from zero in a resumed run.
 """
 import copy
 import logging
@@ -21,21 +21,22 @@ _ATOMS = (bool, int, float, str, np.generic, type(None))
 _MAPPINGS = (dict, OrderedDict, Counter, defaultdict)
 _GENERATORS = (np.random.Generator, np.random.RandomState, random.Random,
                torch.Generator)
-# they keep what they need elsewhere, or need nothing
+# hooks of these packages store their state elsewhere, or have none
 _ROOMS = ('mmengine.hooks.', 'alignmix_mm.engine.')
 
 
 class HookMemory:
-    """Attributes of hooks that change in the course of training.
+    """Attributes of hooks that change during training.
 
-    A hook with ``state_dict()`` and ``load_state_dict()`` is asked. Of any
-    other, attributes of plain data (numbers, texts, tensors, and dicts, sets
-    or bounded queues of them) that are no longer what they were before
-    training are kept. What a config says is unchanged, so it is not kept.
-    Lists are not: a record of the run grows, and would be in each checkpoint.
+    If a hook has ``state_dict()`` and ``load_state_dict()``, these are used.
+    For other hooks, attributes of plain data (numbers, strings, tensors, and
+    dicts, tuples, sets or bounded queues of them) are stored if they changed
+    since the start of training; settings from the config do not change. Lists
+    are not stored: they often record the run and would grow in each
+    checkpoint.
 
     Args:
-        hooks (Sequence[Hook]): Hooks as they are before training.
+        hooks (Sequence[Hook]): Hooks in their state before training.
     """
 
     def __init__(self, hooks: Sequence[Hook]) -> None:
@@ -45,10 +46,10 @@ class HookMemory:
         self._told: set[str] = set()
 
     def collect(self) -> dict[str, dict]:
-        """What hooks remember now.
+        """Collect the present state of the hooks.
 
         Returns:
-            dict: By names of hooks; plain data.
+            dict: Plain data by name of the hook.
         """
         found = {name: (hook.state_dict() if _has_state(hook) else
                         self._changed(name, hook))
@@ -56,10 +57,11 @@ class HookMemory:
         return {name: state for name, state in found.items() if state}
 
     def restore(self, saved: dict[str, dict]) -> None:
-        """Let hooks remember what :meth:`collect` found.
+        """Give hooks the state that :meth:`collect` returned.
 
         Args:
-            saved (dict): Of hooks that are gone, nothing is done.
+            saved (dict): State by name of the hook. Names without a hook are
+                ignored.
         """
         for name, state in saved.items():
             hook = self.hooks.get(name)
@@ -84,10 +86,10 @@ class HookMemory:
         if lost and name not in self._told:
             self._told.add(name)
             print_log(
-                f'Checkpoints do not have {", ".join(lost)} of {name}: only '
-                'plain data, and no lists, are kept. If training depends on '
-                'it, a resumed run differs: give the hook state_dict() and '
-                'load_state_dict().',
+                f'Checkpoints do not store {", ".join(lost)} of {name}: only '
+                'plain data without lists are stored. If training depends on '
+                'it, a resumed run differs. To avoid this, give the hook '
+                'state_dict() and load_state_dict().',
                 logger='current', level=logging.WARNING)
         return changed
 
@@ -114,7 +116,7 @@ def _snapshot(hook: Hook) -> dict[str, Any]:
 
 
 def _look_into(value: Any) -> tuple[int, dict[str, Any]]:
-    """An object and its plain attributes; large ones are of the model."""
+    """Identity of an object, with its plain attributes or its length."""
     if isinstance(value, (list, deque)):
         return id(value), dict(length=len(value))
     inner = {} if isinstance(value, nn.Module) else getattr(
@@ -137,7 +139,7 @@ def _is_plain(value: Any, nested: bool = False) -> bool:
 
 
 def _encode(value: Any) -> Any:
-    """A copy of builtin containers, as safe loading takes no others."""
+    """A copy in builtin containers; safe loading accepts no others."""
     if isinstance(value, Tensor):
         return value.detach().cpu().clone()
     if isinstance(value, dict):
@@ -150,9 +152,9 @@ def _encode(value: Any) -> Any:
 
 
 def _like(now: Any, saved: Any) -> Any:
-    """What was saved, in the container that the hook has now."""
+    """A saved value, in the type of container that the hook has now."""
     if isinstance(now, Tensor) and now.shape == saved.shape:
-        now.data.copy_(saved)  # in place: others may refer to it
+        now.data.copy_(saved)  # in place, as there may be other references
         return now
     if isinstance(now, defaultdict):
         return defaultdict(now.default_factory, saved)
@@ -164,11 +166,14 @@ def _like(now: Any, saved: Any) -> Any:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two states are the same, bit for bit.
+    """Check whether two states are equal, bit for bit.
 
     Args:
         one (Any): Plain data.
         other (Any): Plain data.
+
+    Returns:
+        bool: Whether types and values are equal.
     """
     if type(one) is not type(other):
         return False

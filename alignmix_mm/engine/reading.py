@@ -1,8 +1,8 @@
-"""The one reader of checkpoint files, whatever their origin.
+"""The only reader of checkpoint files, wherever they come from.
 
-torch does not look at the checksums of its files, and what is damaged ends
-in an error of whichever part trips over it first. Here a file is checked
-before it is read, and every error is a :class:`CheckpointError`.
+torch does not verify the checksums in its files, so a damaged file can raise
+any error. Here a file is checked before it is read, and every error except
+lack of memory on the device is a :class:`CheckpointError`.
 """
 import importlib.util
 import pickle
@@ -17,40 +17,40 @@ import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
 
-# number with which files of torch < 1.6 begin, as it is pickled
+# the pickled number with which files of torch < 1.6 begin
 OLD_FORMAT = 0x1950a86a20f9469cfc6c.to_bytes(10, 'little')
 ARCHIVE = b'PK\x03\x04'
 TORCHS_READER = 'PytorchStreamReader'
-# advice of torch, which is for another situation
+# advice of torch that does not apply here
 ADVICE = re.compile(r'[.:]? (This is an internal|Please use|Check the doc).*')
 
 
 class CheckpointError(RuntimeError):
-    """A file that cannot be used as a checkpoint, and why."""
+    """A file cannot be used as a checkpoint; the message says why."""
 
 
 class MissingError(CheckpointError, FileNotFoundError):
-    """A file that is not there."""
+    """A file does not exist."""
 
 
 class DamagedError(CheckpointError):
-    """A file that is damaged, or not a checkpoint."""
+    """A file is damaged or is not a checkpoint."""
 
 
 class RefusedError(CheckpointError):
-    """A file that asks for code to be executed."""
+    """A file asks for code to be executed."""
 
 
 def find_problem(filename: str | Path) -> str | None:
-    """What is wrong with a checkpoint file, as far as it can be seen.
+    """Look for damage in a checkpoint file.
 
     Args:
-        filename (str | Path): A file of ``torch.save``: a zip archive with
-            checksums. Older formats have none, so only their beginning is
-            looked at.
+        filename (str | Path): A file written by ``torch.save``, which is a
+            zip archive with checksums. Older formats have no checksums, so
+            only their first bytes are checked.
 
     Returns:
-        str, optional: The problem, as a clause; None if there is none.
+        str, optional: The problem, as a clause; None if none was found.
     """
     try:
         with open(filename, 'rb') as file:
@@ -58,7 +58,7 @@ def find_problem(filename: str | Path) -> str | None:
         if head.startswith(ARCHIVE) or zipfile.is_zipfile(filename):
             return _find_problem_of_archive(filename, head)
         return _find_problem_of_head(head, Path(filename))
-    except Exception as error:  # damage trips up any part of zipfile
+    except Exception as error:  # damage can make zipfile raise anything
         if isinstance(error, OSError) and error.strerror:
             return f'it cannot be read: {error.strerror}'
         return _damaged(_reason(error))
@@ -72,16 +72,16 @@ def read(path: Path, map_location: str | Callable | None = None, *,
         path (Path): The file.
         map_location (str | Callable, optional): See ``torch.load``. Defaults
             to None.
-        trust (bool): Whether to execute what the file asks for. Defaults to
-            False.
+        trust (bool): Whether to load any object, which can execute code.
+            Defaults to False.
 
     Returns:
-        object: What is in it; a dict, as a rule.
+        object: Its content, usually a dict.
 
     Raises:
-        RefusedError: If it asks for code, and is not trusted.
-        DamagedError: If it is damaged, or not a checkpoint.
-        CheckpointError: If it is whole, and cannot be loaded here.
+        RefusedError: If it asks for code to be executed and is not trusted.
+        DamagedError: If it is damaged or not a checkpoint.
+        CheckpointError: If it is complete but cannot be loaded here.
     """
     problem = find_problem(path)
     if problem is not None:
@@ -90,19 +90,19 @@ def read(path: Path, map_location: str | Callable | None = None, *,
         return load(path, map_location=map_location, weights_only=not trust)
     except torch.OutOfMemoryError:
         raise
-    except Exception as error:  # of whatever the pickle made torch do
+    except Exception as error:  # a pickle can make torch raise anything
         raise _explain(error, zipfile.is_zipfile(path), trust) from error
 
 
 def load(path: Path, **options: object) -> object:
-    """``torch.load`` that allows what MMEngine stores beside tensors.
+    """Call ``torch.load``, allowing what MMEngine stores besides tensors.
 
     Args:
         path (Path): The file.
         **options: See ``torch.load``.
 
     Returns:
-        object: What is in it.
+        object: The content of the file.
     """
     with torch.serialization.safe_globals(_allowed_globals()):
         return torch.load(path, **options)
@@ -119,8 +119,8 @@ def _find_problem_of_archive(filename: str | Path,
     if not any(name.endswith('/data.pkl') for name in names):
         return ('it is a zip archive without data.pkl, so it is not a '
                 'checkpoint; unpack it if there is one inside')
-    if not head.startswith(ARCHIVE):  # zipfile looks for the end, torch here
-        return 'it was damaged: something precedes its beginning'
+    if not head.startswith(ARCHIVE):  # torch checks here, zipfile the end
+        return 'it was damaged: there are extra bytes before its start'
     return None
 
 
@@ -131,8 +131,8 @@ def _find_problem_of_head(head: bytes, path: Path) -> str | None:
         state = 'begins with zeros' if head else 'is empty'
         return f'it {state}, so it was cut off or damaged'
     if head.lstrip(b'\xef\xbb\xbf \t\r\n')[:1] == b'<':
-        return ('it is not a checkpoint but a web page or XML, such as a '
-                'server sends instead of a file')
+        return ('it is not a checkpoint but a web page or XML, which servers '
+                'send when a file is missing')
     if head.startswith(b'version https://git-lfs'):
         return ('it is not a checkpoint but a pointer of Git LFS: get the '
                 'file with `git lfs pull`')
@@ -143,7 +143,7 @@ def _find_problem_of_head(head: bytes, path: Path) -> str | None:
 
 def _explain(error: Exception, has_checksums: bool,
              trust: bool) -> CheckpointError:
-    """Say what an error of ``torch.load`` means."""
+    """Turn an error of ``torch.load`` into one that says what is wrong."""
     reason = _reason(error)
     if isinstance(error, pickle.UnpicklingError) and not trust and (
             has_checksums or _asks_for_code(reason)):
@@ -154,15 +154,15 @@ def _explain(error: Exception, has_checksums: bool,
 
 
 def _asks_for_code(reason: str) -> bool:
-    """Whether a file without checksums names something that is there.
+    """Whether the code named in a file without checksums exists here.
 
-    Otherwise the name is a damaged one, or of a package that is missing.
+    If not, the name was damaged or belongs to a package that is not installed.
     """
     found = re.search(r'GLOBAL (\S+)', reason)
     module, _, name = found[1].rpartition('.') if found else ('', '', '')
     if module in sys.modules:
         return name in vars(sys.modules[module])
-    # nothing is imported to look into it
+    # do not import a module only to check the name
     top = module.partition('.')[0] if name else ''
     return (top not in sys.modules and top != ''
             and importlib.util.find_spec(top) is not None)
@@ -173,9 +173,9 @@ def _damaged(reason: str) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """What Python or torch says, in a line, without its advice."""
+    """The message of Python or torch in one line, without its advice."""
     text = str(error)
-    if text.startswith('Weights only load failed'):  # then come the reason
+    if text.startswith('Weights only load failed'):  # reason comes later
         text = re.split(r'WeightsUnpickler error:|\n\n', text.split(
             '\n\nCheck the doc')[0])[-1]
     text = ADVICE.sub('', ' '.join(text.split()))

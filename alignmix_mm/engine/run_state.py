@@ -1,4 +1,4 @@
-"""What a run needs to go on, beside what MMEngine puts into a checkpoint."""
+"""State of a run that MMEngine does not put into a checkpoint."""
 import logging
 from collections.abc import Iterable
 from typing import Any
@@ -17,15 +17,15 @@ _NEEDED = ('meta', 'state_dict', 'message_hub', 'optimizer')
 
 
 def require_resumable(runner: Runner, checkpoint: Any) -> None:
-    """Raise if a run cannot go on from a checkpoint.
+    """Raise an error if a run cannot continue from a checkpoint.
 
     Args:
         runner (Runner): The runner.
-        checkpoint (Any): What was loaded.
+        checkpoint (Any): The loaded checkpoint.
 
     Raises:
         CheckpointError: If it lacks the state of the optimizer, the step, or
-            anything else that training depends on.
+            another entry that training depends on.
     """
     keys = checkpoint if isinstance(checkpoint, dict) else {}
     missing = [key for key in _NEEDED if key not in keys]
@@ -34,34 +34,36 @@ def require_resumable(runner: Runner, checkpoint: Any) -> None:
     if missing:
         raise CheckpointError(
             f'A run cannot be resumed from {runner._load_from}, which has no '
-            f'{", ".join(missing)}: it holds weights. Resume from a file such '
-            'as epoch_1.pth, or start a new run from these weights: without '
-            '--resume, with --cfg-options load_from=FILE.')
+            f'{", ".join(missing)}: it holds weights only. Resume from a file '
+            'such as epoch_1.pth, or start a new run from these weights: '
+            'replace --resume by --cfg-options load_from=FILE.')
     if not {'epoch', 'iter'} <= set(checkpoint['meta']):
         raise CheckpointError(
             f'A run cannot be resumed from {runner._load_from}: its `meta` '
-            'does not say the epoch and the iteration.')
+            'lacks `epoch` or `iter`. Resume from a file such as epoch_1.pth.')
 
 
 def gradients_in_progress(runner: Runner) -> dict[str, Any]:
-    """Gradients that wait for their update, of all processes.
+    """Collect accumulated gradients that have not been applied yet.
 
-    To be called on all of them.
+    All processes have to call this function.
 
     Args:
         runner (Runner): The runner.
 
     Returns:
-        dict: ``count`` of the batches so far; if some wait, ``gradients``
-        for each process (on the first one only), by names of parameters.
-        Empty for several optimizers.
+        dict: ``count``, the number of batches so far. If gradients are
+        pending, the first process also gets ``gradients``, a list with one
+        dict per process, from parameter names to tensors. Empty with several
+        optimizers.
     """
     wrapper = runner.optim_wrapper
     if not isinstance(wrapper, OptimWrapper):
         if any(each._accumulative_counts > 1 for each in wrapper.values()):
-            print_log('Gradients that several optimizers accumulate are not '
-                      'in the checkpoint: a resumed run differs unless their '
-                      'counts divide the interval of checkpoints.',
+            print_log('Checkpoints do not store the gradients that several '
+                      'optimizers accumulate. A resumed run differs unless '
+                      'the interval between checkpoints is a multiple of each '
+                      'accumulative_counts.',
                       logger='current', level=logging.WARNING)
         return {}
     state: dict[str, Any] = dict(count=wrapper.inner_count)
@@ -71,20 +73,20 @@ def gradients_in_progress(runner: Runner) -> dict[str, Any]:
                if parameter.grad is not None}
         state['gradients'] = gather_object(own)
         if getattr(runner.model, 'find_unused_parameters', False):
-            print_log('With find_unused_parameters, DDP does not say which '
-                      'gradients that wait for their update it would average: '
-                      'a resumed run differs unless accumulative_counts '
-                      'divides the interval of checkpoints.',
+            print_log('With find_unused_parameters, DDP does not reveal which '
+                      'accumulated gradients it would average. A resumed run '
+                      'differs unless the interval between checkpoints is a '
+                      'multiple of accumulative_counts.',
                       logger='current', level=logging.WARNING)
     return state
 
 
 def restore_gradients(runner: Runner, state: dict[str, Any]) -> None:
-    """Go on with gradients that wait for their update.
+    """Restore accumulated gradients that have not been applied yet.
 
     Args:
         runner (Runner): The runner.
-        state (dict): Of :func:`gradients_in_progress`.
+        state (dict): Result of :func:`gradients_in_progress`.
     """
     if not state:
         return
@@ -94,27 +96,28 @@ def restore_gradients(runner: Runner, state: dict[str, Any]) -> None:
     if everyone is None:
         return
     if len(everyone) != get_world_size():
-        print_log(f'Gradients of {len(everyone)} processes waited for their '
-                  'update when the checkpoint was written. They are left out, '
-                  f'as there are {get_world_size()} now.', logger='current',
-                  level=logging.WARNING)
+        print_log(f'The checkpoint has accumulated gradients of '
+                  f'{len(everyone)} processes. They are left out, because '
+                  f'there are {get_world_size()} processes now.',
+                  logger='current', level=logging.WARNING)
         return
     own = everyone[get_rank()]
     for name, parameter in unwrap(runner.model).named_parameters():
         if name in own:
             parameter.grad = own[name].to(parameter)
-    print_log('Gradients that waited for their update were resumed too: none '
-              'is lost.', logger='current')
+    print_log('Accumulated gradients were restored from the checkpoint.',
+              logger='current')
 
 
 def validation_is_due(runner: Runner) -> int | None:
-    """The epoch or iteration after which the loop validates, if it is now.
+    """Check whether the loop should validate before it trains on.
 
     Args:
-        runner (Runner): A runner that is about to train on.
+        runner (Runner): A runner that is about to continue training.
 
     Returns:
-        int, optional: None if training goes on without.
+        int, optional: The epochs or iterations done, if a validation is due
+        after them; otherwise None.
     """
     loop = runner.train_loop
     if runner.val_loop is None or not hasattr(loop, 'val_begin'):
@@ -129,29 +132,29 @@ def validation_is_due(runner: Runner) -> int | None:
 
 
 def progress(runner: Runner) -> int:
-    """Epochs that are done, or iterations if the loop counts those."""
+    """Number of finished epochs, or iterations if the loop counts those."""
     return (runner.epoch if isinstance(runner.train_loop, EpochBasedTrainLoop)
             else runner.iter)
 
 
 def find_not_finite(tensors: Iterable[tuple[str, Tensor]]) -> list[str]:
-    """Names of tensors that are not finite.
+    """Find tensors with values that are not finite.
 
     Args:
-        tensors (Iterable[tuple[str, Tensor]]): Names and tensors, of any
+        tensors (Iterable[tuple[str, Tensor]]): Names and tensors, on any
             device.
 
     Returns:
-        list[str]: In the given order.
+        list[str]: Their names, in the given order.
     """
     named = [(name, torch.isfinite(value.detach()).all())
              for name, value in tensors]
     if not named or bool(torch.stack([flag.to(named[0][1].device)
                                       for _, flag in named]).all()):
-        return []  # the device has been waited for once
+        return []  # with a single wait for the device
     return [name for name, flag in named if not bool(flag)]
 
 
 def unwrap(model: nn.Module) -> nn.Module:
-    """The model in the wrapper for several processes."""
+    """The model without its wrapper for several processes."""
     return model.module if is_model_wrapper(model) else model

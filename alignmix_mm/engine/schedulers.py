@@ -10,18 +10,19 @@ from mmpretrain.registry import PARAM_SCHEDULERS
 class PiecewiseLinearLR(_ParamScheduler):
     """A learning rate that is linear between knots, and may jump.
 
-    The schedule of fast ImageNet training, by which Kim et al. (2021) train
-    for 100 epochs. Set ``convert_to_iter_based=True`` in the config for a
-    rate that changes in every step.
+    Kim et al. (2021) use such a schedule to train on ImageNet for 100 epochs.
+    Set ``convert_to_iter_based=True`` in the config to change the rate in
+    every step.
 
     Args:
         optimizer (Optimizer | OptimWrapper): The optimizer.
-        knots (Sequence[tuple[float, float]]): Steps, not decreasing, and the
-            factors of the optimizer's learning rate there. Before the first
-            and behind the last knot the rate is constant. Of two knots at
-            the same step, the first ends a line and the second starts one.
-        begin (int): See ``MultiStepLR``. Knots count from here. Defaults to
-            0.
+        knots (Sequence[tuple[float, float]]): Steps, which must not decrease,
+            and factors of the optimizer's learning rate at these steps.
+            Before the first and after the last knot, the rate is constant. If
+            two knots have the same step, the first ends a line and the second
+            starts one.
+        begin (int): See ``MultiStepLR``. Steps of knots count from here.
+            Defaults to 0.
         end (int): See ``MultiStepLR``. Defaults to ``1e9``.
         last_step (int): See ``MultiStepLR``. Defaults to -1.
         by_epoch (bool): Whether steps are epochs. Defaults to True.
@@ -56,22 +57,22 @@ class PiecewiseLinearLR(_ParamScheduler):
                               by_epoch: bool = True,
                               epoch_length: int | None = None,
                               **kwargs) -> 'PiecewiseLinearLR':
-        """Build a schedule by iterations from knots in epochs.
+        """Build a schedule in iterations from knots in epochs.
 
         Args:
             *args: Arguments of the class.
             knots (Sequence[tuple[float, float]]): Epochs and factors.
-            begin (int): Epoch. Defaults to 0.
-            end (int): Epoch. Defaults to ``1e9``.
-            by_epoch (bool): Has to be True.
-            epoch_length (int): Iterations of an epoch.
+            begin (int): First epoch. Defaults to 0.
+            end (int): Last epoch. Defaults to ``1e9``.
+            by_epoch (bool): Must be True. Defaults to True.
+            epoch_length (int): Iterations per epoch; required.
             **kwargs: Arguments of the class.
 
         Returns:
             PiecewiseLinearLR: The schedule.
 
         Raises:
-            ValueError: If steps are no epochs, or their length is unknown.
+            ValueError: If ``by_epoch`` is False, or without ``epoch_length``.
         """
         if not by_epoch or not epoch_length:
             raise ValueError('Expected `by_epoch=True` and the length of an '
@@ -83,10 +84,10 @@ class PiecewiseLinearLR(_ParamScheduler):
             **kwargs)
 
     def factor(self, step: int) -> float:
-        """Factor of the learning rate at a step.
+        """Get the factor of the learning rate at a step.
 
         Args:
-            step (int): Counted from ``begin``.
+            step (int): The step, counted from ``begin``.
 
         Returns:
             float: The factor.

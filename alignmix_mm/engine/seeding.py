@@ -1,9 +1,8 @@
-"""Random numbers that follow from a place in the run.
+"""Random numbers that depend on the place in the run.
 
-A place is where an image stands in what a process trains on: process, epoch,
-batch and number in the batch. What the image shows is no part of it, so
-copies of one image, from data sets or samplers that repeat, are augmented
-differently.
+The place of an image is given by the process, the epoch, the batch and the
+position in the batch. The image itself does not matter, so copies of one image
+(from a repeating data set or sampler) are augmented differently.
 """
 import random
 from collections.abc import Callable, Iterator, Sequence
@@ -17,11 +16,11 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 
 class Placed(NamedTuple):
-    """An index of a data set, and where in the run it is read.
+    """An index of a data set, with the place in the run where it is read.
 
     Attributes:
-        index (Any): What the sampler drew.
-        key (tuple[int, ...]): Seed of the run, then the place.
+        index (Any): The index drawn by the sampler.
+        key (tuple[int, ...]): Seed of the run, followed by the place.
     """
 
     index: Any
@@ -29,17 +28,17 @@ class Placed(NamedTuple):
 
 
 class PlacedBatches:
-    """A batch sampler whose indices know their places.
+    """A batch sampler that returns indices with their places.
 
     Args:
         batches (Iterable): The batch sampler.
         seed (int): Seed of the run.
-        count_epochs (Callable): Returns the number of the epoch, when its
-            first batch is drawn.
+        count_epochs (Callable): Returns the number of the epoch; called when
+            its first batch is drawn.
 
     Attributes:
-        skip (int): Batches that the next epoch leaves out, as they have been
-            trained on before an interruption.
+        skip (int): Number of batches that the next epoch leaves out, because
+            they were trained on before an interruption.
     """
 
     def __init__(self, batches: Any, seed: int,
@@ -52,7 +51,7 @@ class PlacedBatches:
     def __iter__(self) -> Iterator[list[Placed]]:
         skip, self.skip = self.skip, 0
         epoch = self.count_epochs()
-        _seed_all(self.seed, epoch)  # samplers without a seed of their own
+        _seed_all(self.seed, epoch)  # for samplers without their own seed
         place = self.seed, get_rank(), epoch
         for number, batch in islice(enumerate(self.batches), skip, None):
             yield [Placed(index, (*place, number, position))
@@ -62,17 +61,17 @@ class PlacedBatches:
         return len(self.batches)
 
     def __getattr__(self, name: str) -> Any:
-        if name == 'batches':  # while it is copied
+        if name == 'batches':  # while it is being copied
             raise AttributeError(name)
         return getattr(self.batches, name)
 
 
 class SeededItems:
-    """What a data loader calls to read a batch, as ``dataset.__getitems__``.
+    """Replacement for ``dataset.__getitems__``, which reads a batch.
 
-    Numbers are seeded by the place of each image, in whatever process reads
-    it. A data set that reads whole batches by itself is seeded by the place
-    of the last one.
+    Before each image is read, random numbers are seeded by its place, in
+    whatever process reads it. If the data set reads whole batches itself, the
+    place of the last image is the seed.
 
     Args:
         dataset (Dataset): The outermost data set of a loader.
@@ -86,7 +85,7 @@ class SeededItems:
         """Read a batch.
 
         Args:
-            indices (Sequence): Indices, or :class:`Placed` ones.
+            indices (Sequence): Indices, with or without places.
 
         Returns:
             list: The items.
@@ -97,7 +96,7 @@ class SeededItems:
 
 
 def _enter(index: Any) -> Any:
-    """Seed by the place of an index; those of other loaders have none."""
+    """Seed by the place of an index, if it has one, and return the index."""
     if not isinstance(index, Placed):
         return index
     _seed_all(*index.key)
@@ -106,22 +105,23 @@ def _enter(index: Any) -> Any:
 
 def _seed_all(*key: int) -> None:
     seed_numbers(*key)
-    # the generator of the CPU alone, which a worker may seed
+    # only the CPU generator, which workers may seed
     torch.default_generator.manual_seed(torch_seed(*key))
 
 
 def place_batches(loader: DataLoader, seed: int,
                   count_epochs: Callable[[], int]) -> PlacedBatches | None:
-    """Let a data loader draw by places.
+    """Make a data loader seed each image by its place.
 
     Args:
-        loader (DataLoader): Changed in place, before it is iterated.
+        loader (DataLoader): The loader, changed in place. It must not have
+            been iterated yet.
         seed (int): Seed of the run.
         count_epochs (Callable): See :class:`PlacedBatches`.
 
     Returns:
-        PlacedBatches, optional: None if the loader draws no batches of
-        indices, so its images have no places.
+        PlacedBatches, optional: The new batch sampler; None if the loader
+        does not draw batches of indices, so its images have no places.
     """
     batches = getattr(loader, 'batch_sampler', None)
     if batches is None or isinstance(loader.dataset, IterableDataset):
@@ -132,16 +132,16 @@ def place_batches(loader: DataLoader, seed: int,
     if isinstance(batches, PlacedBatches):
         batches = batches.batches
     placed = PlacedBatches(batches, seed, count_epochs)
-    # the loader refuses others, as they could have another batch size
+    # DataLoader forbids assigning a new batch sampler
     object.__setattr__(loader, 'batch_sampler', placed)
     return placed
 
 
 class OwnNumbers:
-    """A batch augmentation whose NumPy numbers are those of this process.
+    """A batch augmentation that draws different numbers on each process.
 
-    Which of several augmentations a step takes is drawn on all processes
-    alike; what it draws then would be alike too.
+    All processes draw the same augmentation for a step. Without this class,
+    its NumPy numbers would be the same on all processes too.
 
     Args:
         augment (Callable): A batch augmentation.
@@ -156,7 +156,7 @@ class OwnNumbers:
         return self.augment(*args)
 
     def __getattr__(self, name: str) -> Any:
-        if name == 'augment':  # while it is copied
+        if name == 'augment':  # while it is being copied
             raise AttributeError(name)
         return getattr(self.augment, name)
 
@@ -165,7 +165,7 @@ class OwnNumbers:
 
 
 def seed_numbers(*key: int) -> None:
-    """Seed what transforms and MMPretrain's batch augmentations draw from.
+    """Seed ``random`` and NumPy, for transforms and batch augmentations.
 
     Args:
         *key (int): Seed and place, not negative.
@@ -176,7 +176,7 @@ def seed_numbers(*key: int) -> None:
 
 
 def torch_seed(*key: int) -> int:
-    """Seed of torch's generator.
+    """Compute a seed for torch's generator.
 
     Args:
         *key (int): Seed and place, not negative.

@@ -1,4 +1,4 @@
-"""Training for a number of steps, in epochs."""
+"""Train for a given number of steps, in epochs."""
 import math
 from itertools import islice
 
@@ -9,19 +9,21 @@ from torch.utils.data import DataLoader
 
 @LOOPS.register_module()
 class StepsTrainLoop(EpochBasedTrainLoop):
-    """MMEngine's loop of epochs, of which the last one may be cut short.
+    """MMEngine's epoch loop, with a last epoch that may be cut short.
 
-    Methods can be compared at equal steps however many images there are, and
-    a run that is killed goes on as ``ReproducibleHook`` says, which MMEngine's
-    ``IterBasedTrainLoop`` does not. There is no validation in between.
+    It allows comparing methods at equal steps, whatever the number of images.
+    A run that was killed continues in the middle of an epoch as described for
+    ``ReproducibleHook``, unlike with MMEngine's ``IterBasedTrainLoop``. There
+    is no validation during training.
 
     Args:
         runner (Runner): The runner.
         dataloader (DataLoader | dict): Training images.
-        max_steps (int): Steps in all.
+        max_steps (int): Total number of steps.
 
     Raises:
-        ValueError: If ``max_steps`` is not positive, or there is no batch.
+        ValueError: If ``max_steps`` is not positive, or there are no
+            batches.
     """
 
     def __init__(self, runner: Runner, dataloader: DataLoader | dict,
@@ -35,7 +37,7 @@ class StepsTrainLoop(EpochBasedTrainLoop):
         self._max_iters = max_steps
 
     def run_epoch(self) -> None:
-        """Train for an epoch, or for the steps that are left."""
+        """Train for an epoch, or for the remaining steps."""
         self.runner.call_hook('before_train_epoch')
         self.runner.model.train()
         left = self._max_iters - self._iter

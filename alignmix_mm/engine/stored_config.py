@@ -1,10 +1,10 @@
-"""Read the config that a checkpoint carries, without executing it.
+"""Read the config in a checkpoint without executing it.
 
-MMEngine writes configs as Python code and executes them to read them. What
-it writes are assignments of literals, so nothing has to be executed. But what
-is built of a config can execute code, too: a ``type`` is imported wherever it
-is from, and data sets unpickle files. So only registered classes are
-accepted, and no files that may hold code.
+MMEngine writes configs as Python code, and executes the code to read them.
+This code consists of assignments of literals, so parsing is enough. Building
+from a config can execute code too: a ``type`` is imported from any module, and
+data sets unpickle files. So only registered classes are accepted, and no files
+that can hold code.
 """
 import ast
 import math
@@ -13,16 +13,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import mmengine.registry
-import mmengine.runner  # registers what is MMEngine's
+import mmengine.runner  # registers MMEngine's classes
 import mmpretrain.registry
 from mmengine.config import Config
 from mmengine.registry import Registry
 from mmengine.utils import get_object_from_string
 
 _NAMES = {'inf': math.inf, 'nan': math.nan}
-# what MMEngine or a data set unpickles, or fetches to do so
+# files that MMEngine or a data set unpickles, or may download
 _CAN_EXECUTE = re.compile(r'://|\.(pkl|pickle|ya?ml|pt|pth|bin|npy)$', re.I)
-# full paths of classes are looked up in these, nowhere else
+# full paths of classes are looked up only in these packages
 _PACKAGES = ('alignmix_mm', 'mmpretrain', 'mmcv', 'mmengine', 'torch',
              'torchvision')
 
@@ -38,37 +38,38 @@ def parse_config(text: str) -> Config:
         Config: The config. Its ``custom_imports`` are not imported.
 
     Raises:
-        ValueError: If anything else is in it.
+        ValueError: If the text holds anything else.
     """
     try:
         statements = ast.parse(text).body
         found = Config(dict(_assignment(node) for node in statements))
     except (SyntaxError, RecursionError, MemoryError, TypeError,
             KeyError) as error:
-        raise ValueError(f'This is no config of literals: {error}') from error
+        raise ValueError('Expected a config that consists of literals: '
+                         f'{error}') from error
     if '_base_' in found:
-        raise ValueError('It inherits from other files (_base_), which are '
-                         'not read.')
+        raise ValueError('Expected a complete config, but it inherits from '
+                         'other files (_base_), which are not read.')
     return found
 
 
 def check_stored(part: dict | list) -> None:
-    """Refuse a part of a config if what is built of it could execute code.
+    """Refuse a part of a config if building it could execute code.
 
     Args:
-        part (dict | list): What will be built.
+        part (dict | list): The part to build.
 
     Raises:
         ValueError: If a ``type`` in it is not registered by MMEngine, MMCV,
-            MMPretrain or this package, or a file is on the network or of a
-            kind that can hold code.
+            MMPretrain or this package, or if it names a URL or a type of
+            file that can hold code.
     """
     known = registered()
     for key, value in _entries(part):
         if key == 'type' and not _is_registered(value, known):
             raise ValueError(f'{value} is not registered here.')
         if key == '_scope_' and value not in _PACKAGES:
-            raise ValueError(f'{value} is no scope of the stack.')
+            raise ValueError(f'{value} is not a scope of the OpenMMLab stack.')
         if key == 'trust_remote_code' or isinstance(
                 value, str) and _CAN_EXECUTE.search(value):
             raise ValueError(f'{key}={value!r} can execute code.')
@@ -81,18 +82,18 @@ def _is_registered(name: Any, known: list[tuple[str, Any]]) -> bool:
     if dot and root not in _PACKAGES:
         return False
     found = get_object_from_string(name) if dot else None
-    if found is None:  # a name, or `mmpretrain.ResNet`, one with its scope
+    if found is None:  # a short name, perhaps with a scope
         last = name.split('.')[-1]
         return any(last == short for short, _ in known)
     return any(found is entry for _, entry in known)
 
 
 def registered() -> list[tuple[str, Any]]:
-    """List all that the registries of the OpenMMLab stack know.
+    """List all entries of the registries of the OpenMMLab stack.
 
     Returns:
         list[tuple[str, Any]]: Short names with their classes or functions; a
-        name can be there several times.
+        name can occur several times.
     """
     found: list[tuple[str, Any]] = []
     todo = [entry for module in (mmengine.registry, mmpretrain.registry)
@@ -106,7 +107,7 @@ def registered() -> list[tuple[str, Any]]:
 
 
 def _entries(value: Any, key: Any = None) -> Iterator[tuple[Any, Any]]:
-    """All entries that hold no others, with the keys that they are under."""
+    """All values that are not containers, with their nearest keys."""
     if isinstance(value, dict):
         for name, item in value.items():
             yield from _entries(item, name)
@@ -120,7 +121,7 @@ def _entries(value: Any, key: Any = None) -> Iterator[tuple[Any, Any]]:
 def _assignment(node: ast.stmt) -> tuple[str, Any]:
     if not (isinstance(node, ast.Assign) and len(node.targets) == 1
             and isinstance(node.targets[0], ast.Name)):
-        raise ValueError(f'Line {node.lineno} is no assignment to a name.')
+        raise ValueError(f'Line {node.lineno} is not an assignment to a name.')
     return node.targets[0].id, _value(node.value)
 
 

@@ -1,4 +1,4 @@
-"""Whether the weights of a checkpoint are those of a network."""
+"""Check that weights fit a network, and load them."""
 import re
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -7,28 +7,28 @@ from typing import Any
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from torch import Tensor, nn
 
-# what torch.compile and wrappers for several processes put before names
+# prefixes added by torch.compile and wrappers for several processes
 _WRAPPERS = re.compile(r'^(module\.|_orig_mod\.)+')
 _MISFIT = re.compile(r'size mismatch for (\S+): .*?(\[[^]]*\]).*?(\[[^]]*\])')
-#: Parts of a classifier that predict; others (a decoder, the average's step)
-#: may be in a file that is loaded into a network without them.
+#: Parts of a classifier that predict. A file may hold other parts (a decoder,
+#: the step count of an average) that the network lacks.
 _PARTS = ('backbone', 'neck', 'head')
 _SHOWN = 3
 
 
 class WeightsError(ValueError):
-    """Weights do not fit the network, or are no weights."""
+    """Weights are missing, invalid, or do not fit the network."""
 
 
 @dataclass(frozen=True)
 class Misfits:
-    """What was not loaded.
+    """The entries that were not loaded.
 
     Attributes:
         missing (tuple[str, ...]): Entries of the network that the file lacks.
         unexpected (tuple[str, ...]): Entries of the file that the network
             lacks.
-        shapes (tuple[str, ...]): Entries of different shapes, with both.
+        shapes (tuple[str, ...]): Entries whose shapes differ, with both.
     """
 
     missing: tuple[str, ...]
@@ -40,22 +40,22 @@ class Misfits:
 
     def __str__(self) -> str:
         kinds = {'missing': self.missing, 'not in the network':
-                 self.unexpected, 'of other shapes': self.shapes}
+                 self.unexpected, 'of different shapes': self.shapes}
         return '; '.join(f'{len(names)} {kind} ({_some(names)})'
                          for kind, names in kinds.items() if names)
 
 
 def state_dict_of(checkpoint: Any, source: str) -> OrderedDict[str, Tensor]:
-    """Find the weights in what a file holds.
+    """Find the weights in a loaded checkpoint.
 
     Args:
-        checkpoint (Any): What was loaded: a checkpoint of MMEngine, whose
-            ``state_dict`` holds the averaged weights if there are any, or
-            weights by name.
+        checkpoint (Any): A checkpoint of MMEngine, whose ``state_dict`` holds
+            the averaged weights if there are any; or weights by name.
         source (str): Name of the file, for messages.
 
     Returns:
-        OrderedDict[str, Tensor]: Weights, without the prefixes of wrappers.
+        OrderedDict[str, Tensor]: Weights by name, without prefixes of
+        wrappers.
 
     Raises:
         WeightsError: If there are none.
@@ -68,7 +68,7 @@ def state_dict_of(checkpoint: Any, source: str) -> OrderedDict[str, Tensor]:
                 if isinstance(checkpoint, dict) and checkpoint
                 else f'it holds a {type(checkpoint).__name__}')
         raise WeightsError(
-            f'{source} has no weights: expected tensors by name, or a '
+            f'{source} has no weights: expected named tensors, or a '
             f'`state_dict` of them, but {held}.')
     weights = OrderedDict((_WRAPPERS.sub('', key), value)
                           for key, value in found.items())
@@ -78,14 +78,14 @@ def state_dict_of(checkpoint: Any, source: str) -> OrderedDict[str, Tensor]:
 
 
 def check_finite(weights: dict[str, Tensor], source: str) -> None:
-    """Refuse weights that predict nothing.
+    """Refuse weights that contain NaN.
 
     Args:
         weights (dict[str, Tensor]): Weights by name.
         source (str): Name of the file, for messages.
 
     Raises:
-        WeightsError: If some of them are NaN.
+        WeightsError: If a weight contains NaN.
     """
     broken = [name for name, value in weights.items()
               if isinstance(value, Tensor) and value.is_floating_point()
@@ -93,29 +93,30 @@ def check_finite(weights: dict[str, Tensor], source: str) -> None:
     if broken:
         raise WeightsError(
             f'{source} has NaN in {len(broken)} of {len(weights)} weights '
-            f'({_some(broken)}), so it can predict nothing. Take an earlier '
+            f'({_some(broken)}), so it cannot predict. Use an earlier '
             'checkpoint.')
 
 
 def load_weights(model: nn.Module, weights: OrderedDict[str, Tensor],
                  source: str, allow_partial: bool = False) -> Misfits:
-    """Load weights, all of them or, if that is allowed, those that fit.
+    """Load all weights or, if allowed, those that fit.
 
-    Counters and tables that a network computes by itself may be missing, and
-    parts that it does not have (the decoder of AlignMix/AE) may be there.
+    The file may lack counters and tables that a network computes itself, and
+    may hold parts that the network lacks (the decoder of AlignMix/AE).
 
     Args:
         model (nn.Module): The network, changed in place.
-        weights (OrderedDict[str, Tensor]): Of :func:`state_dict_of`.
+        weights (OrderedDict[str, Tensor]): Result of :func:`state_dict_of`.
         source (str): Name of the file, for messages.
-        allow_partial (bool): Whether some weights may be left as they are.
+        allow_partial (bool): Whether weights that do not fit are skipped.
             Defaults to False.
 
     Returns:
-        Misfits: What was not loaded.
+        Misfits: The entries that were not loaded.
 
     Raises:
-        WeightsError: If weights do not fit, if none does, or if they are NaN.
+        WeightsError: If weights do not fit and ``allow_partial`` is False, if
+            none fits, or if one contains NaN.
     """
     check_finite(weights, source)
     while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
@@ -123,22 +124,24 @@ def load_weights(model: nn.Module, weights: OrderedDict[str, Tensor],
     misfits, loaded = _load(model, weights)
     if not loaded:
         raise WeightsError(
-            f'{source} is of a different network: none of its {len(weights)} '
-            f'weights fits. It has {_with_shapes(weights)}; the network has '
-            f'{_with_shapes(model.state_dict())}.')
+            f'{source} is from a different network: none of its '
+            f'{len(weights)} weights fits. It has {_with_shapes(weights)}; '
+            'the network has '
+            f'{_with_shapes(model.state_dict())}. Use a checkpoint of this '
+            'network, or the config of that one.')
     if misfits and not allow_partial:
         raise WeightsError(
-            f'{source} does not fit the network: {misfits}. Give the config '
-            'that it was trained with; test, predict and export take the rest '
-            'with --allow-partial, and leave these at random.')
+            f'{source} does not fit the network: {misfits}. Use the config '
+            'it was trained with. With --allow-partial, test, predict and '
+            'export load only what fits and leave the rest random.')
     return misfits
 
 
 def _load(model: nn.Module,
           weights: OrderedDict[str, Tensor]) -> tuple[Misfits, int]:
-    """Load what fits; what does not, and how many parameters were loaded."""
+    """Load what fits; return the misfits and the number loaded."""
     seen = []
-    # torch tells the keys only if all shapes fit, but it tells this hook
+    # torch returns the keys only if all shapes fit; this hook gets them
     handle = model.register_load_state_dict_post_hook(
         lambda _, keys: seen.append(keys))
     shapes = []

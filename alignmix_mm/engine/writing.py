@@ -1,4 +1,4 @@
-"""Files that are there as a whole or not at all."""
+"""Write files atomically."""
 import errno
 import os
 import secrets
@@ -16,19 +16,19 @@ PART = '.part'  # suffix of a file that is being written
 
 
 def write_whole(data: bytes, filename: str | Path) -> None:
-    """Write a file so that it is there as a whole or not at all.
+    """Write a file atomically.
 
-    The bytes go to a file beside it, which is this writer's own and then
-    takes the name. A process that is killed leaves the old file, and a
-    ``*.part``. Of several writers the last one wins.
+    The bytes go to a temporary file in the same folder, which is flushed and
+    then renamed. If the process is killed, the old file and a ``*.part``
+    remain. If there are several writers, the last one wins.
 
     Args:
-        data (bytes): What to write.
-        filename (str | Path): Where.
+        data (bytes): The content.
+        filename (str | Path): The file.
 
     Raises:
         OSError: If there is no space left, or no permission. The old file
-            stays.
+            remains.
     """
     path = Path(filename)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -44,19 +44,19 @@ def write_whole(data: bytes, filename: str | Path) -> None:
                 error.errno,
                 f'{os.strerror(error.errno)}: {path} of '
                 f'{len(data) / 2**20:.1f} MiB could not be written. Older '
-                'checkpoints are complete: make space, and go on with '
-                '--resume. default_hooks.checkpoint.max_keep_ckpts keeps '
-                'fewer of them.') from error
+                'checkpoints are complete: free some space and continue with '
+                '--resume. To keep fewer checkpoints, set '
+                'default_hooks.checkpoint.max_keep_ckpts.') from error
         raise
 
 
 def remove_unfinished(folder: str | Path, pattern: str = '*') -> None:
-    """Remove files whose writers ended before they did.
+    """Remove temporary files whose writers were killed.
 
     Args:
         folder (str | Path): The folder.
-        pattern (str): Of the names of the files that were to be written.
-            Defaults to all.
+        pattern (str): Pattern for the final names of the files. Defaults to
+            ``'*'``.
     """
     parts = {part for ending in (PART, f'.*{PART}')
              for part in Path(folder).glob(pattern + ending)}
@@ -65,15 +65,15 @@ def remove_unfinished(folder: str | Path, pattern: str = '*') -> None:
             with open(part, 'rb') as file:
                 if _lock(file):
                     part.unlink()
-        except OSError:  # gone already, or not ours
+        except OSError:  # already removed, or not ours
             continue
 
 
 @contextmanager
 def _own_part(path: Path) -> Iterator[tuple[Path, BinaryIO]]:
-    """A new file that is locked as long as its writer lives.
+    """Create a file that is locked as long as its writer is alive.
 
-    It is removed unless it has been renamed.
+    It is removed at the end unless it was renamed.
     """
     while True:
         part = path.with_name(f'{path.name}.{secrets.token_hex(6)}{PART}')
@@ -89,10 +89,11 @@ def _own_part(path: Path) -> Iterator[tuple[Path, BinaryIO]]:
 
 
 def _lock(file: BinaryIO) -> bool:
-    """Whether this process has the lock of a file, or now gets it.
+    """Try to lock a file, and return whether this process has the lock.
 
-    Locks end with their process, however it ends. Without locks of files
-    (Windows, some network file systems) nobody is known to have ended.
+    A lock ends with its process, even if that is killed. Without file locks
+    (on Windows and some network file systems) the result is always False, so
+    no file counts as unfinished.
     """
     if fcntl is None:
         return False

@@ -1,5 +1,5 @@
-# MMPretrain's runtime, as a file of our own: inherited across packages, its
-# dicts would get a `_scope_` key that some of MMPretrain's tools choke on.
+# A copy of MMPretrain's runtime. If it were inherited across packages, its
+# dicts would get a `_scope_` key, which breaks some of MMPretrain's tools.
 default_scope = 'mmpretrain'
 
 custom_imports = dict(imports=['alignmix_mm'], allow_failed_imports=False)

@@ -1,6 +1,6 @@
-# ACoL (Zhang et al., 2018) after a ResNet-50, which Table 4 does not have, on
-# its recipe. As in Choe et al. (2020): no average pooling before the branches,
-# which start with He's initialization.
+# ACoL (Zhang et al., 2018) after a ResNet-50. It is not in Table 4, but uses
+# the same recipe. As in Choe et al. (2020): no average pooling before the
+# branches, which start with He's initialization.
 _base_ = './baseline_r50_cub_wsol.py'
 model = dict(
     neck=None,

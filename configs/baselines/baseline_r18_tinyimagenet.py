@@ -1,5 +1,5 @@
 # Baseline of Table 1(a), TinyImageNet, R-18. The first convolution has stride
-# 2, as in Kim et al. (2020), whose protocol it is: A is 512x4x4.
+# 2, as in the protocol of Kim et al. (2020), so A is 512x4x4.
 _base_ = [
     '../_base_/datasets/tiny_imagenet_64px.py',
     '../_base_/models/preact_r18_cifar.py',

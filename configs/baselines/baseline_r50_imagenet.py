@@ -1,4 +1,4 @@
-# R-50 on ImageNet by Appendix B, without mixing: 300 epochs, 4 GPUs x 100
+# R-50 on ImageNet as in Appendix B, without mixing: 300 epochs, 4 GPUs x 100
 # images, learning rate 0.1 for the classifier and 0.01 for all other layers,
 # divided by 10 at epochs 100 and 200.
 _base_ = [

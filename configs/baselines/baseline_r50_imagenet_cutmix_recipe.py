@@ -1,6 +1,6 @@
-# R-50 on ImageNet by the recipe of CutMix's authors, 4 GPUs x 64 images. The
-# baselines of Table 1(b) are the figures that they published, so they come
-# from this recipe and not from that of Appendix B.
+# R-50 on ImageNet with the recipe of CutMix's authors, 4 GPUs x 64 images. The
+# baselines of Table 1(b) are their published results, so they come from this
+# recipe, not from that of Appendix B.
 _base_ = [
     'mmpretrain::_base_/models/resnet50.py',
     '../_base_/datasets/imagenet_jitter.py',

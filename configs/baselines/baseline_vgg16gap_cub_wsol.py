@@ -1,6 +1,6 @@
 # CAM of Table 4, VGG-GAP: no mixing. Learning rate 0.001 for the classifier
-# and the new convolution (the paper speaks of the classifier; Choe et al.
-# count the convolution to it), 0.0001 for all other layers.
+# and the new convolution (the paper mentions only the classifier; Choe et al.
+# count the convolution as part of it), 0.0001 for all other layers.
 _base_ = [
     '../_base_/datasets/cub_wsol.py',
     '../_base_/schedules/cub_600e.py',

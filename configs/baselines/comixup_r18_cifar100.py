@@ -1,4 +1,4 @@
-# Co-Mixup (Kim et al., 2021) of Table 1(a), CIFAR-100, R-18: its options on
+# Co-Mixup (Kim et al., 2021) of Table 1(a), CIFAR-100, R-18: its options, with
 # the recipe of the other baselines.
 _base_ = './baseline_r18_cifar100.py'
 model = dict(

@@ -1,6 +1,6 @@
-# Co-Mixup, CIFAR-100, R-18, as its authors' code does it: their network, loss
-# and recipe, 300 epochs, learning rate 0.2, divided by 10 at epochs 100 and
-# 200.
+# Co-Mixup, CIFAR-100, R-18, with the settings of its authors' code: their
+# network, loss and recipe, 300 epochs, learning rate 0.2, divided by 10 at
+# epochs 100 and 200.
 _base_ = './baseline_r18_cifar100.py'
 model = dict(
     type='AlignMixClassifier',

@@ -1,5 +1,5 @@
 # Co-Mixup (Kim et al., 2021) of Table 5, ImageNet, R-50, 100 epochs. (Its
-# authors look for salient windows in steps of 8 pixels.)
+# authors search for salient windows in steps of 8 pixels.)
 _base_ = './baseline_r50_imagenet_100e.py'
 model = dict(
     type='AlignMixClassifier',

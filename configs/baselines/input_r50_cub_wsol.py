@@ -1,5 +1,6 @@
-# Input mixup (Zhang et al., 2018) of Table 4, R-50. Neither the paper nor
-# Yun et al. (2019), whose figures it shows, say alpha; 1 is that of CutMix.
+# Input mixup (Zhang et al., 2018) of Table 4, R-50. Neither the paper nor Yun
+# et al. (2019), whose results it quotes, gives alpha; 1 is the value of
+# CutMix.
 _base_ = './baseline_r50_cub_wsol.py'
 model = dict(
     head=dict(loss=dict(use_soft=True)),

@@ -1,6 +1,6 @@
-# Manifold mixup (Verma et al., 2019) on the recipe of the other baselines:
-# images, or maps after stage 1 or stage 2, each as likely, mixed without
-# alignment with one weight for the batch, Beta(2, 2).
+# Manifold mixup (Verma et al., 2019) with the recipe of the other baselines:
+# images or maps after stage 1 or 2, drawn uniformly, are mixed without
+# alignment, with one weight per batch from Beta(2, 2).
 _base_ = './baseline_r18_cifar100.py'
 model = dict(
     type='AlignMixClassifier',

@@ -1,5 +1,5 @@
-# Manifold mixup (Verma et al., 2019) on CUB-200-2011, R-50, on the recipe of
-# Table 4, which does not have it.
+# Manifold mixup (Verma et al., 2019) on CUB-200-2011, R-50, with the recipe of
+# Table 4. It is not in that table.
 _base_ = './baseline_r50_cub_wsol.py'
 model = dict(
     type='AlignMixClassifier',

@@ -1,6 +1,6 @@
-# PuzzleMix, CIFAR-100, R-18, as its authors' code does it: their network,
-# loss and recipe, 1200 epochs, learning rate 0.1, divided by 10 at epochs 400
-# and 800.
+# PuzzleMix, CIFAR-100, R-18, with the settings of its authors' code: their
+# network, loss and recipe, 1200 epochs, learning rate 0.1, divided by 10 at
+# epochs 400 and 800.
 _base_ = './baseline_r18_cifar100.py'
 model = dict(
     type='AlignMixClassifier',

@@ -1,5 +1,5 @@
-# PuzzleMix (Kim, Choo and Song, 2020) of Table 1(a), TinyImageNet,
-# its options on the recipe of the other baselines.
+# PuzzleMix (Kim, Choo and Song, 2020) of Table 1(a), TinyImageNet, R-18: its
+# options, with the recipe of the other baselines.
 _base_ = './baseline_r18_tinyimagenet.py'
 model = dict(
     type='AlignMixClassifier',

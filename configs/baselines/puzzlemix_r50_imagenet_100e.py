@@ -1,5 +1,5 @@
-# PuzzleMix (Kim, Choo and Song, 2020) of Table 5, ImageNet, R-50,
-# 100 epochs. (Its authors leave the clean images out in the last epochs.)
+# PuzzleMix (Kim, Choo and Song, 2020) of Table 5, ImageNet, R-50, 100 epochs.
+# (Its authors leave out the clean images in the last epochs.)
 _base_ = './baseline_r50_imagenet_100e.py'
 model = dict(
     type='AlignMixClassifier',

@@ -1,6 +1,6 @@
-# SaliencyMix, CIFAR-100, R-18, as its authors' code does it: their network and
-# recipe, and saliency of normalized images that are read as if they were 8-bit
-# pixels.
+# SaliencyMix, CIFAR-100, R-18, with the settings of its authors' code: their
+# network and recipe, and saliency of normalized images that are read as if
+# they were 8-bit pixels.
 _base_ = './saliencymix_r18_cifar100.py'
 model = dict(
     backbone=dict(

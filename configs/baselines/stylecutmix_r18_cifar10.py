@@ -1,5 +1,5 @@
 # StyleCutMix (Hong et al., 2021) of Table 1(a), CIFAR-10, R-18: half of the
-# batches, as in its authors' code. It needs two files of weights, see
+# batches, as in its authors' code. It needs two files of weights; see
 # docs/saliencymix_stylemix.md.
 _base_ = './baseline_r18_cifar10.py'
 model = dict(

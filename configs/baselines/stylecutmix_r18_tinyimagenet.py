@@ -1,5 +1,5 @@
 # StyleCutMix (Hong et al., 2021) of Table 1(a), TinyImageNet, R-18. It needs
-# two files of weights, see docs/saliencymix_stylemix.md.
+# two files of weights; see docs/saliencymix_stylemix.md.
 _base_ = './baseline_r18_tinyimagenet.py'
 model = dict(
     head=dict(loss=dict(use_soft=True)),

@@ -1,4 +1,4 @@
 # StyleCutMix (Hong et al., 2021) of Table 1(a), CIFAR-100, WRN16-8. It needs
-# two files of weights, see docs/saliencymix_stylemix.md.
+# two files of weights; see docs/saliencymix_stylemix.md.
 _base_ = './stylecutmix_r18_cifar100.py'
 model = dict(backbone=dict(_delete_=True, type='WideResNet_CIFAR'))

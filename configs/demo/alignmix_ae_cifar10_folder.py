@@ -1,7 +1,7 @@
 # AlignMix/AE on CIFAR-10 stored as image folders, small enough for two cores
 # (about an hour): a narrow encoder with a stem of stride 2, small batches and
-# AdamW. Reconstruction learns slowly beside classification, so it has more
-# batches than the paper's fifth, and more weight.
+# AdamW. Reconstruction is learned slowly next to classification, so it gets
+# more than the paper's fifth of the batches, and more weight.
 _base_ = './alignmix_r18_cifar10_folder.py'
 model = dict(
     type='AlignMixAEClassifier',

@@ -1,4 +1,4 @@
-# The same with AlignMix before the last block.
+# baseline_wsol_mini.py with AlignMix before the last block.
 _base_ = './baseline_wsol_mini.py'
 model = dict(
     type='AlignMixClassifier',

@@ -19,7 +19,7 @@ data_preprocessor = dict(num_classes=10, mean=[75.] * 3, std=[95.] * 3)
 train_dataloader = dict(
     batch_size=50,
     num_workers=0,
-    persistent_workers=False,  # MMPretrain's own tools set it otherwise
+    persistent_workers=False,  # or MMPretrain's own tools set it
     drop_last=True,
     dataset=dict(
         type='Digits',
@@ -33,7 +33,7 @@ train_dataloader = dict(
 val_dataloader = dict(
     batch_size=100,
     num_workers=0,
-    persistent_workers=False,  # MMPretrain's own tools set it otherwise
+    persistent_workers=False,  # or MMPretrain's own tools set it
     dataset=dict(
         type='Digits', split='test', pipeline=[dict(type='PackInputs')]),
     sampler=dict(type='DefaultSampler', shuffle=False))

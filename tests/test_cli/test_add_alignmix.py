@@ -117,7 +117,7 @@ def test_the_papers_f(small, tmp_path):
 @pytest.mark.parametrize('change, options, message', [
     ('', ['--mix-at', 'layer9'], "'layer9' is not a module of.*'layer4'"),
     (TRANSFORMER.format('RevVisionTransformer', 16), [],
-     r'embedding among the last ones, but got\s+layers.1: .*returned tuple'),
+     r'embedding near the end .*, but found\s+layers.1: .*returned tuple'),
     (TRANSFORMER.format('RevVisionTransformer', 16), ['--mix-at', 'layers.1'],
      '--mix-at layers.1: .*returned tuple'),
     ("model['type'] = 'AlignMixClassifier'", [], 'without AlignMix'),

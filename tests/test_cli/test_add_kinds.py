@@ -132,7 +132,7 @@ def test_pure_python_configs_are_imported_where_that_can_be(write):
     assert 'from ...one.base import *' in above.read_text()
     odd = write(PURE, 'not-a-name/base.py')
     text = add(odd, above, '--force', code=1)
-    assert 'not-a-name/base has a name that Python cannot import' in text
+    assert 'Python cannot import the name not-a-name/base' in text
     assert 'from ...one.base import *' in above.read_text()  # as it was
     assert 'trained' in add(odd, odd.with_name('new.py'))
 
@@ -162,9 +162,9 @@ def test_places_are_suggested_and_listed(write):
     base = write(SHORT)
     out = base.with_name('new.py')
     text = add(base, out, '--mix-at', 'conv2', code=1)
-    assert "'layer4.1.conv2'" in text and 'All features pass ' in text
+    assert "'layer4.1.conv2'" in text and 'All features flow through ' in text
     text = add(base, out, '--mix-at', 'layer4.1.conv1', code=1)
-    assert 'some features bypass it. All features pass ' in text
+    assert 'some features bypass it. All features flow ' in text
     assert 'layer4.0, ' in text
     assert 'it ran 2 times' in add(base, out, '--mix-at', 'layer4.1.relu',
                                    code=1)

@@ -119,6 +119,6 @@ def test_several_tables_in_one_diagram(tmp_path):
 
     draw('--labels', 'Baseline', 'AlignMix')
     assert 'AlignMix: ECE 10.00 %' in out.read_text()
-    assert 'need as many labels' in draw('--labels', 'one', code=2)
+    assert 'each of the 2 tables' in draw('--labels', 'one', code=2)
     paths[0].write_text('{}')
     assert 'is not a table of CalibrationError' in draw(code=1)

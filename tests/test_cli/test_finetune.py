@@ -87,14 +87,14 @@ def test_a_class_may_be_called_train(tmp_path):
 
 BAD_FOLDERS = {
     'gone': ({}, {}, 'there is no such folder'),
-    'empty': ({'x': 0}, {}, 'two or more classes .* found only x'),
+    'empty': ({'x': 0}, {}, 'two or more folders .* found only x'),
     'one class': ({'train__a': 1}, {}, 'found only a'),
-    'only val': ({'val__a': 1}, {}, 'expected a folder `train` beside val'),
+    'only val': ({'val__a': 1}, {}, 'expected a folder `train` next to val'),
     'no image': ({'train__a': 1, 'train__b': 0}, {}, 'have none: b'),
     'extra': ({'train__a': 1, 'train__b': 1, 'val__a': 1, 'val__c': 1}, {},
-              'lack: c. The training classes are a, b'),
+              'images: c. The training classes are a, b'),
     'extra in test': ({'train__a': 2, 'train__b': 2, 'test__c': 1}, {},
-                      'test has classes that the training images lack: c'),
+                      'test has classes without training images: c'),
     'empty val': ({'train__a': 1, 'train__b': 1, 'val__a': 0}, {},
                   'val, but found none'),
     'share beside val': ({'train__a': 1, 'train__b': 1, 'val__a': 1},
@@ -145,7 +145,7 @@ def test_methods_and_their_classifiers():
 @pytest.mark.parametrize('typed, options, message', [
     ('alinmix', None, 'not known. Did you mean alignmix?'),
     ('style', None, 'Did you mean stylecutmix or stylemix?'),
-    ('', None, 'There are alignmix, '),
+    ('', None, 'The methods are alignmix, '),
     ('stylemix', None, 'needs --method-options encoder=... decoder=...'),
     ('mixup', dict(beta=2.), "unexpected keyword argument 'beta'"),
     ('alignmix', dict(alpha=-1.), 'Expected `alpha` to be > 0, but got -1'),
@@ -264,7 +264,7 @@ def test_what_does_not_go_together_is_tried_first(
 
 @pytest.mark.parametrize('model, message', [
     ('resnet19', 'Did you mean resnet1'),
-    ('mocov2_resnet50_8xb32-coslr-200e_in1k', 'is a MoCo, but expected a'),
+    ('mocov2_resnet50_8xb32-coslr-200e_in1k', 'is a MoCo. mmpretrain.'),
     ('timm/nothing-like-it', 'is not known.')])
 def test_networks_that_are_not_there(model, message):
     with pytest.raises(SystemExit) as error:
@@ -339,9 +339,9 @@ def test_weights_fit_whatever_their_names_begin_with(
 
 
 @pytest.mark.parametrize('content, message', [
-    (dict(x=torch.zeros(3)), 'it has 0 of 100 tensors'),
-    ([1, 2], 'holds no tensors with names'),
-    (dict(state_dict={}), 'holds no tensors with names')])
+    (dict(x=torch.zeros(3)), 'it has only 0 of 100 tensors'),
+    ([1, 2], 'the file holds no named tensors'),
+    (dict(state_dict={}), 'the file holds no named tensors')])
 def test_weights_that_do_not_fit(tmp_path, content, message):
     torch.save(content, tmp_path / 'bad.pth')
     with pytest.raises(SystemExit, match=message):
@@ -413,7 +413,7 @@ MISTAKES = {
               'expected a share between 0 and 1, got 1'),
     'misspelt': (['x.py', '--bach-size', '3'], 2, 'Did you mean --batch-size'),
     'no config': (['none.py'], 1, 'There is no config file none.py'),
-    'no Python': (['bad.py'], 1, 'is no config, or inherits none: line 1'),
+    'no Python': (['bad.py'], 1, 'is not valid Python: line 1'),
     'no base': (['base.py'], 1, 'gone.py: No such file or directory.'),
     'no training': (['empty.py'], 1, 'has no model, train_dataloader'),
     'big batch': (['--data', 'photos', '--model', 'resnet18'], 1,

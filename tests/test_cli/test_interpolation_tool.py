@@ -112,8 +112,8 @@ def test_a_config_without_decoder_is_refused(trained):
 
 @pytest.mark.parametrize('tool, options, message', [
     ('interpolation', ['--pair', '3', '900'],
-     'There are 900 test images, but --pair asks for number 900'),
-    ('alignment', ['--pair', '3', '900'], 'There are 900 test'),
+     '--pair asks for image 900, but the indices of the 900 test images'),
+    ('alignment', ['--pair', '3', '900'], 'are 0 to 899'),
     ('alignment', [], 'There is no checkpoint')])
 def test_what_is_not_there_is_named(trained, tool, options, message):
     checkpoint = trained / ('epoch_2.pth' if options else 'epoch_9.pth')

@@ -161,7 +161,7 @@ MODEL = "model = dict(type='os.system', command='touch {0}')\n"
 
 @pytest.mark.parametrize('cfg, message', [
     (None, 'holds no config'), ('', 'has no `model`'),
-    ("import os\nos.system('touch {0}')", 'Line 1 is no assignment'),
+    ("import os\nos.system('touch {0}')", 'Line 1 is not an assignment'),
     ("x = __import__('os').system('touch {0}')", 'more than literals'),
     ('model = dict(', 'was never closed'), (MODEL, 'os.system'),
     ("model = dict(type='ImageClassifier', backbone=dict("

@@ -148,7 +148,7 @@ def test_tests_tables_and_pictures_of_a_run(tmp_path):
     page = render([run], [extra], datetime.now())
     assert page.count('<img src="data:image/png;base64,') == 4
     assert 'alt="Localization: ' in page and '91.24' in page
-    assert 'broken.png is no picture' in page
+    assert 'broken.png is not a picture' in page
     chart = charts([run], table([run]))[-1]
     assert f'ECE {100 * statistic.ece:.2f} %' in chart.summary
     assert chart.spec['data'][1]['x'] == pytest.approx([.3, .8, .9])

@@ -59,7 +59,7 @@ def test_configs_are_not_executed(tmp_path, config, monkeypatch):
     run = read(tmp_path, text)
     assert run.config is None and run.config_text == text
     note, = run.notes
-    assert note.startswith('some.py is shown as text only, for it is not')
+    assert note.startswith('some.py is shown as text only, because it is not')
     assert not executed.exists() and changed_settings(run) is None
     monkeypatch.setattr(results, 'result_of', lambda *_: dict(metric='m'))
     assert not results.collect(tmp_path, {

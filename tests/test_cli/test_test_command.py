@@ -110,7 +110,7 @@ def misfits(folder):
     return folder
 
 
-REASONS = {'empty': 'no weights', 'foreign': 'a different network',
+REASONS = {'empty': 'no weights', 'foreign': 'from a different network',
            'headless': '2 missing (head.fc.weight, head.fc.bias)',
            'classes': 'head.fc.weight [5, 8] for [3, 8]', 'nan': 'NaN in 1'}
 
@@ -147,7 +147,7 @@ def test_who_wants_a_part_gets_it(misfits, tmp_path, command):
     (['CKPT', '--out', 'x.json', '--out-item', 'pred'], 2, 'FILE.pkl'),
     (['CKPT', '--tta', '--metrics', 'ood'], 2, 'exclude each other'),
     (['CKPT', '--cfg-options', 'test_dataloader.dataset.data_root=gone'], 1,
-     "'gone', where nothing is")])
+     "'gone', which does not exist")])
 def test_mistakes_take_one_line(folder, tmp_path, words, code, message):
     words = [folder / 'run' / 'epoch_1.pth' if word == 'CKPT' else word
              for word in words]

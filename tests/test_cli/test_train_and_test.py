@@ -103,12 +103,12 @@ def test_predictions_tta_and_pictures(trained, tmp_path):
     ('train', [CONFIG, '--amp'], '--amp needs a GPU'),
     ('train', [CONFIG, '--auto-scale-lr'], 'base_batch_size'),
     ('train', ['configs/alignmix_r50_imagenet.py'],
-     "'data/imagenet', where nothing is"),
+     "'data/imagenet', which does not exist"),
     ('train', ['configs/none.py'], 'none.py'),
     ('test', [CONFIG, 'none.pth'], 'none.pth'),
     ('test', [CONFIG, 'x.pth', '--out-item', 'pred'], '--out'),
     ('test', ['configs/alignmix_r18_cifar10.py', 'x.pth'], 'no checkpoint'),
-    ('test', [CONFIG, 'README.md'], 'README.md is no complete checkpoint'),
+    ('test', [CONFIG, 'README.md'], 'README.md is not a complete check'),
     ('train', [CONFIG, '--resume', 'docs'], 'cannot be read: Is a directory'),
 ])
 def test_mistakes_are_named(command, args, message, tmp_path):

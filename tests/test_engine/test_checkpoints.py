@@ -76,7 +76,7 @@ def test_a_damaged_file_is_named_with_a_good_one(tmp_path, how):
 
 def test_without_a_good_one_it_says_so(tmp_path):
     path = damage(save(tmp_path / 'epoch_1.pth'), 'cut')
-    with pytest.raises(RuntimeError, match='no complete one beside it'):
+    with pytest.raises(RuntimeError, match='has no complete checkpoint'):
         checkpoints.load_checkpoint(str(path))
 
 
@@ -145,7 +145,7 @@ def test_damaged_downloads_are_refused(tmp_path, server, downloads, how):
     with pytest.raises(checkpoints.CheckpointError) as error:
         CheckpointLoader.load_checkpoint(f'{server}/net.pth', 'cpu')
     message = str(error.value)
-    assert message.startswith(f'{server}/net.pth is no complete checkpoint')
+    assert message.startswith(f'{server}/net.pth is not a complete check')
     copy, = downloads.iterdir()
     assert f'Remove its copy, {copy}, to' in message
     assert '--resume' not in message and '--trust' not in message

@@ -88,7 +88,7 @@ def test_records_and_objects_are_said_once(said, old, new):
     hook.value = new
     assert hooks.collect() == hooks.collect() == {}
     text, = said
-    assert 'do not have value of Any' in text
+    assert 'do not store value of Any' in text
     assert 'state_dict() and load_state_dict()' in text
 
 
@@ -98,7 +98,7 @@ def test_a_list_that_grows_is_seen(said):
     assert hooks.collect() == {} and not said
     hook.value.append(1)
     assert hooks.collect() == {}
-    assert 'do not have value of Any' in said[0]
+    assert 'do not store value of Any' in said[0]
 
 
 def test_a_tensor_is_written_in_place():

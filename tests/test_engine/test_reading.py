@@ -54,7 +54,7 @@ def check(path, other, trust=False):
     message = message_of(path, trust)
     if message is None:
         return False
-    assert message.startswith(f'{path} is no complete checkpoint: it ')
+    assert message.startswith(f'{path} is not a complete checkpoint: it ')
     assert f'--resume {other}' in message and '--trust' not in message
     assert 'damaged' in message or 'not a checkpoint' in message, message
     assert 'PytorchStreamReader' not in message
@@ -121,7 +121,7 @@ def test_something_before_an_archive(files):
     """As a server that sends its headers in the body."""
     path, other = files
     path.write_bytes(b'HTTP/1.1 200 OK\r\n\r\n' + path.read_bytes())
-    assert 'something precedes' in message_of(path) and check(path, other)
+    assert 'there are extra bytes' in message_of(path) and check(path, other)
 
 
 def test_another_archive(files):
@@ -141,7 +141,7 @@ def test_a_folder_and_a_link_to_nothing(files, tmp_path):
     link.symlink_to('epoch_9.pth')
     with pytest.raises(FileNotFoundError) as error:
         CheckpointLoader.load_checkpoint(str(link), 'cpu')
-    assert 'a link to epoch_9.pth, which is not there' in str(error.value)
+    assert 'a link to epoch_9.pth, which does not exist' in str(error.value)
     assert '--resume' in str(error.value)
 
 

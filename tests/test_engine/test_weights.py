@@ -75,9 +75,9 @@ MISFITS = {
     'another number of classes': (
         lambda w: {**w, 'head.fc.weight': torch.ones(7, 8),
                    'head.fc.bias': torch.ones(7)},
-        r'2 of other shapes .head.fc.weight \[7, 8\] for \[3, 8\]'),
+        r'2 of different shapes .head.fc.weight \[7, 8\] for \[3, 8\]'),
     'both': (lambda w: {**drop(w, 'neck.'), 'head.fc.bias': torch.ones(7)},
-             'missing .neck.*of other shapes .head.fc.bias'),
+             'missing .neck.*of different shapes .head.fc.bias'),
     'a deeper network': (
         lambda w: {**w, 'backbone.layer1.2.conv1.weight': torch.ones(4)},
         '1 not in the network .backbone.layer1.2.conv1.weight.'),

@@ -1,1 +1,1 @@
-"""What the command `alignmix add` does."""
+"""The work of the command `alignmix add`."""

@@ -1,4 +1,4 @@
-"""The classifier of a config."""
+"""Build the classifier of a config."""
 import copy
 
 import torch
@@ -32,13 +32,14 @@ def build(cfg: Config, **changes: object) -> ImageClassifier:
 
     Args:
         cfg (Config): The config.
-        **changes: Of its model.
+        **changes: Settings of its model to replace.
 
     Returns:
         ImageClassifier: In evaluation mode.
 
     Raises:
-        ValueError: If it is no plain ``ImageClassifier``.
+        ValueError: If it is not an ``ImageClassifier``, or is an
+            ``AlignMixClassifier`` and there are no changes.
     """
     init_default_scope(cfg.get('default_scope') or 'mmpretrain')
     model = cfg.get('model') or {}
@@ -49,8 +50,8 @@ def build(cfg: Config, **changes: object) -> ImageClassifier:
             f"'ImageClassifier', but got {name_of(model, MODELS)!r}.")
     if issubclass(kind, AlignMixClassifier) and not changes:
         raise ValueError(
-            f'Expected a config without AlignMix, but its model is a '
-            f'{kind.__name__} already. Set `train_cfg.augments` in it.')
+            f'Expected a config without AlignMix, but its model is already of '
+            f'type {kind.__name__}. Set `model.train_cfg.augments` in it.')
     model = copy.deepcopy(model)
     model.update(changes)
     model['pretrained'] = None
@@ -58,21 +59,21 @@ def build(cfg: Config, **changes: object) -> ImageClassifier:
     model['data_preprocessor'] = copy.deepcopy(
         model.get('data_preprocessor') or cfg.get('data_preprocessor'))
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)  # the same config is written twice
+        torch.manual_seed(0)  # so that a second call writes the same
         built = MODELS.build(model)
         built.init_weights()
     return built.eval()
 
 
 def _forget_weights(model: dict) -> None:
-    """Weights are not looked at, so nothing is downloaded for them."""
+    """Remove pretrained weights, so that nothing is downloaded."""
     backbone = model['backbone']
     for part in (model, backbone):
         given = part.get('init_cfg') or []
         listed = given if isinstance(given, list) else [given]
         if any(_is_file(each) for each in listed):
             part['init_cfg'] = [each for each in listed if not _is_file(each)]
-    # of TIMMBackbone
+    # TIMMBackbone
     for key, empty in dict(pretrained=False, checkpoint_path='').items():
         if backbone.get(key):
             backbone[key] = empty
@@ -83,27 +84,27 @@ def _is_file(init_cfg: dict) -> bool:
 
 
 def num_channels(backbone: nn.Module) -> int:
-    """Channels of the images that a backbone takes.
+    """Find the number of image channels that a backbone takes.
 
     Args:
         backbone (nn.Module): The backbone.
 
     Returns:
-        int: Those of its first convolution, 3 if it has none.
+        int: Input channels of its first convolution; 3 if it has none.
     """
     return next((module.in_channels for module in backbone.modules()
                  if isinstance(module, nn.Conv2d)), 3)
 
 
 def image_size(cfg: Config) -> int:
-    """Size of the images that the config trains with.
+    """Find the size of the training images.
 
     Args:
         cfg (Config): The config.
 
     Returns:
-        int: Rows and columns, by its last crop or resize, else by its
-        backbone, else 224.
+        int: The larger of height and width, from the last crop or resize,
+        otherwise from the backbone, otherwise 224.
     """
     dataset = (cfg.get('train_dataloader') or {}).get('dataset') or {}
     while 'dataset' in dataset:  # RepeatDataset and its like

@@ -1,4 +1,4 @@
-"""The text of a config that inherits another one."""
+"""Write a config that inherits from another one."""
 import keyword
 import os
 import textwrap
@@ -15,22 +15,21 @@ _WIDTH = 79
 
 def write(base: str, cfg: Config, delta: Mapping[str, Any],
           comments: Mapping[str, str], out: Path) -> str:
-    """Write the config.
+    """Write the text of the config.
 
     Args:
-        base (str): The config that is inherited, a path or
-            ``mmpretrain::...``.
-        cfg (Config): The same, loaded.
-        delta (Mapping): What is merged into it.
-        comments (Mapping[str, str]): Texts before settings, by their dotted
-            keys.
-        out (Path): Where it will be.
+        base (str): The base config, a path or ``mmpretrain::...``.
+        cfg (Config): The base config, loaded.
+        delta (Mapping): Settings to merge into it.
+        comments (Mapping[str, str]): Comments to put before settings, by
+            their dotted keys.
+        out (Path): Where the new config will be written.
 
     Returns:
         str: The text.
 
     Raises:
-        ValueError: If a pure-Python config cannot be imported from there.
+        ValueError: If the new config cannot import a pure-Python base.
     """
     pure = '::' not in base and Config._is_lazy_import(base)
     lines = [f'# AlignMix on {Path(base).stem}, by `alignmix add`.',
@@ -56,16 +55,16 @@ def _inherit(base: str, cfg: Config, out: Path) -> list[str]:
 
 
 def _import(base: str, out: Path) -> list[str]:
-    """Inherit a pure-Python config, which only another one can."""
+    """Inherit from a pure-Python config, by an import."""
     *up, module = Path(_relative(base, out)).with_suffix('').parts
     dots = '.' * (up.count('..') + 1)
     parts = [part for part in up if part != '..'] + [module]
     if not all(part.isidentifier() and not keyword.iskeyword(part)
                for part in parts):
         raise ValueError(
-            f'A pure-Python config imports the one that it inherits, but '
-            f'{"/".join(parts)} has a name that Python cannot import. Write '
-            '--out beside it, or rename it.')
+            f'A pure-Python config imports the config that it inherits from, '
+            f'but Python cannot import the name {"/".join(parts)}. Put --out '
+            'next to it, or rename it.')
     return ['from mmengine.config import read_base', '', 'with read_base():',
             f'    from {dots}{".".join(parts)} import *']
 
@@ -76,7 +75,7 @@ def _relative(base: str, out: Path) -> str:
 
 def _dict(start: str, value: Any, end: str, indent: int, key: str,
           comments: Mapping[str, str]) -> list[str]:
-    """A setting, in one line if it fits and nothing in it is explained."""
+    """A setting, on one line if it fits and has no comments inside."""
     space = ' ' * indent
     line = f'{space}{start}{_inline(value)}{end}'
     explained = any(name.startswith(f'{key}.') for name in comments)

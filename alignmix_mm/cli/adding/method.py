@@ -1,4 +1,4 @@
-"""A config with a mixing method."""
+"""Add a mixing method to a config."""
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,12 +19,12 @@ def add_method(cfg: Config, method: dict | None = None,
     """Add a mixing method to the config of a classifier.
 
     Args:
-        cfg (Config): The config, which stays as it is. How it names classes
-            makes no difference.
-        method (dict, optional): A batch augmentation, of this package or of
-            MMPretrain. Defaults to None, which is AlignMix.
-        num_classes (int, optional): What one-hot labels are made with if
-            neither the head nor the preprocessor says so. Defaults to None.
+        cfg (Config): The config, which is not changed. It may name classes
+            in any way (short names, full paths or the classes themselves).
+        method (dict, optional): A batch augmentation from this package or
+            MMPretrain. Defaults to None, which means AlignMix.
+        num_classes (int, optional): Number of classes for one-hot labels if
+            neither the head nor the preprocessor sets it. Defaults to None.
         **model: More settings of the model, such as ``mix_at='auto'``.
 
     Returns:
@@ -38,17 +38,17 @@ def add_method(cfg: Config, method: dict | None = None,
 def method_delta(cfg: Config, method: dict | None = None,
                  num_classes: int | None = None,
                  **model: Any) -> dict[str, Any]:
-    """Say what a config that inherits another one has to change.
+    """Find the settings that an inheriting config has to change.
 
     Args:
-        cfg (Config): The config that is inherited.
+        cfg (Config): The base config.
         method (dict, optional): See :func:`add_method`.
         num_classes (int, optional): See :func:`add_method`.
         **model: See :func:`add_method`.
 
     Returns:
-        dict: What is merged into the config, with ``_delete_`` where nothing
-        of a setting may be left.
+        dict: Settings to merge into the config, with ``_delete_`` where a
+        setting has to be replaced completely.
     """
     method = dict(method or ALIGNMIX)
     kind = class_of(method, BATCH_AUGMENTS)
@@ -62,7 +62,7 @@ def method_delta(cfg: Config, method: dict | None = None,
         parts['head'] = head
     if ours and kind.__module__.startswith('alignmix_mm.'):
         method['type'] = _name(cfg, kind.__name__)
-    # `probs` of other methods would be left behind
+    # merging would keep the `probs` of other methods
     parts['train_cfg'] = _instead(cfg.model, 'train_cfg',
                                   dict(augments=[method]))
     if 'neck' in parts:
@@ -80,20 +80,21 @@ def method_delta(cfg: Config, method: dict | None = None,
 
 
 def _instead(owner: Mapping, key: str, value: dict) -> dict:
-    """A setting that replaces another one."""
+    """A setting that replaces the present one, if any."""
     return dict(_delete_=True, **value) if key in owner else value
 
 
 def into(owner: Mapping, key: str, value: dict) -> dict:
-    """Say that a setting is merged, also if it is None now.
+    """Prepare a dict for merging into a setting that may be None.
 
     Args:
-        owner (Mapping): What has the setting, or does not.
-        key (str): Its name.
-        value (dict): What is merged into it.
+        owner (Mapping): The settings around it.
+        key (str): Name of the setting.
+        value (dict): What to merge into it.
 
     Returns:
-        dict: The same; MMEngine merges no dict into None, so that is deleted.
+        dict: ``value``, with ``_delete_`` if the setting is not a dict:
+        MMEngine cannot merge a dict into anything else.
     """
     return value if isinstance(owner.get(key), dict) else (
         _instead(owner, key, value))
@@ -106,12 +107,12 @@ def _says_classes(cfg: Config) -> bool:
 
 
 def _name(cfg: Config, name: str) -> str:
-    """A class of ours; with its package where names have another scope."""
+    """Name of a class of this package, with its scope if needed."""
     return name if cfg.get('default_scope') == SCOPE else f'alignmix_mm.{name}'
 
 
 def _soft_labels(cfg: Config) -> dict[str, Any]:
-    """What a head needs for labels that are mixed."""
+    """Settings that a head needs for mixed labels."""
     head = cfg.model.get('head') or {}
     loss, kind = head.get('loss'), class_of(head, MODELS)
     changes: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""What is known of a classifier, and where it can be mixed."""
+"""Inspect a classifier: where it can be mixed."""
 import math
 import re
 from typing import NamedTuple
@@ -10,18 +10,18 @@ from ...models.auto import Candidate, Places, find_places
 from ...models.paths import find_module
 from .classifier import build, image_size, num_channels
 
-_SHOWN = 6  # places and modules that a message lists
-_BLOCK = re.compile(r'([a-zA-Z_]\w*\.)+(\d+\.)*\d+')  # not what is in one
+_SHOWN = 6  # number of places or modules that a message lists
+_BLOCK = re.compile(r'([a-zA-Z_]\w*\.)+(\d+\.)*\d+')  # not its parts
 
 
 class Probe(NamedTuple):
-    """What is known of a classifier.
+    """The results of inspecting a classifier.
 
     Attributes:
-        size (int): Rows and columns of its images.
+        size (int): Height and width of its images.
         channels (int): Channels of its images.
         model (ImageClassifier): The classifier.
-        places (Places): Where it can be mixed.
+        places (Places): Places where it can be mixed.
     """
 
     size: int
@@ -31,45 +31,46 @@ class Probe(NamedTuple):
 
     @property
     def neck(self) -> str | None:
-        """Class of the neck."""
+        """Class name of the neck; None without a neck."""
         return type(self.model.neck).__name__ if self.model.with_neck else None
 
     def place(self, name: str | None) -> Candidate:
-        """The place of a name, or the last one at which alignment matters.
+        """Find a place by name, or the last one where alignment matters.
 
         Args:
-            name (str, optional): Dotted path in the backbone; None and
-                ``'auto'`` are the last one.
+            name (str, optional): Dotted path in the backbone; None or
+                ``'auto'`` means the last place.
 
         Returns:
             Candidate: The place.
 
         Raises:
-            ValueError: If there is none, with the reason and what there is.
+            ValueError: If there is no such place; the message gives the
+                reason and the possible places.
         """
         if name in (None, 'auto'):
             if self.places.last is None:
                 raise ValueError('\n  '.join([
                     'Expected a block after which alignment changes the '
-                    'embedding among the last ones, but got',
-                    *self._tried(), 'Name another place with --mix-at, or '
-                    'add a layer that sees positions with --embed 512.']))
+                    'embedding near the end of the backbone, but found',
+                    *self._tried(), 'Choose a different place with --mix-at, '
+                    'or add a layer that sees positions with --embed 512.']))
             return self.places.last
         found = {place.name: place for place in self.places.candidates}
         if name not in found:
             raise ValueError(
-                f'{self._why_not(name)} All features pass '
-                f'{", ".join(self._names()) or "none of the modules"}.')
+                f'{self._why_not(name)} All features flow through '
+                f'{", ".join(self._names()) or "no module"}.')
         return found[name]
 
     def extra_tokens(self, place: Candidate) -> int | None:
-        """Class tokens at a place, if the backbone does not say so itself.
+        """Count the class tokens, unless the backbone declares them.
 
         Args:
             place (Candidate): The place.
 
         Returns:
-            int, optional: Their number; None if it need not be said.
+            int, optional: Their number; None if the config need not set it.
         """
         if hasattr(self.model.backbone, 'num_extra_tokens'):
             return None
@@ -99,16 +100,16 @@ class Probe(NamedTuple):
 
 
 def probe(cfg: Config) -> Probe:
-    """Build a classifier and look at it.
+    """Build a classifier and inspect it.
 
     Args:
-        cfg (Config): Of a classifier.
+        cfg (Config): Config of a classifier.
 
     Returns:
-        Probe: What is known of it.
+        Probe: What was found.
 
     Raises:
-        ValueError: If it is no plain ``ImageClassifier``.
+        ValueError: If it is not a plain ``ImageClassifier``.
     """
     model = build(cfg)
     size, channels = image_size(cfg), num_channels(model.backbone)
@@ -117,6 +118,6 @@ def probe(cfg: Config) -> Probe:
 
 
 def _extra_tokens(shape: tuple[int, ...]) -> int | None:
-    """Class tokens beside those of a square map, None for a map."""
+    """Number of tokens besides a square map; None for a map."""
     return next((count for count in range(3) if len(shape) == 2 and
                  math.isqrt(shape[0] - count) ** 2 == shape[0] - count), None)

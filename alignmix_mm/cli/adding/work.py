@@ -1,4 +1,4 @@
-"""Looking at a classifier, writing its new config, and trying it."""
+"""Inspect a classifier, write its new config, and try the config."""
 import argparse
 import sys
 from collections.abc import Iterator
@@ -22,16 +22,16 @@ from .delta import write
 from .method import method_delta
 from .probe import Probe, probe
 
-PIXELS = 4  # rows and columns of the paper's A
-Settings = tuple[dict[str, Any], dict[str, str]]  # of the model, and why
+PIXELS = 4  # height and width of the paper's A
+Settings = tuple[dict[str, Any], dict[str, str]]  # of the model, and comments
 
 
 def inside(seen: Probe, mix_at: str | None) -> Settings:
-    """Mix inside of the backbone, or before a neck that sees positions.
+    """Mix inside the backbone, or before a neck that sees positions.
 
     Args:
-        seen (Probe): What is known of the classifier.
-        mix_at (str, optional): The place; None is the last one.
+        seen (Probe): The inspected classifier.
+        mix_at (str, optional): The place; None means the last one.
 
     Returns:
         tuple[dict, dict]: Settings of the model, and comments.
@@ -58,21 +58,21 @@ def embedded(seen: Probe, dimensions: int) -> Settings:
     """Mix before the paper's f.
 
     Args:
-        seen (Probe): What is known of the classifier.
+        seen (Probe): The inspected classifier.
         dimensions (int): Dimensions of the embedding.
 
     Returns:
         tuple[dict, dict]: Settings of the model, and comments.
 
     Raises:
-        ValueError: If the backbone returns no map.
+        ValueError: If the backbone does not return a map.
     """
     output = seen.places.output
     if output is None or len(output) != 3:
         raise ValueError(
-            '--embed needs a backbone that returns a map, but this one '
-            f'returns {output or "several tensors"} for an image. Leave it '
-            'out: maps are mixed inside the backbone then.')
+            '--embed needs a backbone that returns a map (c, h, w) for an '
+            f'image, but this one returns {output or "several tensors"}. '
+            'Leave --embed out to mix inside the backbone.')
     channels, rows, columns = output
     side = min(PIXELS, rows, columns)
     pooled = f', pooled to {side}x{side} as in the paper' if (
@@ -82,8 +82,9 @@ def embedded(seen: Probe, dimensions: int) -> Settings:
         out_channels=dimensions))
     return dict(neck=neck, head=dict(in_channels=dimensions)), {
         'model.neck': f'At the end of the backbone {_describe(output)}'
-        f'{pooled}. f is a linear layer in the place of '
-        f'{seen.neck or "no neck"}: it sees positions.'}
+        f'{pooled}. f is a linear layer'
+        f'{f" instead of {seen.neck}" if seen.neck else ""}: it sees '
+        'positions.'}
 
 
 def _explain(seen: Probe, place: Candidate, mix_at: str | None) -> str:
@@ -93,12 +94,12 @@ def _explain(seen: Probe, place: Candidate, mix_at: str | None) -> str:
     if not place.combining:
         return text + ('What follows averages over positions, so alignment '
                        'changes nothing there.')
-    text += ('What follows sees positions, so alignment matters there, and '
-             'no parameter is added.')
+    text += ('What follows sees positions, so alignment matters there. No '
+             'parameters are added.')
     last = seen.places.candidates[-1]
     if not last.combining:
-        text += (f' At {last.name or "the neck"}, the last place, it changes '
-                 'nothing: positions are averaged.')
+        text += (f' At the last place, {last.name or "the neck"}, it would '
+                 'change nothing, because positions are averaged.')
     return text
 
 
@@ -111,9 +112,9 @@ def _describe(shape: tuple[int, ...]) -> str:
 def _comments(cfg: Config) -> dict[str, str]:
     comments = {
         'model.head': 'Labels are mixed, so they are soft.',
-        'data_preprocessor': 'One-hot labels are made with it.',
+        'data_preprocessor': 'Needed for one-hot labels.',
         'train_dataloader':
-        'A last batch of one or two images has no partners.'}
+        'A last batch of one or two images has too few partners.'}
     given = cfg.model.get('train_cfg')
     if given:
         augments = given.get('augments') or []
@@ -121,13 +122,13 @@ def _comments(cfg: Config) -> dict[str, str]:
         names = ' and '.join(name_of(augment, BATCH_AUGMENTS)
                              for augment in augments)
         comments['model.train_cfg'] = (
-            f'Instead of {names or "what it has"}: the input mode mixes '
-            'images.')
+            f'Replaces {names or "the previous one"}: the input mode of '
+            'AlignMix mixes images too.')
     return comments
 
 
 def train_steps(path: Path) -> None:
-    """Train one step in each mode, as the config says.
+    """Train one step of a config in each mode.
 
     Args:
         path (Path): The config.
@@ -162,10 +163,10 @@ def train_steps(path: Path) -> None:
 
 @contextmanager
 def _said(what: str) -> Iterator[None]:
-    """End with a sentence: configs of others fail in any way."""
+    """Exit with one sentence, since configs of users fail in any way."""
     try:
         yield
-    except ValueError as error:  # says what was expected
+    except ValueError as error:  # its message is complete
         sys.exit(str(error))
     except Exception as error:
         reason = next(iter(str(error).strip().splitlines()), '')
@@ -173,15 +174,15 @@ def _said(what: str) -> Iterator[None]:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Look, write, and train a step.
+    """Inspect the classifier, write the config, and train a step.
 
     Args:
         args (Namespace): Parsed options.
     """
-    MMLogger.get_current_instance().setLevel('ERROR')  # of weights, by line
+    MMLogger.get_current_instance().setLevel('ERROR')  # a line per weight
     console = Console()
     with _said(f'{args.config} does not build'), console.status(
-            'Looking at the classifier'):
+            'Inspecting the classifier'):
         cfg = load(args.config)
         seen = probe(cfg)
         settings, comments = (embedded(seen, args.embed) if args.embed else
@@ -193,11 +194,11 @@ def run(args: argparse.Namespace) -> None:
     before = args.out.read_text() if args.out.exists() else None
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text(text)
-    with _said(f'{args.config} does not train a step with AlignMix'):
+    with _said(f'{args.config} with AlignMix cannot be trained'):
         try:
             with console.status('Training one step of each mode'):
                 train_steps(args.out)
-        except Exception:  # nothing is left behind that does not train
+        except Exception:  # no config may remain that cannot be trained
             if before is None:
                 args.out.unlink()
             else:

@@ -1,4 +1,4 @@
-"""From a config and options to a config that runs on this machine."""
+"""Turn a config and options into a config that runs on this machine."""
 import argparse
 import inspect
 import os
@@ -22,16 +22,16 @@ from .launcher import prepare_launcher
 
 def load_config(args: argparse.Namespace, loaders: Sequence[str],
                 cfg: Config | None = None) -> Config:
-    """Read the config and apply the options that training and testing share.
+    """Read the config and apply the options shared by training and test.
 
     Args:
         args (Namespace): Parsed options.
-        loaders (Sequence[str]): The data loaders that will be used.
-        cfg (Config, optional): The config. Defaults to None: the one that
-            ``args.config`` names.
+        loaders (Sequence[str]): Names of the data loaders that will be used.
+        cfg (Config, optional): The config. Defaults to None, which reads
+            ``args.config``.
 
     Returns:
-        Config: The config, with loaders that work on this machine.
+        Config: The config, with data loaders that work on this machine.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     if args.trust_checkpoint:
@@ -49,20 +49,20 @@ def load_config(args: argparse.Namespace, loaders: Sequence[str],
     for name in loaders:
         _check_data(cfg, name)
     if args.amp and not torch.cuda.is_available():
-        sys.exit('--amp needs a GPU: MMEngine\'s AmpOptimWrapper does not run '
-                 'on a CPU, and torch sees no CUDA device here. Leave it out.')
+        sys.exit("--amp needs a GPU: MMEngine's AmpOptimWrapper does not run "
+                 'on a CPU, and torch finds no CUDA device. Leave --amp out.')
     prepare_launcher(cfg, args.launcher)
     add_hooks(cfg, NumClassCheckHook={}, ClassNamesHook={}, ProgressHook={})
     return cfg
 
 
 def read_config(name: str) -> Config:
-    """Read a config file, or a config that comes with a package.
+    """Read a config file, or a config from an installed package.
 
     Args:
-        name (str): Path of a file; else a name below the configs of this
-            package, ``alignmix_r18_cifar10.py``, or of another one,
-            ``mmpretrain::resnet/resnet50_8xb32_in1k.py``.
+        name (str): Path of a file; otherwise a path below the configs of
+            this package, such as ``alignmix_r18_cifar10.py``, or of another
+            one, such as ``mmpretrain::resnet/resnet50_8xb32_in1k.py``.
 
     Returns:
         Config: The config.
@@ -71,8 +71,8 @@ def read_config(name: str) -> Config:
         try:
             return Config.fromfile(name)
         except SyntaxError as error:
-            sys.exit(f'{name} is no config, or inherits none: line '
-                     f'{error.lineno}: {error.msg}.')
+            sys.exit(f'{name}, or a file that it inherits from, is not valid '
+                     f'Python: line {error.lineno}: {error.msg}.')
     if '::' in name and not name.startswith(PREFIX):
         return get_config(name)
     try:
@@ -83,20 +83,20 @@ def read_config(name: str) -> Config:
 
 def make_safe(cfg: Config, resume: str | None = None,
               on_nan: str = 'stop') -> None:
-    """Let a run be interrupted, and say from where it goes on.
+    """Make a run safe to interrupt, and set where it continues.
 
     Args:
-        cfg (Config): Complete config, changed in place. Hooks that it has
-            are left as they are.
-        resume (str, optional): A checkpoint, or ``'auto'``, which is the
-            latest one of the work directory, if there is one. Defaults to
-            None, which starts anew.
+        cfg (Config): Complete config, changed in place. Its own hooks are
+            kept; only a plain ``CheckpointHook`` becomes resumable.
+        resume (str, optional): A checkpoint, or ``'auto'`` for the latest
+            one in the work directory, if any. Defaults to None, which starts
+            from the beginning unless the config sets ``resume``.
         on_nan (str): See :class:`FiniteLossHook`. Defaults to ``'stop'``.
     """
     cfg.default_hooks = cfg.get('default_hooks') or {}
     hooks = cfg.default_hooks
     hooks.setdefault('checkpoint', dict(type='CheckpointHook', interval=1))
-    # None, or a hook of one's own, is what the user wants
+    # None, or a custom hook, is the user's choice
     if isinstance(hooks.checkpoint, dict) and (
             class_of(hooks.checkpoint, HOOKS) is CheckpointHook):
         hooks.checkpoint.type = 'alignmix_mm.ResumableCheckpointHook'
@@ -104,27 +104,27 @@ def make_safe(cfg: Config, resume: str | None = None,
               MixLogHook={}, SummaryHook={}, ResumedScheduleHook={},
               InterruptHook={})
     if resume is None and cfg.get('resume') and not cfg.get('load_from'):
-        resume = 'auto'  # MMEngine would look for the file without checks
+        resume = 'auto'  # MMEngine would pick a file without checking it
     if resume is None:
         return
     if resume == 'auto':
         latest = find_latest(cfg.work_dir)
     else:
         require_checkpoint(latest := resume)
-    if latest is None:  # weights to start from stay what the config says
-        print(f'There is no checkpoint in {cfg.work_dir} yet: training starts '
-              'from the beginning.')
+    if latest is None:  # weights to start from stay as in the config
+        print(f'There is no checkpoint in {cfg.work_dir} yet, so training '
+              'starts from the beginning.')
         cfg.resume = False
         return
     cfg.resume, cfg.load_from = True, str(latest)
 
 
 def add_hooks(cfg: Config, **added: dict) -> None:
-    """Add hooks of this package that the config does not have.
+    """Add hooks of this package that the config does not have yet.
 
     Args:
         cfg (Config): Complete config, changed in place.
-        **added (dict): Options of the hooks, by their names.
+        **added (dict): Options of each hook, by its class name.
     """
     given = cfg.get('custom_hooks') or []
     classes = {class_of(hook, HOOKS) for hook in given}
@@ -147,14 +147,14 @@ def _complete_loader(cfg: Config, name: str, args: argparse.Namespace) -> None:
         loader.pin_memory = False
     if getattr(args, 'no_persistent_workers', False) or not loader.get(
             'num_workers', 0):
-        loader.persistent_workers = False  # torch refuses it without workers
+        loader.persistent_workers = False  # torch needs workers for it
     cfg[name] = loader
 
 
 def _check_data(cfg: Config, name: str) -> None:
-    """Say early, and with the remedy, that data are not where they should be.
+    """Exit early, with a remedy, if the data are missing.
 
-    Data sets that MMPretrain downloads by itself are left to it.
+    Data sets that MMPretrain downloads itself are not checked.
     """
     dataset = (cfg.get(name) or {}).get('dataset') or {}
     root = dataset.get('data_root')
@@ -164,6 +164,6 @@ def _check_data(cfg: Config, name: str) -> None:
     downloads = cls is not None and 'download' in inspect.signature(
         cls).parameters and dataset.get('download', True)
     if not downloads:
-        sys.exit(f'{name}.dataset.data_root is {root!r}, where nothing is. '
-                 'Put the data there, or say where they are: --cfg-options '
-                 f'{name}.dataset.data_root=FOLDER')
+        sys.exit(f'{name}.dataset.data_root is {root!r}, which does not '
+                 'exist. Put the data there, or name their folder: '
+                 f'--cfg-options {name}.dataset.data_root=FOLDER')

@@ -1,4 +1,4 @@
-"""From the file of an image to the input of a network, as in a test."""
+"""Turn an image file into the input of a network, as in a test."""
 import copy
 import sys
 import tempfile
@@ -13,23 +13,23 @@ from mmengine.dataset import Compose
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import TRANSFORMS
 
-#: Suffixes of what is taken from a folder.
+#: Suffixes of image files.
 SUFFIXES = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif', '.tiff',
             '.webp')
-#: Red, green and blue of the image that shows the order of channels.
+#: Red, green and blue of a test image that reveals the channel order.
 _PROBE = (200, 100, 50)
 
 
 class Colours(NamedTuple):
-    """What a pipeline makes of colours.
+    """How a pipeline treats colours.
 
     Attributes:
-        channels (int): How many the network sees.
-        size (tuple[int, int]): Rows and columns.
-        is_8bit (bool): Whether pixels are still those of the file, from 0 to
+        channels (int): Number of channels of the result.
+        size (tuple[int, int]): Height and width of the result.
+        is_8bit (bool): Whether pixels keep their values in the file, 0 to
             255.
-        is_rgb (bool): Whether they are in this order; True if they are not
-            those of the file.
+        is_rgb (bool): Whether the channels are in RGB order; True if the
+            values have changed.
     """
 
     channels: int
@@ -39,14 +39,14 @@ class Colours(NamedTuple):
 
 
 def find_images(paths: Iterable[Path]) -> list[Path]:
-    """Find the images of folders.
+    """Find the images in files and folders.
 
     Args:
-        paths (Iterable[Path]): Files, which are taken as they are, and
-            folders, whose images are taken, and those below.
+        paths (Iterable[Path]): Files, which are kept, and folders, which are
+            searched recursively.
 
     Returns:
-        list[Path]: Files, those of a folder in the order of their names.
+        list[Path]: Files; those of a folder are sorted by path.
     """
     found = []
     for path in paths:
@@ -56,20 +56,21 @@ def find_images(paths: Iterable[Path]) -> list[Path]:
         images = sorted(file for file in path.rglob('*')
                         if file.suffix.lower() in SUFFIXES and file.is_file())
         if not images:
-            sys.exit(f'There is no image in {path}: expected files that end '
-                     f'in {", ".join(SUFFIXES)}.')
+            sys.exit(f'There is no image in {path}: expected files with the '
+                     f'suffix {", ".join(SUFFIXES)}.')
         found += images
     return found
 
 
 def tested_dataset(config: Config) -> dict:
-    """Settings of the data set that a test reads.
+    """Get the settings of the data set used for testing.
 
     Args:
         config (Config): Complete config.
 
     Returns:
-        dict: The innermost one, if others repeat or join it.
+        dict: The innermost data set if others wrap it; empty if there is
+        none.
     """
     loaders = (config.get('test_dataloader'), config.get('val_dataloader'))
     dataset = next(filter(None, loaders), {}).get('dataset') or {}
@@ -77,10 +78,10 @@ def tested_dataset(config: Config) -> dict:
 
 
 def file_pipeline(config: Config) -> list[dict]:
-    """Settings of the transforms of a test, from the file on.
+    """Get the settings of the test transforms, starting from a file.
 
-    If the data set of the config holds pixels (CIFAR), a file is loaded, its
-    channels get their order, and it is resized to the size of training.
+    If the data set of the config holds pixels (CIFAR), transforms are added
+    that load a file, order its channels and resize it to the training size.
 
     Args:
         config (Config): Complete config.
@@ -90,26 +91,26 @@ def file_pipeline(config: Config) -> list[dict]:
     """
     given = tested_dataset(config).get('pipeline')
     if not given:
-        sys.exit('The config has no transforms for a test, '
-                 'test_dataloader.dataset.pipeline: give one that has, '
-                 '--config FILE.')
+        sys.exit('The config has no test transforms '
+                 '(test_dataloader.dataset.pipeline). Give a config that has '
+                 'them: --config FILE.')
     given = copy.deepcopy([dict(transform) for transform in given])
     if _name(given[0]).startswith('Load'):
         return given
     size = trained_size(config)
     if size is None:
         sys.exit('The data set of the config holds pixels, and no transform '
-                 'says their size, so a file cannot be resized to it: give a '
-                 'config that loads files, --config FILE.')
+                 'sets their size, so files cannot be resized to match. Give '
+                 'a config that loads files: --config FILE.')
     return [*load_pixels(config), dict(type='Resize', scale=size[::-1]),
             *given]
 
 
 def load_pixels(config: Config) -> list[dict]:
-    """Transforms that load a file like the pixels of the config's data set.
+    """Make transforms that load a file like the pixels of a data set.
 
     Args:
-        config (Config): Config of a data set that holds pixels, in RGB.
+        config (Config): Config with a data set of RGB pixels.
 
     Returns:
         list[dict]: Transforms.
@@ -126,14 +127,14 @@ def load_pixels(config: Config) -> list[dict]:
 
 
 def trained_size(config: Config) -> tuple[int, int] | None:
-    """Rows and columns of the images of a training.
+    """Find the height and width of the training images.
 
     Args:
         config (Config): Complete config.
 
     Returns:
-        tuple[int, int], optional: By the last transform of a test or of
-        training that sets a size; None if none does.
+        tuple[int, int], optional: As set by the last sizing transform of the
+        test, otherwise of training; None if there is none.
     """
     training = _innermost(
         (config.get('train_dataloader') or {}).get('dataset') or {})
@@ -167,13 +168,13 @@ def build_pipeline(transforms: Sequence[dict]) -> Callable[[dict], Any]:
 
 
 def colours_of(pipeline: Callable[[dict], Any]) -> Colours:
-    """Look at what a pipeline makes of an image of one colour.
+    """Pass an image of one colour through a pipeline and inspect it.
 
     Args:
-        pipeline (Callable): Of :func:`build_pipeline`.
+        pipeline (Callable): Result of :func:`build_pipeline`.
 
     Returns:
-        Colours: Channels, size, order and range.
+        Colours: Number and order of channels, size and range.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / 'colour.png')

@@ -1,4 +1,4 @@
-"""Several processes without a GPU, which MMEngine assumes."""
+"""Run several processes without a GPU; MMEngine assumes one."""
 import os
 import subprocess
 import sys
@@ -6,7 +6,7 @@ import sys
 import torch
 from mmengine.config import Config
 
-# Where a launcher says who this process is, and of how many.
+# Environment variables in which launchers pass rank and world size.
 _VARIABLES = {
     'pytorch': ('RANK', 'WORLD_SIZE'),
     'slurm': ('SLURM_PROCID', 'SLURM_NTASKS'),
@@ -19,8 +19,8 @@ _STARTS = {'pytorch': 'bash tools/dist_train.sh', 'mpi': 'mpirun',
 def prepare_launcher(cfg: Config, launcher: str) -> None:
     """Pass the launcher on to MMEngine, which initialises the process group.
 
-    Without a GPU it fails to. Then that is done here, with gloo, so MMEngine
-    leaves it alone, and the model is wrapped without a device.
+    Without a GPU, MMEngine fails to do so. This function then initialises the
+    group with gloo and sets a model wrapper that names no device.
 
     Args:
         cfg (Config): Complete config, changed in place.
@@ -31,8 +31,8 @@ def prepare_launcher(cfg: Config, launcher: str) -> None:
                if name not in os.environ]
     if missing:
         sys.exit(f'--launcher {launcher} needs {" and ".join(missing)} in the '
-                 f'environment: start with {_STARTS[launcher]}, or leave the '
-                 'option out for a single process.')
+                 f'environment. Start with {_STARTS[launcher]}, or leave the '
+                 'option out to run a single process.')
     if launcher == 'none' or torch.cuda.is_available():
         return
     if not torch.distributed.is_initialized():

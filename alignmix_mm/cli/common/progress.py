@@ -1,4 +1,4 @@
-"""A progress bar for long work without a runner."""
+"""A progress bar for long loops outside a runner."""
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
@@ -9,14 +9,14 @@ Item = TypeVar('Item')
 
 
 def tracked(items: Sequence[Item], description: str) -> Iterator[Item]:
-    """Iterate, with a bar where the output is a terminal.
+    """Iterate, with a progress bar if the output is a terminal.
 
-    Lines that are printed meanwhile stay above the bar, which is gone at the
-    end. In a file or a pipe nothing is shown.
+    Lines printed in the loop appear above the bar, which disappears at the
+    end. Nothing is shown in a file or a pipe.
 
     Args:
-        items (Sequence): What to go through.
-        description (str): What is done, beside the bar.
+        items (Sequence): The items.
+        description (str): Text next to the bar.
 
     Yields:
         Item: Each of them.

@@ -1,4 +1,4 @@
-"""From a config to a runner or a trained model, and the end of a process."""
+"""Build a runner or a trained model, and end a process."""
 import logging
 import os
 import sys
@@ -16,10 +16,10 @@ from .trained import class_names, read_checkpoint
 
 
 class ResultsRunner(QuietRunner):
-    """A runner of tests, in the folder of a run whose config stays there."""
+    """A runner for tests that does not overwrite the config of the run."""
 
     def dump_config(self) -> None:
-        """Write the config of the test beside its results."""
+        """Write the config of the test next to its results."""
         Path(self.log_dir).mkdir(parents=True, exist_ok=True)
         self.cfg.dump(str(Path(self.log_dir) / 'config.py'))
 
@@ -29,22 +29,22 @@ def build_runner(cfg: Config, kind: type[Runner] = QuietRunner) -> Runner:
 
     Args:
         cfg (Config): Complete config.
-        kind (type[Runner]): What to build where the config does not say.
-            Defaults to :class:`QuietRunner`.
+        kind (type[Runner]): Class to use if the config has no
+            ``runner_type``. Defaults to :class:`QuietRunner`.
 
     Returns:
-        Runner: The runner, or the one of ``runner_type``.
+        Runner: The runner.
     """
     return (RUNNERS.build(cfg) if 'runner_type' in cfg else
             kind.from_cfg(cfg))
 
 
 def load_model(cfg: Config, checkpoint: str) -> torch.nn.Module:
-    """Build the model and load its weights, to look at what it does.
+    """Build the model and load its weights, for inspection.
 
     Args:
         cfg (Config): Complete config.
-        checkpoint (str): File of the weights.
+        checkpoint (str): Checkpoint file.
 
     Returns:
         Module: In evaluation mode, on the GPU if there is one.
@@ -58,12 +58,12 @@ def load_model(cfg: Config, checkpoint: str) -> torch.nn.Module:
 
 
 def leave() -> None:
-    """End a process that did its part of a job without a GPU.
+    """End a process of a distributed job that used gloo.
 
-    Threads of gloo outlive the process group, in cycles of references that
-    the interpreter clears late, and then sometimes abort the process, though
-    all is done. So all wait for each other, and those that write nothing
-    skip the clearing.
+    Threads of gloo outlive the process group in reference cycles. When the
+    interpreter clears these at exit, it sometimes aborts the process although
+    all work is done. So all processes wait for each other, and all but the
+    first, which write nothing more, exit without that cleanup.
     """
     group = torch.distributed
     if not (group.is_available() and group.is_initialized()

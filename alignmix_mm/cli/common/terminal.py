@@ -1,4 +1,4 @@
-"""What of MMEngine's log is shown on a terminal."""
+"""Choose which lines of MMEngine's log are shown on the terminal."""
 import logging
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ from rich.console import Console
 
 from ...engine.hooks.summary import SHOWN
 
-# What MMEngine says of itself, of each parameter, and at every checkpoint.
+# Lines about MMEngine itself, about each parameter and each checkpoint.
 _NOISE = (
     'Hooks will be executed', 'Config:', 'Name of parameter', 'Exp name:',
     'paramwise_options', 'Saving checkpoint at', 'Checkpoints will be saved',
@@ -21,23 +21,23 @@ _NOISE = (
     'Because batch augmentations are enabled',
     'backbone feature_info', 'Distributed training',
     '"FileClient" will be', '"HardDiskBackend" is')
-# The bar says the same; a line of a validation has its metrics at the end.
+# The bar shows the same; the last line of a validation has its metrics.
 _OF_THE_BAR = re.compile(
     r'(Epoch|Iter)\((train|(val|test)\)[^a-z]*(eta|time|data_time):)')
 
 
 class QuietRunner(Runner):
-    """MMEngine's runner; environment and config go to the log file only."""
+    """A runner that logs environment and config to the log file only."""
 
     def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
-        """Build the logger, and choose what it shows.
+        """Build the logger and filter what it shows on the terminal.
 
         Args:
             *args: See ``Runner.build_logger``.
             **kwargs: See ``Runner.build_logger``.
 
         Returns:
-            MMLogger: Writes everything to the file.
+            MMLogger: It still writes everything to the log file.
         """
         logger = super().build_logger(*args, **kwargs)
         with_bar = Console().is_terminal
@@ -50,14 +50,14 @@ class QuietRunner(Runner):
 
     @master_only
     def dump_config(self) -> None:
-        """Write the config to the run's folder, but not over its source."""
+        """Write the config to the run's folder, unless it was read there."""
         source = Path(self.cfg.filename or '')
         if source.resolve().parent != Path(self.work_dir).resolve():
             super().dump_config()
 
 
 class _Formatter(MMFormatter):
-    """MMEngine's, but a summary needs no time and no logger."""
+    """MMEngine's formatter, without time and logger for a summary."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Format a line."""
@@ -67,11 +67,14 @@ class _Formatter(MMFormatter):
 
 
 def is_shown(record: logging.LogRecord, with_bar: bool) -> bool:
-    """Whether a line of the log is shown.
+    """Say whether a line of the log is shown on the terminal.
 
     Args:
         record (LogRecord): The line.
-        with_bar (bool): Whether there is a progress bar beside the log.
+        with_bar (bool): Whether a progress bar is shown too.
+
+    Returns:
+        bool: Whether to show it.
     """
     text = str(record.msg)
     if record.levelno >= logging.WARNING or getattr(record, SHOWN, False):

@@ -1,4 +1,4 @@
-"""A trained network from its checkpoint."""
+"""Rebuild a trained network from its checkpoint."""
 import argparse
 import copy
 import sys
@@ -18,17 +18,18 @@ from ...engine.stored_config import check_stored, parse_config
 from ...engine.weights import load_weights, state_dict_of
 from ..options import require_checkpoint
 from .config import read_config
+from .scores import require_classifier
 
 _PARTS = ('backbone', 'neck', 'head')
 
 
 class Stored(NamedTuple):
-    """What a checkpoint file holds, as far as it is needed after training.
+    """The parts of a checkpoint that are needed after training.
 
     Attributes:
-        source (str): Name of the file.
-        weights (OrderedDict[str, Tensor]): Those that a test uses.
-        meta (dict): The rest; empty if there is none.
+        source (str): Path or URL of the file.
+        weights (OrderedDict[str, Tensor]): The weights that a test uses.
+        meta (dict): Its ``meta``; empty if there is none.
     """
 
     source: str
@@ -41,8 +42,8 @@ class Trained(NamedTuple):
 
     Attributes:
         model (nn.Module): In evaluation mode.
-        config (Config): What it was trained with.
-        classes (list[str]): Names of its classes; empty if unknown.
+        config (Config): The config it was trained with.
+        classes (list[str]): Class names; empty if unknown.
     """
 
     model: nn.Module
@@ -55,11 +56,11 @@ def read_checkpoint(source: str, trust: bool = False) -> Stored:
 
     Args:
         source (str): A path or URL.
-        trust (bool): Whether to execute what is in it after all. Defaults to
-            False.
+        trust (bool): Whether to load any object, which can execute code.
+            Defaults to False.
 
     Returns:
-        Stored: Its weights and what is known of them.
+        Stored: Its weights and ``meta``.
 
     Raises:
         WeightsError: If it has no weights.
@@ -82,12 +83,13 @@ def config_of(stored: Stored) -> Config:
         stored (Stored): The checkpoint.
 
     Returns:
-        Config: What is in it; before a part is built, :func:`check_part`.
+        Config: The config. Pass each part to :func:`check_part` before
+        building it.
     """
     text = stored.meta.get('cfg')
     if not isinstance(text, str):
-        sys.exit(f'{stored.source} holds no config: give the one that it was '
-                 'trained with, --config FILE.')
+        sys.exit(f'{stored.source} holds no config. Give the one it was '
+                 'trained with: --config FILE.')
     try:
         return parse_config(text)
     except ValueError as error:
@@ -95,11 +97,11 @@ def config_of(stored: Stored) -> Config:
 
 
 def check_part(part: dict | list, stored: Stored) -> None:
-    """Exit if building a part of a stored config could execute more.
+    """Exit if building a part of a stored config could execute code.
 
     Args:
-        part (dict | list): What will be built.
-        stored (Stored): The checkpoint that it is from.
+        part (dict | list): The part to build.
+        stored (Stored): The checkpoint that it comes from.
     """
     try:
         check_stored(part)
@@ -108,46 +110,49 @@ def check_part(part: dict | list, stored: Stored) -> None:
 
 
 def load_trained(args: argparse.Namespace) -> Trained:
-    """Build the network of a checkpoint and load its weights.
+    """Build the classifier of a checkpoint and load its weights.
 
     Args:
-        args (Namespace): ``checkpoint``; ``config``, a name or None for the
-            checkpoint's own; ``allow_partial`` and ``trust_checkpoint``.
+        args (Namespace): ``checkpoint``; ``config``, a name, or None for the
+            config in the checkpoint; ``allow_partial``;
+            ``trust_checkpoint``.
 
     Returns:
-        Trained: On the GPU if there is one.
+        Trained: The network, on the GPU if there is one.
 
     Raises:
         WeightsError: If the weights do not fit.
+        ValueError: If the network does not predict classes.
     """
-    MMLogger.get_current_instance().setLevel('ERROR')  # of stages of timm
+    MMLogger.get_current_instance().setLevel('ERROR')  # hides notes on timm
     stored = read_checkpoint(args.checkpoint, args.trust_checkpoint)
     config = read_config(args.config) if args.config else config_of(stored)
     if not config.get('model'):
-        sys.exit(f'The config of {stored.source} has no `model`: give the one '
-                 'that it was trained with, --config FILE.')
+        sys.exit(f'The config of {stored.source} has no `model`. Give the one '
+                 'it was trained with: --config FILE.')
     settings = for_inference(config)
     if not args.config:
         check_part(settings, stored)
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         model = MODELS.build(settings)
+    require_classifier(model)
     misfits = load_weights(model, stored.weights, stored.source,
                            args.allow_partial)
     if misfits:
-        print(f'Left at random: {misfits}.', file=sys.stderr)
+        print(f'Left at random values: {misfits}.', file=sys.stderr)
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     return Trained(model.to(device).eval(), config,
                    class_names(stored.meta, config))
 
 
 def for_inference(config: Config) -> dict:
-    """Settings of a network that only predicts.
+    """Get the settings of a network for prediction only.
 
     Args:
         config (Config): Config with a ``model``.
 
     Returns:
-        dict: Without pretrained weights, mixing methods and maps of classes.
+        dict: Without pretrained weights, mixing methods and activation maps.
     """
     model = copy.deepcopy(config.model.to_dict())
     model['data_preprocessor'] = (
@@ -161,7 +166,7 @@ def for_inference(config: Config) -> dict:
 
 
 def without_downloads(model: dict) -> None:
-    """Leave out weights that those of the checkpoint replace.
+    """Remove pretrained weights that the checkpoint will replace.
 
     Args:
         model (dict): Settings of a network, changed in place.
@@ -178,15 +183,15 @@ def without_downloads(model: dict) -> None:
 
 
 def class_names(meta: dict, config: Config) -> list[str]:
-    """Names of the classes, in the order of the outputs.
+    """Find the class names, in the order of the outputs.
 
     Args:
-        meta (dict): What a checkpoint says beside its weights.
+        meta (dict): The ``meta`` of a checkpoint.
         config (Config): Its config.
 
     Returns:
-        list[str]: From the checkpoint, else from the data set's class; empty
-        if neither knows.
+        list[str]: From the checkpoint, otherwise from the test data set of
+        the config; empty if neither has them.
     """
     names = (meta.get('dataset_meta') or {}).get('classes')
     names = names or meta.get('CLASSES')  # MMClassification 0.x
@@ -201,5 +206,5 @@ def class_names(meta: dict, config: Config) -> list[str]:
 
 def _refusal(stored: Stored, error: ValueError) -> str:
     return (f'The config in {stored.source} cannot be used, because nothing '
-            f'from a checkpoint is executed: {error}\nGive the config '
+            f'in a checkpoint is executed: {error}\nGive the config '
             'yourself: --config FILE.')

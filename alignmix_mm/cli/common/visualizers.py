@@ -1,4 +1,4 @@
-"""Where a run can be watched: `--vis tensorboard`."""
+"""Visualization backends for a run, as in `--vis tensorboard`."""
 import importlib.util
 import sys
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ from .config import add_hooks
 
 
 def add_visualizers(cfg: Config, names: Sequence[str]) -> None:
-    """Let a run be watched, with pictures of mixed batches.
+    """Add visualization backends, and pictures of mixed batches.
 
     Args:
-        cfg (Config): Complete config, changed in place. Backends that it has
-            are left as they are.
-        names (Sequence[str]): Of :data:`VISUALIZERS`.
+        cfg (Config): Complete config, changed in place. Its own backends are
+            kept.
+        names (Sequence[str]): Keys of :data:`VISUALIZERS`.
     """
     missing = [name for name in names
                if importlib.util.find_spec(VISUALIZERS[name]) is None]
@@ -30,7 +30,7 @@ def add_visualizers(cfg: Config, names: Sequence[str]) -> None:
         tensorboard=dict(type='TensorboardVisBackend'),
         wandb=dict(type='WandbVisBackend', init_kwargs=dict(
             project='alignmix_mm', name=run.name)),
-        # one store for all runs, to compare them; plain folders are no more
+        # one store for all runs, to compare them; MLflow dropped folders
         mlflow=dict(type='alignmix_mm.engine.hooks.backends.'
                     'MLflowImageVisBackend', exp_name='alignmix_mm',
                     run_name=run.name,

@@ -1,1 +1,1 @@
-"""What the commands `alignmix visualize ...` draw."""
+"""The drawing work of the commands `alignmix visualize ...`."""

@@ -1,4 +1,4 @@
-"""Figure 2, and the matches of test images."""
+"""Draw Figure 2 of the paper, and the matches of test images."""
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
@@ -23,13 +23,13 @@ from ..options import choose_pairs
 
 
 def points(seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Make two sets of points: an arc, and a crooked line beside it.
+    """Make two sets of points: an arc, and a crooked line next to it.
 
     Args:
-        seed (int): Of their noise.
+        seed (int): Seed of their noise.
 
     Returns:
-        tuple[Tensor, Tensor]: ``(1, 2, 16)`` twice, float32.
+        tuple[Tensor, Tensor]: Two sets ``(1, 2, 16)``, float32.
     """
     rng = np.random.default_rng(seed)
     t = np.linspace(0, 1, 16)
@@ -64,12 +64,12 @@ def draw_pairs(args: argparse.Namespace) -> None:
     """
     cfg = load_config(args, ['test_dataloader'])
     if class_of(cfg.model, MODELS) in (ImageClassifier, CAMClassifier):
-        # has the same parameters
+        # this class has the same parameters
         cfg.model.type = 'alignmix_mm.AlignMixClassifier'
     model = load_model(cfg, args.checkpoint)
     if not isinstance(model, AlignMixClassifier):
-        sys.exit(f'{args.config}: expected a classifier that aligns maps, but '
-                 f'its model is {type(model).__name__}.')
+        sys.exit(f'Expected a classifier that aligns maps, but the model of '
+                 f'{args.config} is {type(model).__name__}.')
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
     for pair in tracked(choose_pairs(args, len(dataset)), 'Matching'):
         for n, figure in enumerate(draw_pair(model, dataset, pair, args)):
@@ -84,12 +84,12 @@ def draw_pairs(args: argparse.Namespace) -> None:
 def draw_pair(model: AlignMixClassifier, dataset: BaseDataset,
               pair: Sequence[int], args: argparse.Namespace
               ) -> Iterator[Figure]:
-    """Draw the matches of two images, at every place where they are mixed.
+    """Draw the matches of two images at each place where maps are mixed.
 
     Args:
         model (AlignMixClassifier): In evaluation mode.
         dataset (BaseDataset): The images.
-        pair (Sequence[int]): Which of them.
+        pair (Sequence[int]): Indices of the two images.
         args (Namespace): Parsed options.
 
     Yields:
@@ -97,7 +97,7 @@ def draw_pair(model: AlignMixClassifier, dataset: BaseDataset,
     """
     inputs = torch.stack([dataset[n]['inputs'] for n in pair])
     images = inputs.permute(0, 2, 3, 1).numpy()
-    if model.data_preprocessor.to_rgb:  # they are loaded as BGR
+    if model.data_preprocessor.to_rgb:  # images are loaded as BGR
         images = images[..., ::-1]
     x = model.data_preprocessor(dict(inputs=inputs))['inputs']
     method = next((method for method in methods_of(model.data_preprocessor)
@@ -125,7 +125,7 @@ def draw_pair(model: AlignMixClassifier, dataset: BaseDataset,
 
 
 def run(args: argparse.Namespace) -> None:
-    """Draw.
+    """Draw points, or matches of test images.
 
     Args:
         args (Namespace): Parsed options.

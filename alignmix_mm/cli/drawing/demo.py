@@ -1,4 +1,4 @@
-"""Pictures of the demo: mixed digits, and which position matches which."""
+"""Draw the pictures of the demo: mixed digits and their matches."""
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from ...visualization import plot_alignment, plot_mixed_batch, save
 
 
 def draw(out: Path) -> list[Path]:
-    """Draw mixed batches and alignments with the trained model of seed 0.
+    """Draw a mixed batch, and alignments by the trained model of seed 0.
 
     Args:
         out (Path): Folder of the demo.
@@ -36,7 +36,7 @@ def draw(out: Path) -> list[Path]:
     images = torch.stack([dataset[n]['inputs'] for n in chosen])
     pixels = images.permute(0, 2, 3, 1).numpy()
 
-    # each digit with another one, from an even blend to almost one of them
+    # each digit with a different one, from an even blend to mostly itself
     order = torch.arange(8).roll(-3)
     pairs = Pairs(torch.linspace(.5, .9, 8), order)
     partners = order.numpy()

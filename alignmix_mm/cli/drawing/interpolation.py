@@ -1,4 +1,4 @@
-"""Figure 3: mixtures of two images, decoded."""
+"""Draw Figure 3 of the paper: decoded mixtures of two images."""
 import argparse
 import sys
 from pathlib import Path
@@ -18,17 +18,17 @@ from ..options import choose_pairs
 @torch.no_grad()
 def decode(model: AlignMixAEClassifier, images: torch.Tensor,
            lam: np.ndarray, align: bool = True) -> np.ndarray:
-    """Mix two images with each other and decode, for all weights.
+    """Mix two images with each weight, and decode the results.
 
     Args:
         model (AlignMixAEClassifier): In evaluation mode.
-        images (Tensor): Two images as the network gets them, ``(2, 3, H,
-            W)``. Each is once the anchor.
+        images (Tensor): Two normalized images, ``(2, 3, H, W)``, float32.
+            Each is the anchor of one row.
         lam (np.ndarray): Weights of the anchor, ``(L, )``.
         align (bool): Whether maps are aligned. Defaults to True.
 
     Returns:
-        np.ndarray: ``(2, L, H, W, 3)`` uint8.
+        np.ndarray: ``(2, L, H, W, 3)``, uint8, RGB.
     """
     swap = torch.tensor([1, 0], device=images.device)
     decoded = []
@@ -51,12 +51,13 @@ def interpolate(model: AlignMixAEClassifier, dataset: BaseDataset,
     Args:
         model (AlignMixAEClassifier): In evaluation mode.
         dataset (BaseDataset): The images.
-        pair (tuple[int, int]): Which of them.
-        lam (np.ndarray): Weights, ``(L, )``.
+        pair (tuple[int, int]): Indices of the two images.
+        lam (np.ndarray): Weights of the anchor, ``(L, )``.
 
     Returns:
-        tuple[np.ndarray, dict]: The images, ``(2, H, W, 3)`` uint8 RGB, and
-        the decoded mixtures ``(2, L, H, W, 3)`` of each way.
+        tuple[np.ndarray, dict]: The images, ``(2, H, W, 3)``, uint8, RGB, and
+        the decoded mixtures, ``(2, L, H, W, 3)``, by ``'unaligned'`` and
+        ``'aligned'``.
     """
     inputs = torch.stack([dataset[n]['inputs'] for n in pair])
     images = model.data_preprocessor(dict(inputs=inputs))['inputs']
@@ -68,7 +69,7 @@ def interpolate(model: AlignMixAEClassifier, dataset: BaseDataset,
 
 
 def run(args: argparse.Namespace) -> None:
-    """Draw.
+    """Draw each pair in both directions.
 
     Args:
         args (Namespace): Parsed options.
@@ -77,7 +78,7 @@ def run(args: argparse.Namespace) -> None:
     model = load_model(cfg, args.checkpoint)
     if not isinstance(model, AlignMixAEClassifier):
         sys.exit(f'{args.config} has no decoder: its model is '
-                 f'{type(model).__name__}. Take a config of AlignMix/AE, such '
+                 f'{type(model).__name__}. Use a config of AlignMix/AE, such '
                  'as configs/alignmix_r18_cifar10_ae.py.')
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
     lam = np.linspace(0, 1, args.steps, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Figure 5: where a classifier sees its objects."""
+"""Draw Figure 5 of the paper: where a classifier sees its objects."""
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
@@ -22,11 +22,11 @@ from ..common import load_config, load_model, tracked
 
 
 def build_dataset(cfg: Config, images: Path | None) -> BaseDataset:
-    """Build the test set, or one of a folder's images.
+    """Build the test set, or a data set of the images in a folder.
 
     Args:
         cfg (Config): Complete config.
-        images (Path, optional): The folder.
+        images (Path, optional): The folder; None for the test set.
 
     Returns:
         BaseDataset: The data set.
@@ -37,8 +37,8 @@ def build_dataset(cfg: Config, images: Path | None) -> BaseDataset:
     steps = [name_of(step, TRANSFORMS) for step in options.pipeline]
     if not any('Load' in step for step in steps):
         sys.exit('--images needs a config whose test pipeline reads image '
-                 'files, with LoadImageFromFile and a Resize; that of this '
-                 f'config is {steps}.')
+                 'files, with LoadImageFromFile and a Resize, but its steps '
+                 f'are {steps}.')
     dataset = DATASETS.build(dict(
         type='CustomDataset', data_root=str(images), with_label=False,
         pipeline=options.pipeline, lazy_init=True))
@@ -50,12 +50,12 @@ def build_dataset(cfg: Config, images: Path | None) -> BaseDataset:
 
 
 def build_model(cfg: Config, checkpoint: str, cam: str) -> torch.nn.Module:
-    """Build the classifier, with maps.
+    """Build the classifier so that it returns activation maps.
 
     Args:
         cfg (Config): Complete config.
-        checkpoint (str): Its weights.
-        cam (str): Class of the maps, see ``CAMClassifier``.
+        checkpoint (str): File of its weights.
+        cam (str): Which class the maps show, see ``CAMClassifier``.
 
     Returns:
         Module: In evaluation mode.
@@ -67,13 +67,13 @@ def build_model(cfg: Config, checkpoint: str, cam: str) -> torch.nn.Module:
 
 
 def metric_of(cfg: Config) -> BaseMetric:
-    """Find the config's Localization, whose options say what a box is.
+    """Find the metric Localization of a config, which defines the boxes.
 
     Args:
         cfg (Config): Complete config.
 
     Returns:
-        BaseMetric: It, or one of the default options.
+        BaseMetric: The metric, with default options if it has none.
     """
     evaluators = cfg.get('test_evaluator') or []
     if isinstance(evaluators, dict):
@@ -87,18 +87,18 @@ def metric_of(cfg: Config) -> BaseMetric:
 def pictures(dataset: BaseDataset, model: torch.nn.Module,
              metric: Localization,
              indices: Sequence[int]) -> Iterator[LocalizedPicture]:
-    """Predict and describe images.
+    """Predict images and describe the results.
 
     Args:
         dataset (BaseDataset): The images.
         model (Module): The classifier.
-        metric (Localization): Says what a box is.
-        indices (Sequence[int]): Which images.
+        metric (Localization): Defines the boxes.
+        indices (Sequence[int]): Indices of the images.
 
     Yields:
-        LocalizedPicture: Each of them.
+        LocalizedPicture: One for each index.
     """
-    # a checkpoint knows the classes that it was trained on
+    # the checkpoint has the classes that it was trained on
     classes = model._dataset_meta.get('classes') or (
         dataset.metainfo.get('classes'))
     for index in tracked(indices, 'Localizing'):
@@ -106,7 +106,7 @@ def pictures(dataset: BaseDataset, model: torch.nn.Module,
         with torch.no_grad():
             sample, = model.test_step(pseudo_collate([data]))
         image = data['inputs'].permute(1, 2, 0).numpy()
-        if model.data_preprocessor.to_rgb:  # it is loaded as BGR
+        if model.data_preprocessor.to_rgb:  # images are loaded as BGR
             image = image[..., ::-1]
         scores = score_map(sample.cam, image.shape[:2],
                            metric.options['norm'])
@@ -121,16 +121,16 @@ def pictures(dataset: BaseDataset, model: torch.nn.Module,
 
 def describe(sample: DataSample, box: np.ndarray, truth: np.ndarray,
              classes: tuple[str, ...] | None) -> str:
-    """Write the class, the IoU, and what was wrongly predicted.
+    """Write the class, the IoU and, if wrong, the predicted class.
 
     Args:
         sample (DataSample): The prediction.
-        box (np.ndarray): Its box.
-        truth (np.ndarray): True boxes.
+        box (np.ndarray): Its box, ``(4, )``.
+        truth (np.ndarray): True boxes, ``(n, 4)``.
         classes (tuple[str], optional): Names of the classes.
 
     Returns:
-        str: A line.
+        str: One line, or two if the prediction is wrong.
     """
     shown, predicted = int(sample.cam_label), int(sample.pred_label)
 
@@ -145,7 +145,7 @@ def describe(sample: DataSample, box: np.ndarray, truth: np.ndarray,
 
 
 def run(args: argparse.Namespace) -> None:
-    """Draw.
+    """Draw the images.
 
     Args:
         args (Namespace): Parsed options.
@@ -157,8 +157,8 @@ def run(args: argparse.Namespace) -> None:
     indices = args.index or np.sort(
         generator.permutation(len(dataset))[:args.num])
     if max(indices) >= len(dataset):
-        sys.exit(f'There are {len(dataset)} images, but --index asks for '
-                 f'number {max(indices)}.')
+        sys.exit(f'--index asks for image {max(indices)}, but the indices of '
+                 f'the {len(dataset)} images are 0 to {len(dataset) - 1}.')
     drawn = list(pictures(dataset, model, metric_of(cfg), indices))
     figure = plot_localization(drawn)
     for path in args.out or [Path(cfg.work_dir, 'localization.png')]:

@@ -1,1 +1,1 @@
-"""From a folder of photos and flags to a config: `alignmix train --data`."""
+"""Turn a folder of photos into a config: `alignmix train --data`."""

@@ -1,4 +1,4 @@
-"""Methods by the names of `--method`."""
+"""Find the method that `--method` names."""
 import difflib
 import inspect
 import sys
@@ -10,13 +10,13 @@ from ...mixing import MixMethod
 from ..errors import describe
 
 NONE = ('none', 'baseline')
-#: Options that a method has no default for, or that its authors recommend.
+#: Options without a default, or recommended by the authors of a method.
 OPTIONS = {'Mixup': dict(alpha=1.), 'CutMix': dict(alpha=1.),
            'ResizeMix': dict(alpha=1.)}
-#: Share of the batches that are mixed, if it is not all of them.
+#: Share of the batches that are mixed, if not all.
 SHARES = {'CutMix': .5, 'SaliencyMix': .5, 'StyleCutMix': .5,
           'StyleMix': .2}
-#: Options of the classifier: where a method mixes, if not at the neck.
+#: Options of the classifier: where a method mixes, unless at the neck.
 PLACES = {'AlignMix': dict(mix_at='auto')}
 
 
@@ -24,7 +24,8 @@ class Method(NamedTuple):
     """What a config needs for a method.
 
     Attributes:
-        train_cfg (dict, optional): Of the model; None without mixing.
+        train_cfg (dict, optional): ``train_cfg`` of the model; None without
+            mixing.
         model (dict): Other options of the model.
     """
 
@@ -33,10 +34,10 @@ class Method(NamedTuple):
 
 
 def names() -> dict[str, str]:
-    """The registered methods.
+    """List the registered methods.
 
     Returns:
-        dict[str, str]: Class names by what is typed.
+        dict[str, str]: Class names by their lower-case form.
     """
     BATCH_AUGMENTS.import_from_location()
     return {name.lower(): name for name in sorted(BATCH_AUGMENTS.module_dict)}
@@ -47,19 +48,20 @@ def find_method(typed: str, options: dict | None = None,
     """Find a method.
 
     Args:
-        typed (str): Its name in any case, or the beginning of one.
+        typed (str): Its name in upper or lower case, or the start of it.
         options (dict, optional): Arguments of its class. Defaults to None.
-        known_of_images (dict, optional): Arguments that are filled in where
-            a class needs them, ``mean`` and ``std``. Defaults to None.
+        known_of_images (dict, optional): Arguments to fill in if the class
+            requires them, such as ``mean`` and ``std``. Defaults to None.
 
     Returns:
-        Method: What its config needs. Mistakes end the process with a
-        sentence.
+        Method: What a config needs for it. A mistake ends the process with
+        one sentence.
     """
     word = typed.lower()
     if word in NONE:
         if options:
-            sys.exit(f'--method {typed} has no options.')
+            sys.exit(f'--method {typed} has no options: leave out '
+                     '--method-options.')
         return Method(None, {})
     known = names()
     found = [known[word]] if word in known else [
@@ -68,7 +70,7 @@ def find_method(typed: str, options: dict | None = None,
         close = found or [known[key] for key in difflib.get_close_matches(
             word, known, 1, .5)]
         hint = f' Did you mean {" or ".join(close).lower()}?' * bool(close)
-        sys.exit(f'--method {typed} is not known.{hint} There are '
+        sys.exit(f'--method {typed} is not known.{hint} The methods are '
                  f'{", ".join([*known, NONE[0]])}.')
     name, = found
     kind = BATCH_AUGMENTS.get(name)
@@ -83,8 +85,9 @@ def find_method(typed: str, options: dict | None = None,
     augment = dict(type=name, **given)
     try:
         BATCH_AUGMENTS.build(augment)
-    except Exception as error:  # of any class, with any options
-        sys.exit(f'--method {typed} refuses {given}: {describe(error)}')
+    except Exception as error:  # any class may raise anything
+        sys.exit(f'--method {typed} does not accept {given}: '
+                 f'{describe(error)}')
     train_cfg = dict(augments=[augment])
     if name in SHARES:
         train_cfg['probs'] = [SHARES[name]]

@@ -1,4 +1,4 @@
-"""Networks by the names of `--model`."""
+"""Find the network that `--model` names."""
 import copy
 import difflib
 import importlib.util
@@ -25,9 +25,10 @@ class Network:
 
     Attributes:
         name (str): Its full name.
-        model (dict): The classifier, for the classes of the photos.
-        preprocessor (dict): How its images are normalized.
-        weights (str, optional): Where its published weights are.
+        model (dict): Config of the classifier, for the classes of the photos.
+        preprocessor (dict): Config of its data preprocessor.
+        weights (str, optional): Source of its published weights, a URL or
+            ``timm/NAME``.
     """
 
     name: str
@@ -40,15 +41,15 @@ def find_network(typed: str, num_classes: int, size: int) -> Network:
     """Find a network.
 
     Args:
-        typed (str): A name of ``mmpretrain.list_models()``, the beginning of
-            one up to its first underscore (``resnet18``), or a name of timm,
-            which ``timm/`` before it forces.
-        num_classes (int): Classes of the photos.
-        size (int): Rows and columns of the images.
+        typed (str): A name from ``mmpretrain.list_models()``, its part before
+            the first underscore (``resnet18``), or a name from timm, with or
+            without ``timm/`` before it.
+        num_classes (int): Number of classes of the photos.
+        size (int): Height and width of the images.
 
     Returns:
-        Network: What its config needs. Mistakes end the process with a
-        sentence.
+        Network: What a config needs for it. A mistake ends the process with
+        one sentence.
     """
     known = list_models()
     name = typed if typed in known else _full_name(typed, known)
@@ -58,15 +59,16 @@ def find_network(typed: str, num_classes: int, size: int) -> Network:
     name = typed.removeprefix(TIMM)
     if name.split('.')[0] in of_timm:
         return _of_timm(name, num_classes, size)
-    hint = '' if of_timm else ' Names of timm need it: pip install timm.'
+    hint = '' if of_timm else ' For names from timm: pip install timm.'
     short = {full.split('_')[0] for full in known}
     close = difflib.get_close_matches(name, {*known, *short, *of_timm}, 3, .6)
     sys.exit(f'--model {typed} is not known.'
-             + f' Did you mean {", ".join(close)}?' * bool(close) + hint)
+             + (f' Did you mean {", ".join(close)}?' if close else
+                ' mmpretrain.list_models() lists the names.') + hint)
 
 
 def _full_name(typed: str, known: list[str]) -> str | None:
-    """The shortest name of a network that was trained on ImageNet."""
+    """The shortest of the names, preferably trained on ImageNet-1k."""
     names = [name for name in known if name.split('_')[0] == typed]
     names.sort(key=lambda name: ('in1k' not in name.split('_')[-1],
                                  len(name), name))
@@ -86,9 +88,9 @@ def _of_mmpretrain(name: str, num_classes: int, size: int) -> Network:
     model = cfg.model.to_dict()
     kind = MODELS.get(model['type'])
     if not (isinstance(kind, type) and issubclass(kind, ImageClassifier)):
-        sys.exit(f'--model {name} is a {model["type"]}, but expected a '
-                 'classifier: mmpretrain.list_models(task="Image '
-                 'Classification") lists them.')
+        sys.exit(f'Expected a classifier, but --model {name} is a '
+                 f'{model["type"]}. mmpretrain.list_models(task="Image '
+                 'Classification") lists the classifiers.')
     given = model.pop('data_preprocessor', None) or cfg.get(
         'data_preprocessor') or {}
     preprocessor = {key: value for key, value in dict(given).items()
@@ -108,7 +110,7 @@ def _is_pretrained(init_cfg: Any) -> bool:
 
 
 def _for_classes(value: Any, num_classes: int) -> Any:
-    """Every ``num_classes`` of a config: of heads, losses, some backbones."""
+    """Set every ``num_classes``: of heads, losses and some backbones."""
     if isinstance(value, dict):
         return {key: num_classes if key == 'num_classes' else _for_classes(
             inner, num_classes) for key, inner in value.items()}
@@ -127,7 +129,7 @@ def _without(value: Any, key: str) -> Any:
 
 
 def _sized(backbone: dict, size: int) -> dict:
-    """Tell the size of the images to backbones that have to know it."""
+    """Set the image size of backbones that have an option for it."""
     kinds = inspect.getmro(MODELS.get(backbone['type']))
     knows = any('img_size' in inspect.signature(kind.__init__).parameters
                 for kind in kinds)
@@ -142,8 +144,8 @@ def _of_timm(name: str, num_classes: int, size: int) -> Network:
         backbone['img_size'] = size
     shape = _output_shape(backbone, size)
     if len(shape) not in (2, 3, 4):
-        sys.exit(f'--model {TIMM}{name} returns {shape} for an image, but '
-                 'expected a vector, tokens or a map.')
+        sys.exit(f'Expected a vector, tokens or a map for an image, but '
+                 f'--model {TIMM}{name} returns the shape {tuple(shape)}.')
     with torch.random.fork_rng(devices=[]):
         channels = timm.create_model(name, num_classes=0).num_features
     if len(shape) == 4 and shape[1] == channels:
@@ -173,21 +175,21 @@ def _output_shape(backbone: dict, size: int) -> torch.Size:
 
 @torch.no_grad()
 def try_network(model: dict, preprocessor: dict, size: int) -> str | None:
-    """See whether a classifier can be built, and takes images of a size.
+    """Check that a classifier can be built and takes images of a size.
 
     Args:
         model (dict): Config of the classifier, without weights.
         preprocessor (dict): Config of its data preprocessor.
-        size (int): Rows and columns of the images.
+        size (int): Height and width of the images.
 
     Returns:
-        str, optional: What is wrong; None if it works.
+        str, optional: The error, in words; None if it works.
     """
     try:
         with torch.random.fork_rng(devices=[]):
             built = MODELS.build(copy.deepcopy(
                 dict(model, data_preprocessor=preprocessor))).eval()
         built(torch.zeros(1, 3, size, size), mode='tensor')
-    except Exception as error:  # of any network, in any way
+    except Exception as error:  # any network may raise anything
         return describe(error)
     return None

@@ -1,4 +1,4 @@
-"""What is in a folder of photos."""
+"""Inspect a folder of photos."""
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +18,13 @@ VAL_SHARE = .2
 
 @dataclass(frozen=True)
 class Split:
-    """Images for training, validation or test.
+    """The images for training, validation or test.
 
     Attributes:
-        prefix (str): Folder of the class folders, below the root.
-        part (tuple[float, float]): Share of the images of each class.
-        counts (dict[str, int]): Images by class.
+        prefix (str): Folder of the class folders, relative to the root.
+        part (tuple[float, float]): Start and end of the part of each class
+            that is used, from 0 to 1.
+        counts (dict[str, int]): Number of images by class.
     """
 
     prefix: str
@@ -40,10 +41,10 @@ class Photos:
 
     Attributes:
         root (Path): The folder.
-        classes (tuple[str, ...]): Names, in the order of labels.
-        splits (dict[str, Split]): By ``'train'``, ``'val'`` and ``'test'``,
-            the last only if there is one.
-        notes (tuple[str, ...]): What to know of them.
+        classes (tuple[str, ...]): Class names, in the order of labels.
+        splits (dict[str, Split]): By ``'train'``, ``'val'`` and, if there is
+            such a folder, ``'test'``.
+        notes (tuple[str, ...]): Remarks for the user.
     """
 
     root: Path
@@ -53,17 +54,18 @@ class Photos:
 
 
 def find_photos(root: Path, val_share: float | None = None) -> Photos:
-    """Look at a folder: its splits, its classes, its images.
+    """Inspect a folder: its splits, its classes and its images.
 
     Args:
-        root (Path): Has ``train``, and perhaps ``val`` and ``test``, with
-            a folder for each class in them; or these folders themselves.
+        root (Path): Folder that holds ``train`` and perhaps ``val`` and
+            ``test``, each with a folder per class; or the class folders
+            themselves.
         val_share (float, optional): Share of the training images of each
-            class that is for validation. Defaults to None: .2, if there is
-            no folder for it.
+            class to use for validation. Defaults to None: 0.2 if there is no
+            folder for validation.
 
     Returns:
-        Photos: What is there. Mistakes end the process with a sentence.
+        Photos: What was found. A mistake ends the process with one sentence.
     """
     if not root.is_dir():
         sys.exit(f'--data {root}: there is no such folder.')
@@ -72,7 +74,7 @@ def find_photos(root: Path, val_share: float | None = None) -> Photos:
                for name in names if _has_folders(root / name)}
     if 'train' not in folders:
         if folders:
-            sys.exit(f'--data {root}: expected a folder `train` beside '
+            sys.exit(f'--data {root}: expected a folder `train` next to '
                      f'{listed(folders.values())}, but there is none.')
         folders = {'train': ''}
     images = {split: images_of_classes(root / name)
@@ -84,8 +86,8 @@ def find_photos(root: Path, val_share: float | None = None) -> Photos:
         folders['val'], images['val'] = folders['train'], images['train']
         parts.update(val=(0., share), train=(share, 1.))
     elif val_share is not None:
-        sys.exit(f'--val-share is for folders without {folders["val"]}, but '
-                 f'{root / folders["val"]} is there. Leave the option out.')
+        sys.exit('--val-share is only for folders without validation images, '
+                 f'but {root / folders["val"]} exists. Leave the option out.')
     splits, notes = {}, []
     for split, name in folders.items():
         splits[split] = Split(name, parts[split], {
@@ -103,11 +105,11 @@ def _has_folders(folder: Path) -> bool:
 
 
 def _classes(folder: Path, images: dict[str, list[str]]) -> tuple[str, ...]:
-    """Names of the training classes, each of which has images."""
+    """Names of the training classes; exit unless each has images."""
     if len(images) < 2:
         got = f'found only {listed(images)}' if images else 'found none'
-        sys.exit(f'Expected a folder for each of two or more classes in '
-                 f'{folder}, but {got}.')
+        sys.exit(f'Expected two or more folders in {folder}, one per class, '
+                 f'but {got}.')
     empty = [name for name, paths in images.items() if not paths]
     if empty:
         sys.exit(f'Expected images ({" ".join(EXTENSIONS)}) in every class '
@@ -120,7 +122,7 @@ def _check(split: str, folder: Path, classes: tuple[str, ...],
            images: dict[str, list[str]], found: Split) -> list[str]:
     extra = [name for name in images if images[name] and name not in classes]
     if extra:
-        sys.exit(f'{folder} has classes that the training images lack: '
+        sys.exit(f'{folder} has classes without training images: '
                  f'{listed(extra)}. The training classes are '
                  f'{listed(classes)}. Rename or remove the others.')
     if not len(found):
@@ -130,4 +132,4 @@ def _check(split: str, folder: Path, classes: tuple[str, ...],
     if not missing:
         return []
     return [f'{split} has no image of {listed(missing)}; the labels of the '
-            'other classes follow their names.']
+            'other classes stay correct.']

@@ -1,4 +1,4 @@
-"""The flags of `alignmix train --data`, made into a config file."""
+"""Turn the options of `alignmix train --data` into a config file."""
 import argparse
 import sys
 from pathlib import Path
@@ -18,23 +18,23 @@ FILE = 'config.py'
 
 
 def prepare(args: argparse.Namespace) -> Path:
-    """Write the config that the flags describe into the run's folder.
+    """Write the config that the options describe to the run's folder.
 
     Args:
         args (Namespace): Parsed options.
 
     Returns:
-        Path: The file. Mistakes end the process with a sentence.
+        Path: The file. A mistake ends the process with one sentence.
     """
     init_default_scope('mmpretrain')
-    MMLogger.get_current_instance().setLevel('ERROR')  # of what is tried here
+    MMLogger.get_current_instance().setLevel('ERROR')  # this is only a trial
     if args.trust_checkpoint:
         trust_checkpoints()
     photos = find_photos(args.data, args.val_share)
     if len(photos.splits['train']) < args.batch_size:
         sys.exit(f'--batch-size {args.batch_size} is more than the '
-                 f'{len(photos.splits["train"])} training images. Take at '
-                 'most so many.')
+                 f'{len(photos.splits["train"])} training images. Use '
+                 f'--batch-size {len(photos.splits["train"])} or less.')
     network = find_network(args.model, len(photos.classes), args.size)
     method = find_method(args.method, args.method_options, {
         key: network.preprocessor[key] for key in ('mean', 'std')
@@ -65,10 +65,10 @@ def _folder(args: argparse.Namespace) -> Path:
 
 
 def _keep(path: Path, text: str) -> Path:
-    """Write a file, but not over one that says something else."""
+    """Write a file, unless it exists with other content."""
     if path.exists() and path.read_text() != text:
-        sys.exit(f'{path} is there, with other settings. Give another '
-                 f'--work-dir, or train with it: alignmix train {path}')
+        sys.exit(f'{path} already exists, with other settings. Choose a '
+                 f'different --work-dir, or use it: alignmix train {path}')
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     print(f'config    {path}')

@@ -1,4 +1,4 @@
-"""The config of a run that fine-tunes a network on photos."""
+"""Write the config of a run that trains a network on photos."""
 from string import Template
 from typing import Any
 
@@ -7,19 +7,19 @@ from .networks import Network
 from .photos import Photos, Split
 
 FINE_TUNING, FROM_SCRATCH = 5e-4, 1e-3  # learning rates of AdamW
-CROP = 256 / 224  # of the short side, before the centre is cut out
+CROP = 256 / 224  # short side before the centre crop, by its size
 TEXT = Template('''\
-# Written by `alignmix train --data`. All of it can be changed; train with
-# `alignmix train` and the path of this file, and --resume to go on.
+# Written by `alignmix train --data`. You can change any of it, then train with
+# `alignmix train` and the path of this file. --resume continues a run.
 default_scope = 'mmpretrain'
 custom_imports = dict(imports=['alignmix_mm'], allow_failed_imports=False)
 work_dir = '{{ fileDirname }}'
 
-# The network $name, its head for these classes.
+# The network $name, with a head for these classes.
 data_preprocessor = $preprocessor
 model = $model
 
-# The photos. Labels are places in `classes`.
+# The photos. A label is an index of `classes`.
 data_root = $root
 classes = $classes
 train_pipeline = [
@@ -37,7 +37,7 @@ test_pipeline = [
 train_dataloader = dict(
     batch_size=$batch_size,
     num_workers=$workers,
-    drop_last=True,  # a small last batch has no partners to mix with
+    drop_last=True,  # a small last batch has too few partners to mix with
     sampler=dict(type='DefaultSampler', shuffle=True),
     collate_fn=dict(type='default_collate'),
     dataset=dict(
@@ -74,7 +74,7 @@ test_cfg = dict()
 
 default_hooks = dict(
     logger=dict(type='LoggerHook', interval=10),
-    # the last checkpoint, and the best one
+    # keeps the last checkpoint and the best one
     checkpoint=dict(
         type='CheckpointHook', interval=1, max_keep_ckpts=1,
         save_best='auto'),
@@ -93,14 +93,15 @@ def write_config(photos: Photos, network: Network, method: Method,
         photos (Photos): The data.
         network (Network): The network.
         method (Method): How batches are mixed.
-        weights (str, optional): File or URL to start from.
+        weights (str, optional): File or URL to start from; None for random
+            weights.
         epochs (int): Epochs of training.
-        batch_size (int): Images in a step.
-        size (int): Rows and columns of the images.
-        lr (float, optional): Learning rate. None takes one for fine-tuning,
-            or for weights drawn at random.
+        batch_size (int): Images per step.
+        size (int): Height and width of the images.
+        lr (float, optional): Learning rate of AdamW. None means 0.0005 with
+            ``weights`` and 0.001 without.
         workers (int): Processes that load images.
-        seed (int): Seed of the run.
+        seed (int): Random seed of the run.
 
     Returns:
         str: The text of the file.
@@ -121,7 +122,7 @@ def write_config(photos: Photos, network: Network, method: Method,
 
 def model_of(network: Network, method: Method,
              weights: str | None = None) -> dict:
-    """Put network and method together.
+    """Combine a network and a method.
 
     Args:
         network (Network): The network.
@@ -136,7 +137,7 @@ def model_of(network: Network, method: Method,
                      if key not in ('topk', 'cal_acc')}
     model['head']['loss'] = dict(type='CrossEntropyLoss')
     if method.train_cfg is not None:
-        model['head']['loss']['use_soft'] = True  # of mixed labels
+        model['head']['loss']['use_soft'] = True  # mixed labels
         model['train_cfg'] = method.train_cfg
     if weights is not None:
         model['backbone'] = dict(model['backbone'], init_cfg=dict(
@@ -145,7 +146,7 @@ def model_of(network: Network, method: Method,
 
 
 def _schedule(epochs: int) -> list[dict]:
-    """Warm up for an epoch, if there are several, then a cosine to 0."""
+    """Warm up for one epoch, if there are several; then a cosine to 0."""
     warmup = 1 if epochs > 1 else 0
     first = dict(type='LinearLR', start_factor=0.01, end=1,
                  convert_to_iter_based=True)
@@ -161,14 +162,14 @@ def _location(split: Split) -> str:
 
 
 def source(value: Any, indent: int = 0) -> str:
-    """Write a setting as Python, on one line if it fits.
+    """Write a setting as Python code, on one line if it fits.
 
     Args:
         value (Any): Dicts, lists and tuples of plain values.
-        indent (int): Columns before the first line. Defaults to 0.
+        indent (int): Columns of indentation. Defaults to 0.
 
     Returns:
-        str: The source.
+        str: The code.
     """
     if isinstance(value, dict):
         start, end = 'dict(', ')'

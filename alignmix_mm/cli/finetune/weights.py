@@ -1,4 +1,4 @@
-"""Weights to start from."""
+"""Find weights to start training from."""
 import re
 import sys
 from collections import Counter
@@ -16,25 +16,25 @@ from .networks import TIMM, Network
 
 FILE = 'pretrained.pth'
 PREFIX = 'backbone'
-LEAST = .5  # share of the tensors that have to be found
-# MMPretrain resizes these to the images when it loads them.
+LEAST = .5  # smallest share of the tensors that has to fit
+# MMPretrain resizes these to the image size when it loads them.
 _RESIZED = re.compile('pos_embed|position_bias')
 
 
 class Weights(NamedTuple):
-    """Weights of a backbone, whose names begin with ``backbone.``.
+    """Weights of a backbone; in the file, names begin with ``backbone.``.
 
     Attributes:
-        source (str): File or URL, as the config names it.
-        renamed (dict[str, Tensor], optional): What is to be written to that
-            file first; None if it is there.
+        source (str): File or URL, as named in the config.
+        renamed (dict[str, Tensor], optional): Tensors to write to that file
+            first; None if the file exists.
     """
 
     source: str
     renamed: dict[str, Tensor] | None = None
 
     def write(self, folder: Path) -> None:
-        """Write what had to be renamed.
+        """Write the renamed tensors, if any.
 
         Args:
             folder (Path): Folder of the config.
@@ -44,20 +44,20 @@ class Weights(NamedTuple):
 
 
 def find_weights(source: str, network: Network) -> Weights:
-    """Find weights of a backbone, and see that they fit.
+    """Find weights of a backbone and check that they fit.
 
     Args:
-        source (str): A file, a URL, or ``'auto'``, the published weights of
-            the network.
+        source (str): A file, a URL, or ``'auto'`` for the published weights
+            of the network.
         network (Network): The network.
 
     Returns:
-        Weights: The weights. Mistakes end the process with a sentence.
+        Weights: The weights. A mistake ends the process with one sentence.
     """
     if source == 'auto':
         source = network.weights or sys.exit(
-            f'--model {network.name} has no published weights: give a file '
-            'or a URL, --pretrained FILE.')
+            f'--model {network.name} has no published weights. Give a file '
+            'or a URL: --pretrained FILE.')
     state = read_state(source)
     wanted = _shapes(network.model['backbone'])
     strip, add = match_names(state, wanted)
@@ -69,12 +69,12 @@ def find_weights(source: str, network: Network) -> Weights:
     missing = [name for name in wanted if name not in found]
     if len(found) < LEAST * len(wanted):
         sys.exit(
-            f'{source} does not fit {network.name}: it has '
+            f'{source} does not fit {network.name}: it has only '
             f'{len(found)} of {len(wanted)} tensors of the backbone. It lacks '
-            f'{listed(missing, 2)}; its own are {listed(state, 2)}.')
+            f'{listed(missing, 2)}; it has {listed(state, 2)}.')
     if missing:
         print(f'{source} lacks {len(missing)} of {len(wanted)} tensors of the '
-              f'backbone: {listed(missing, 3)}')
+              f'backbone, which stay random: {listed(missing, 3)}.')
     if (strip, add) == (f'{PREFIX}.', '') and not source.startswith(TIMM):
         return Weights(source if '://' in source else
                        str(Path(source).resolve()))
@@ -83,13 +83,13 @@ def find_weights(source: str, network: Network) -> Weights:
 
 
 def read_state(source: str) -> dict[str, Tensor]:
-    """Read the tensors of a checkpoint or a plain state dict, executing none.
+    """Read the tensors of a checkpoint or state dict; execute nothing.
 
     Args:
         source (str): A file, a URL, or ``timm/NAME``.
 
     Returns:
-        dict[str, Tensor]: By name.
+        dict[str, Tensor]: Tensors by name.
     """
     if source.startswith(TIMM):
         import timm
@@ -106,22 +106,22 @@ def read_state(source: str) -> dict[str, Tensor]:
              if isinstance(value, Tensor)} if isinstance(
                  content, Mapping) else {}
     if not state:
-        sys.exit(f'--pretrained {source} holds no tensors with names, but '
-                 'expected a checkpoint or a state dict.')
+        sys.exit(f'--pretrained {source}: expected a checkpoint or a state '
+                 'dict, but the file holds no named tensors.')
     return state
 
 
 def match_names(state: Iterable[str], wanted: Iterable[str]
                 ) -> tuple[str, str]:
-    """Find how the names of a file become those of a network.
+    """Find how to turn the names in a file into those of a network.
 
     Args:
-        state (Iterable[str]): Names of the file.
-        wanted (Iterable[str]): Names of the network.
+        state (Iterable[str]): Names in the file.
+        wanted (Iterable[str]): Names in the network.
 
     Returns:
-        tuple[str, str]: What to take off their beginnings, and what to put
-        there instead, such that most of them fit.
+        tuple[str, str]: The prefix to strip and the prefix to add, so that
+        as many names as possible match.
     """
     state, wanted = list(state), set(wanted)
 
@@ -135,7 +135,7 @@ def match_names(state: Iterable[str], wanted: Iterable[str]
 
 
 def _beginnings(names: Iterable[str]) -> list[str]:
-    """'', and what many names begin with: ``'module.'``, ``'backbone.'``."""
+    """'' and common prefixes, such as ``'module.'`` and ``'backbone.'``."""
     names = list(names)
     counts = Counter(
         '.'.join(key.split('.')[:depth]) + '.'
@@ -145,7 +145,7 @@ def _beginnings(names: Iterable[str]) -> list[str]:
 
 
 def _shapes(backbone: dict) -> dict[str, torch.Size]:
-    """Shapes of the tensors that a backbone is trained with, by name."""
+    """Shapes of the trained tensors and statistics of a backbone."""
     with torch.random.fork_rng(devices=[]):
         network = MODELS.build(dict(backbone))
     fixed = {name for name, _ in network.named_buffers()

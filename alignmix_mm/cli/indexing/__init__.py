@@ -1,1 +1,1 @@
-"""Rows of the tables that configs stand for, and results of runs."""
+"""Rows of published tables that configs reproduce; results of runs."""

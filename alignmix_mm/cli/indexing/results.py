@@ -1,4 +1,4 @@
-"""What was measured: results of complete runs of unchanged configs."""
+"""Collect the results of complete runs of unchanged configs."""
 import json
 import statistics
 from pathlib import Path
@@ -7,22 +7,22 @@ from mmengine.config import Config
 
 from ...engine.stored_config import parse_config
 
-# what a result depends on; not where data are, nor the seed or the device
+# what a result depends on; not paths of data, the seed or the device
 SETTINGS = ('model', 'data_preprocessor', 'optim_wrapper', 'param_scheduler',
             'train_cfg')
 METRICS = ('accuracy/top1', 'localization/maxboxaccv2')
-LAST = 10  # epochs of the median
+LAST = 10  # number of validations in the median
 
 
 def same_settings(run: Config, config: Config) -> bool:
-    """Whether a run had the settings of the config that it names.
+    """Check whether a run had the settings of the config that it names.
 
     Args:
-        run (Config): The config that the run has written.
-        config (Config): The config of the repository.
+        run (Config): The config that the run wrote.
+        config (Config): The config in the repository.
 
     Returns:
-        bool: Whether it is a result of this config.
+        bool: Whether the settings are the same.
     """
     same = all(run.get(key) == config.get(key) for key in SETTINGS)
     loaders = [c.train_dataloader for c in (run, config)]
@@ -33,13 +33,13 @@ def same_settings(run: Config, config: Config) -> bool:
 
 
 def validations(folder: Path) -> dict[str, dict[int, float]]:
-    """Validations during training.
+    """Read the validations during training.
 
     Args:
         folder (Path): Folder of a run.
 
     Returns:
-        dict: Of each metric, the value of each epoch that has one.
+        dict: For each metric, its values by epoch.
     """
     values = {metric: {} for metric in METRICS}
     for file in sorted(folder.glob('*/vis_data/scalars.json')):
@@ -52,17 +52,17 @@ def validations(folder: Path) -> dict[str, dict[int, float]]:
 
 
 def result_of(folder: Path, epochs: int) -> dict | None:
-    """Result of a complete run.
+    """Get the result of a complete run.
 
     Args:
         folder (Path): Folder of a run.
         epochs (int): Epochs of a complete run.
 
     Returns:
-        dict, optional: ``metric``, ``last``, and, of more than one
-        validation, ``best`` and ``last10_median``; None if it is not
-        complete. ``metrics.json``, which `alignmix test --out` writes, is
-        read if the training did not validate.
+        dict, optional: ``metric``, ``last`` and, if there is more than one
+        validation, ``best`` and ``last10_median``; None if the run is not
+        complete. If the training did not validate, the result comes from
+        ``metrics.json``, written by `alignmix test --out`.
     """
     for metric, values in validations(folder).items():
         if epochs in values:
@@ -81,8 +81,8 @@ def result_of(folder: Path, epochs: int) -> dict | None:
 
 
 def _is_of(config: Config, dump: Path) -> bool:
-    """Whether a run wrote this file, with the settings of the config."""
-    try:  # the folder of a run may be anybody's, so nothing is executed
+    """Whether a dumped config has the settings of a config."""
+    try:  # a run may come from anyone, so nothing is executed
         run = parse_config(dump.read_text(encoding='utf-8-sig'))
     except ValueError:
         return False
@@ -90,15 +90,15 @@ def _is_of(config: Config, dump: Path) -> bool:
 
 
 def collect(work_dirs: Path, configs: dict[str, Path]) -> dict[str, dict]:
-    """Results of all complete runs below a folder.
+    """Collect the results of all complete runs below a folder.
 
     Args:
         work_dirs (Path): Folder of runs.
         configs (dict[str, Path]): Configs by name.
 
     Returns:
-        dict[str, dict]: Of each config that has results, ``metric`` and
-        ``runs``: ``last``, ``best`` and ``last10_median`` of each.
+        dict[str, dict]: For each config with results, ``metric`` and
+        ``runs``, a list with ``last``, ``best`` and ``last10_median``.
     """
     results: dict[str, dict] = {}
     for dump in sorted(work_dirs.rglob('*.py')):

@@ -1,4 +1,4 @@
-"""Which rows of the published tables a config reproduces."""
+"""Find the rows of published tables that a config reproduces."""
 import json
 import re
 from pathlib import Path
@@ -28,10 +28,10 @@ METHODS = {'alignmix': 'AlignMix', 'baseline': 'Baseline',
 ENCODERS = {'ae': 'AlignMix/AE', 'vae': 'AlignMix/VAE'}
 LAYERS = {'xe': '{{x,{e}}}', 'xa': '{{x,A}}', 'xae': '{{x,A,{e}}}',
           '2x2': '{{x,A_2x2,{e}}}', '8x8': '{{x,A_8x8,{e}}}'}
-# what is written for e: a vector, and a tensor
+# notation for e, as a vector and as a tensor
 EMBEDDINGS = {'AlignMix': ('e', 'E'), 'AlignMix/AE': ('e', 'E'),
               'AlignMix/VAE': ('(mu,sigma)', '(M,Sigma)')}
-# figures of how good a method is; tables also have sizes and times
+# measures of quality; the tables also have sizes and times
 METRICS = ('top1_error', 'top1_acc', 'top1_loc', 'MaxBoxAccV2')
 NAME = re.compile(
     rf'(?P<method>{"|".join(METHODS)})_((?P<row>\w+?)_)?'
@@ -41,7 +41,7 @@ NAME = re.compile(
 
 
 class Row(NamedTuple):
-    """A row of a table, with the columns of one data set and network.
+    """A row of a table, for one data set and one network.
 
     Attributes:
         source (str): The table.
@@ -49,8 +49,9 @@ class Row(NamedTuple):
         epochs (int): Epochs of training.
         backbone (str): Network.
         method (str): Method.
-        layers (str): Layers that are mixed, if the table says so.
-        aligned (bool, optional): Whether they are aligned, if it says so.
+        layers (str): Mixed layers; empty if the table does not say.
+        aligned (bool, optional): Whether they are aligned; None if the table
+            does not say.
     """
 
     source: str
@@ -70,13 +71,13 @@ class Row(NamedTuple):
 
 
 def rows_of(stem: str) -> list[Row]:
-    """Rows that a config reproduces, by its name.
+    """Find the rows that a config reproduces, from its name.
 
     Args:
         stem (str): File name without suffix.
 
     Returns:
-        list[Row]: None for what is not in the paper, such as demos.
+        list[Row]: The rows; empty if it is not in the paper, like the demos.
     """
     match = NAME.fullmatch(stem)
     if match is None:
@@ -99,25 +100,25 @@ def rows_of(stem: str) -> list[Row]:
 
 def _ablation(words: list[str], dataset: str, epochs: int,
               backbone: str) -> Row:
-    """The row of Table 8 with the words of a config's name."""
+    """The row of Table 8 that the words of a config's name describe."""
     method = ENCODERS.get(words[0], 'AlignMix')
     layers = LAYERS[words[words[0] in ENCODERS]].format(
         e=EMBEDDINGS[method]['tensor' in words])
-    # nothing but a tensor can be aligned
+    # only a tensor can be aligned
     aligned = 'unaligned' not in words and any(
         c in layers for c in ('A', 'E', 'M'))
     return Row('Table 8', dataset, epochs, backbone, method, layers, aligned)
 
 
 def published(row: Row, records: list[dict]) -> dict[str, float]:
-    """Published figures of a row.
+    """Get the published values of a row.
 
     Args:
         row (Row): The row.
-        records (list[dict]): All published figures.
+        records (list[dict]): All published values.
 
     Returns:
-        dict[str, float]: Value of each metric, percent.
+        dict[str, float]: Value of each metric, in percent.
     """
     wanted = {k: v for k, v in row._asdict().items() if v not in ('', None)}
     return {record['metric']: record['value'] for record in records
@@ -125,13 +126,13 @@ def published(row: Row, records: list[dict]) -> dict[str, float]:
 
 
 def extract(numbers: Path) -> list[dict]:
-    """The figures that our configs are compared with.
+    """Select the published values that our configs are compared with.
 
     Args:
-        numbers (Path): JSON file of all that was ever published.
+        numbers (Path): JSON file of published values.
 
     Returns:
-        list[dict]: One entry for each figure.
+        list[dict]: One entry for each value.
     """
     records = []
     for entry in json.loads(numbers.read_text()):

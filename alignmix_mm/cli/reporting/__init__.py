@@ -1,1 +1,1 @@
-"""What the command `alignmix report` writes."""
+"""The work of the command `alignmix report`."""

@@ -1,4 +1,4 @@
-"""Where the values of runs lie on an axis that all of them share."""
+"""Positions of values on an x axis that all runs share."""
 import math
 from collections.abc import Iterable, Sequence
 
@@ -8,13 +8,14 @@ MAX_TICKS = 8
 
 
 def common_unit(runs: Sequence[RunRecord]) -> str:
-    """What the axes of the charts count.
+    """Choose what the x axes of the charts count.
 
     Args:
         runs (Sequence[RunRecord]): The runs.
 
     Returns:
-        str: ``'epoch'`` if all of them count epochs, else ``'iteration'``.
+        str: ``'epoch'`` if all runs count epochs, otherwise
+        ``'iteration'``.
     """
     return 'epoch' if all(
         run.by_epoch and (run.scalars.per_epoch or not run.scalars.training)
@@ -23,15 +24,15 @@ def common_unit(runs: Sequence[RunRecord]) -> str:
 
 def of_training(run: RunRecord, steps: Iterable[float],
                 unit: str) -> list[float]:
-    """Positions of values that were logged during training.
+    """Get the positions of values logged during training.
 
     Args:
         run (RunRecord): The run.
-        steps (Iterable[float]): Their iterations.
+        steps (Iterable[float]): Iterations of the values.
         unit (str): What the axis counts.
 
     Returns:
-        list[float]: Iterations, or epochs with decimals.
+        list[float]: Iterations, or fractional epochs.
     """
     size = run.scalars.per_epoch if unit == 'epoch' else 1
     return [round(step / size, 4) if size > 1 else step for step in steps]
@@ -39,12 +40,12 @@ def of_training(run: RunRecord, steps: Iterable[float],
 
 def of_evaluation(run: RunRecord, steps: Iterable[float],
                   unit: str) -> list[float]:
-    """Positions of values that were measured on the validation set.
+    """Get the positions of values measured on the validation set.
 
     Args:
         run (RunRecord): The run.
-        steps (Iterable[float]): Their epochs, or iterations if the run
-            counts so.
+        steps (Iterable[float]): Epochs of the values, or iterations if the
+            run counts those.
         unit (str): What the axis counts.
 
     Returns:
@@ -56,15 +57,15 @@ def of_evaluation(run: RunRecord, steps: Iterable[float],
 
 
 def layout(unit: str, end: float) -> dict:
-    """Axes of a chart, from zero.
+    """Lay out the axes of a chart; the x axis starts at 0.
 
     Args:
         unit (str): What the x axis counts.
         end (float): Its largest value.
 
     Returns:
-        dict: Layout of Plotly. Ticks are at whole numbers: there are not
-        more of them than epochs.
+        dict: Layout for Plotly. With no more ticks than epochs, ticks are at
+        whole numbers.
     """
     end = math.ceil(end)
     return dict(xaxis=dict(

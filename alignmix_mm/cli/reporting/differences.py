@@ -1,19 +1,19 @@
-"""In what the configs of runs differ."""
+"""Find how the configs of runs differ."""
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from .records import RunRecord
 
-OWN = ('work_dir', 'filename', 'experiment_name')  # differ in all runs
+OWN = ('work_dir', 'filename', 'experiment_name')  # differ anyway
 
 
 class Difference(NamedTuple):
     """A setting that is not the same in all runs.
 
     Attributes:
-        key (str): Where it is in a config, with dots.
-        values (tuple[str | None, ...]): Of each run that has a config; None
-            if it has no such setting.
+        key (str): Its dotted key in the config.
+        values (tuple[str | None, ...]): Its value in each config; None where
+            it is not set.
     """
 
     key: str
@@ -27,8 +27,9 @@ def differences(runs: list[RunRecord]) -> list[Difference]:
         runs (list[RunRecord]): Runs whose configs could be read.
 
     Returns:
-        list[Difference]: In the order of the first config, then what only
-        later ones have. Names of folders and experiments are left out.
+        list[Difference]: In the order of the first config, followed by
+        settings that only later ones have. Names of folders and experiments
+        are left out.
     """
     settings = [dict(_flat(run.config.to_dict())) for run in runs]
     keys = dict.fromkeys(key for flat in settings for key in flat)
@@ -38,7 +39,7 @@ def differences(runs: list[RunRecord]) -> list[Difference]:
 
 
 def _flat(value: Any, key: str = '') -> Iterator[tuple[str, str]]:
-    """All that is no collection of dicts, by its place."""
+    """Dotted keys and values of all settings that contain no dicts."""
     if isinstance(value, dict) and value:
         children = value.items()
     elif isinstance(value, (list, tuple)) and any(

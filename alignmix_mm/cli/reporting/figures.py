@@ -1,4 +1,4 @@
-"""Charts as plain data for Plotly; colours are the page's."""
+"""Make charts as plain data for Plotly; the page sets the colours."""
 import html
 import math
 from collections.abc import Callable, Iterable
@@ -12,7 +12,7 @@ from .tables import MAIN, Row
 from .thinning import MAX_POINTS, thin
 from .traces import SYMBOLS, Chart, trace
 
-MAX_MARKERS = 60  # beyond, a line is clearer without
+MAX_MARKERS = 60  # with more points, a line is clearer without markers
 TITLES = {
     'loss': 'Training loss', 'lr': 'Learning rate',
     'accuracy/top1': 'Top-1 accuracy, %', 'accuracy/top5': 'Top-5 accuracy, %',
@@ -27,17 +27,18 @@ TITLES = {
 ORDER = ('loss', 'mixed_acc', 'clean_acc', 'plan_error', 'plan_entropy', 'lr',
          'grad_norm', 'time', 'data_time', 'memory')
 SAMPLED = ('clean_acc', 'plan_error', 'plan_entropy')  # by MixLogHook
-EXACT = ('lr', 'memory')  # without noise that smoothing would take away
+EXACT = ('lr', 'memory')  # without noise, so not smoothed
 DASHES = ('solid', 'dash', 'dot', 'dashdot', 'longdash', 'longdashdot')
 
 
 class Family(NamedTuple):
-    """Scalars of one kind, which a chart shows on one axis.
+    """Scalars of one kind, shown on one axis of one chart.
 
     Attributes:
-        prefix (str): How their names begin; what follows tells them apart.
+        prefix (str): Common prefix of their names.
         title (str): Title of the chart.
-        noisy (bool): Whether to smooth it; its axis may be logarithmic then.
+        noisy (bool): Whether lines may be smoothed and the axis may be
+            logarithmic.
     """
 
     prefix: str
@@ -50,15 +51,15 @@ FAMILIES = (Family('loss_', 'Training loss by mode', True),
 
 
 def charts(runs: list[RunRecord], rows: list[Row]) -> list[Chart]:
-    """All charts that the runs have data for. A dot alone is none.
+    """Make all charts with at least one line; single points are left out.
 
     Args:
         runs (list[RunRecord]): The runs.
-        rows (list[Row]): Their figures, for lines at the paper's values.
+        rows (list[Row]): Their metrics, for lines at the paper's values.
 
     Returns:
-        list[Chart]: Accuracies, losses, whatever else was evaluated or
-        logged; reliability last.
+        list[Chart]: Accuracies, losses, other evaluations, other logged
+        values; reliability last.
     """
     unit = common_unit(runs)
     logged = _lines(runs, lambda run: run.scalars.training)
@@ -85,14 +86,14 @@ def charts(runs: list[RunRecord], rows: list[Row]) -> list[Chart]:
 
 
 def undrawn(runs: list[RunRecord]) -> list[str]:
-    """What was logged only once, in words.
+    """Describe the values that were logged only once.
 
     Args:
         runs (list[RunRecord]): The runs.
 
     Returns:
-        list[str]: Of scalars of the training that are no line in any run,
-        name, run and value. Those of evaluations are in the tables.
+        list[str]: Name, value and run of each training scalar that is not a
+        line in any run. Values of evaluations are in the tables.
     """
     logged = _lines(runs, lambda run: run.scalars.training)
     return [f'{name} {value:.4g} ({run.name}, iteration {step})'
@@ -103,7 +104,7 @@ def undrawn(runs: list[RunRecord]) -> list[str]:
 
 def _lines(runs: list[RunRecord],
            curves_of: Callable[[RunRecord], Curves]) -> set[str]:
-    """Names of which some run has two values that can be drawn."""
+    """Names with at least two finite values in some run."""
     return {name for run in runs for name, curve in curves_of(run).items()
             if sum(map(math.isfinite, curve.values())) > 1}
 
@@ -122,7 +123,7 @@ def _training(runs: list[RunRecord], name: str, unit: str) -> Chart:
                           mode=_mode(x)))
     notes = [*_coincident(runs, curves), *_blocks(curves.values())]
     if name in SAMPLED:
-        notes.append('Each value is of one batch.')
+        notes.append('Each value is from a single batch.')
     return Chart(
         TITLES.get(name, name), ' '.join(notes), _summary(runs, curves),
         dict(data=data, layout=layout(unit, _end(data)),
@@ -132,7 +133,7 @@ def _training(runs: list[RunRecord], name: str, unit: str) -> Chart:
 
 def _family(runs: list[RunRecord], family: Family, names: list[str],
             unit: str) -> Chart:
-    """One axis for all of a kind: a colour for each, dashes for runs."""
+    """One axis for a family: a colour per scalar, a dash style per run."""
     own = [n for n, run in enumerate(runs)
            if not run.scalars.training.keys().isdisjoint(names)]
     parts = [name.removeprefix(family.prefix) for name in names]
@@ -202,12 +203,12 @@ def _blocks(curves: Iterable[dict[int, float]]) -> list[str]:
     longest = max(map(len, curves))
     if longest <= MAX_POINTS:
         return []
-    return [f'Each point is the mean of {math.ceil(longest / MAX_POINTS)} '
-            'logged values, in the longest run.']
+    return ['In the longest run, each point is the mean of '
+            f'{math.ceil(longest / MAX_POINTS)} logged values.']
 
 
 def _coincident(runs: list[RunRecord], curves: dict[int, dict]) -> list[str]:
-    """Say of which runs only the last line can be seen."""
+    """Name the runs whose lines coincide, so that only one is visible."""
     same: dict[tuple, list[str]] = {}
     for n, curve in curves.items():
         same.setdefault(tuple(curve.items()), []).append(runs[n].name)

@@ -1,4 +1,4 @@
-// Draw the charts in the colours of the page, and anew when a switch changes.
+// Draw the charts in the colours of the page; redraw when a switch changes.
 const specs = JSON.parse(document.getElementById('specs').textContent);
 const dark = matchMedia('(prefers-color-scheme: dark)');
 const touch = matchMedia('(pointer: coarse)').matches;
@@ -10,18 +10,18 @@ const PALETTE = 8;
 
 const colour = name => getComputedStyle(document.documentElement)
   .getPropertyValue(`--${name}`).trim();
-// a single run has no box, and is always shown
+// a single run has no checkbox and is always shown
 const shown = run => boxes.every(
   box => Number(box.dataset.run) !== run || box.checked);
 
-// The mean of all values so far, of which older ones count less; gaps stay.
+// The mean of all values so far, with less weight on older ones; gaps stay.
 function smoothed(values, weight) {
   let sum = 0, total = 0;
   return values.map(value => {
     if (value === null) return null;
     sum = weight * sum + value;
     total = weight * total + 1;
-    // without the noise of rounding, at which a constant would be drawn
+    // round, or a constant would be drawn as rounding noise
     return Number((sum / total).toPrecision(6));
   });
 }
@@ -34,7 +34,7 @@ function ink({run, part}) {
 
 function paint(trace) {
   const own = ink(trace.meta);
-  // there are eight colours; the runs that follow have dashes
+  // there are eight colours; further runs are dashed
   const dash = DASHES[Math.floor((trace.meta.run ?? 0) / PALETTE)
     % DASHES.length];
   return {
@@ -45,7 +45,7 @@ function paint(trace) {
   };
 }
 
-// What was logged stays behind its smoothed line, faint.
+// The logged values stay visible, faint, behind their smoothed line.
 function lines(trace, spec) {
   const weight = Number(smoothing.value);
   const logged = paint(trace);
@@ -70,7 +70,7 @@ function arrange(spec) {
     paper_bgcolor: 'rgba(0, 0, 0, 0)', plot_bgcolor: 'rgba(0, 0, 0, 0)',
     font: {color: colour('text'), size: 13, family: 'inherit'},
     margin: {l: 48, r: 12, t: 10, b: 44}, hovermode: 'closest',
-    // a finger scrolls the page
+    // on a touch screen, dragging scrolls the page
     dragmode: touch ? false : 'zoom',
   };
 }
@@ -88,7 +88,7 @@ function change() {
 }
 
 if (!specs.length) {
-  // there is nothing to draw, and no switch
+  // nothing to draw and no switches
 } else if (window.Plotly === undefined) {
   document.getElementById('missing').hidden = false;
   document.querySelector('.charts').hidden = true;

@@ -1,4 +1,4 @@
-"""The page: HTML with its charts and pictures."""
+"""Write the page: HTML with charts and pictures."""
 import math
 import re
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ from .pictures import Picture, embed
 from .records import RunRecord
 from .tables import MAIN, Row, changed_settings, table
 
-MANY = 1e9  # from here on, all digits are too long for a table
+MANY = 1e9  # from here on, a number with all digits is too long
 NOT_MEASURED, NOT_FINITE = 'not measured', 'not finite'
 FACT = re.compile(
     r'^\s*(Python|PyTorch|TorchVision|OpenCV|MMEngine|CUDA available'
@@ -24,14 +24,14 @@ FACT = re.compile(
 
 
 class Side(NamedTuple):
-    """What the page says about one run, beside the others.
+    """What the page shows about one run.
 
     Attributes:
         run (RunRecord): The run.
-        main (Row): Its figures of top-1 accuracy.
+        main (Row): Its top-1 accuracy.
         unit (str): What its validations count.
-        facts (str): Its environment in a line.
-        remarks (list[str]): What a reader has to know about it.
+        facts (str): Its environment in one line.
+        remarks (list[str]): Remarks for the reader.
     """
 
     run: RunRecord
@@ -45,8 +45,8 @@ class Library(NamedTuple):
     """The code that draws the charts: Plotly.
 
     Attributes:
-        file (str): Name of its file, if that is beside the page.
-        code (str): All of it.
+        file (str): Name of its file next to the page.
+        code (str): The JavaScript code.
     """
 
     file: str
@@ -54,10 +54,10 @@ class Library(NamedTuple):
 
 
 def find_library() -> Library:
-    """The Plotly that is installed.
+    """Get the installed version of Plotly.
 
     Returns:
-        Library: With its version in the name, for pages may stay longer.
+        Library: Its version is in the file name, since old pages may be kept.
     """
     return Library(f'plotly-{get_plotlyjs_version()}.min.js', get_plotlyjs())
 
@@ -67,18 +67,18 @@ def render(runs: Sequence[RunRecord], images: Sequence[Path],
     """Write the page.
 
     Args:
-        runs (Sequence[RunRecord]): The runs, side by side in this order.
-        images (Sequence[Path]): Pictures that are in no run's folder.
-        written (datetime): The time that the page shows.
-        single_file (bool): Whether the code that draws the charts goes into
-            the page. Defaults to False: the page takes it from the file of
-            :func:`find_library`, beside it.
+        runs (Sequence[RunRecord]): The runs, in the order of the page.
+        images (Sequence[Path]): Pictures in addition to those of the runs.
+        written (datetime): The time shown on the page.
+        single_file (bool): Whether the page includes the code that draws the
+            charts. Defaults to False: the page loads it from the file of
+            :func:`find_library` in the same folder.
 
     Returns:
         str: HTML that needs no network.
 
     Raises:
-        ValueError: If one of ``images`` is no picture.
+        ValueError: If one of ``images`` is not a picture.
     """
     rows = table(runs)
     pictures = [embed(file, file.name) for file in images]
@@ -89,7 +89,7 @@ def render(runs: Sequence[RunRecord], images: Sequence[Path],
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True,
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    # JSON has no NaN, and a page that does not open is worse than an error
+    # JSON has no NaN; better an error here than a page that does not open
     environment.policies['json.dumps_kwargs'] = dict(allow_nan=False)
     environment.filters.update(best=best, median=median, number=number)
     return environment.get_template('page.html.j2').render(
@@ -103,15 +103,16 @@ def render(runs: Sequence[RunRecord], images: Sequence[Path],
 
 
 def number(value: float | None, metric: str = '') -> str:
-    """A figure in words.
+    """Format a number.
 
     Args:
-        value (float, optional): The figure.
-        metric (str): Its name. Counts (``n_...``) have no decimals.
+        value (float, optional): The number.
+        metric (str): Name of its metric; counts (``n_...``) get no decimals.
+            Defaults to ``''``.
 
     Returns:
-        str: Two decimals, four digits of what is very large, or why there
-            are none.
+        str: The number with two decimals, or with four digits if it is very
+        large; otherwise the reason why there is no number.
     """
     if value is None:
         return NOT_MEASURED
@@ -124,7 +125,7 @@ def number(value: float | None, metric: str = '') -> str:
 
 
 def best(row: Row, unit: str) -> str:
-    """Best value of a row, with its epoch.
+    """Format the best value of a row, with its epoch.
 
     Args:
         row (Row): The row.
@@ -139,13 +140,14 @@ def best(row: Row, unit: str) -> str:
 
 
 def median(row: Row) -> str:
-    """Median of the last ten evaluations of a row.
+    """Format the median of the last ten evaluations of a row.
 
     Args:
         row (Row): The row.
 
     Returns:
-        str: Text of a cell, which says so if they are fewer than ten.
+        str: Text of a cell; it gives their number if there are fewer than
+        ten.
     """
     if row.evaluations == 1:
         return 'one evaluation only'
@@ -163,8 +165,8 @@ def _side(index: int, run: RunRecord, rows: list[Row],
     has_paper = any(row.paper for row in rows if row.run == index)
     if has_paper and changed_settings(run) is not False:
         remarks.append('Its settings are not those of the config of this name '
-                       'in the repository, or could not be compared: the '
-                       "paper's values are no target for it.")
+                       'in the repository, or could not be compared. The '
+                       'values of the paper may not apply.')
     return Side(run, main, 'epoch' if run.by_epoch else 'iteration',
                 ', '.join(_facts(run.environment)), remarks)
 
@@ -176,7 +178,7 @@ def _facts(environment: str) -> Iterator[str]:
 
 def _pictures(runs: Sequence[RunRecord],
               ) -> tuple[list[Picture], list[list[str]]]:
-    """Pictures of all runs, and, of each run, what is wrong with its own."""
+    """Pictures of all runs, and for each run, problems with its own."""
     found, broken = [], [[] for _ in runs]
     for run, problems in zip(runs, broken):
         for file in run.pictures:

@@ -1,4 +1,4 @@
-"""Read the folder of a run: everything that is in it, in one record."""
+"""Read everything in the folder of a run into one record."""
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,30 +12,30 @@ from ...evaluation.functional import BinStatistics
 from .scalars import Scalars, numbers, read_scalars
 
 PICTURES = ('.png', '.jpg', '.jpeg', '.svg', '.webp')
-DRAWN_HERE = 'reliability'  # its table is drawn, so its picture is not shown
-SERIES = 'vis_image'  # where MMEngine keeps a picture of every so many steps
+DRAWN_HERE = 'reliability'  # drawn from its table; the picture is skipped
+SERIES = 'vis_image'  # folder for pictures that MMEngine saves at intervals
 MAX_PICTURES = 24
-START, END = 'System environment:', '-' * 20  # of the environment in a log
+START, END = 'System environment:', '-' * 20  # around it in a log
 
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A run of `alignmix train`, with tests of what it trained.
+    """A run of `alignmix train`, with the tests of its checkpoints.
 
     Attributes:
-        name (str): How the report calls it.
-        config_name (str): Stem of its config's file; '' if there is none.
-        config_text (str): All of the config; '' if there is none.
-        config (Config, optional): The same, read.
+        name (str): Its name in the report.
+        config_name (str): Name of its config without suffix; '' if none.
+        config_text (str): Text of the config; '' if there is none.
+        config (Config, optional): The config, parsed; None if it cannot be.
         scalars (Scalars): Curves of training and validation.
-        last_entry (datetime, optional): When the last of them was written.
-        tests (dict[str, dict[str, float]]): Figures of each test, by the
-            name of the file or folder that has them, oldest first.
-        table (BinStatistics, optional): Calibration, the latest table.
-        table_source (str): Where the table is.
-        pictures (tuple[Path, ...]): Files of pictures.
-        environment (str): What the latest log says about it; '' if nothing.
-        notes (tuple[str, ...]): What could not be read, and why.
+        last_entry (datetime, optional): Time of the last logged scalars.
+        tests (dict[str, dict[str, float]]): Metrics of each test, by the
+            name of the file or folder that holds them, oldest first.
+        table (BinStatistics, optional): The latest calibration table.
+        table_source (str): Path of that table in the folder.
+        pictures (tuple[Path, ...]): Picture files.
+        environment (str): The environment in the latest log; '' if none.
+        notes (tuple[str, ...]): Problems with its files, and choices made.
     """
 
     name: str
@@ -58,7 +58,7 @@ class RunRecord:
 
     @property
     def planned(self) -> int | None:
-        """Epochs, or iterations, of the whole training, if it says so."""
+        """Planned epochs or iterations of the training; None if unknown."""
         key = 'max_epochs' if self.by_epoch else 'max_iters'
         value = _setting(self.config, 'train_cfg', key)
         return value if type(value) is int and value > 0 else None
@@ -77,13 +77,13 @@ class RunRecord:
 
 
 def counts_epochs(config: Config | None) -> bool:
-    """Whether validations of a run count epochs, MMEngine's default."""
+    """Whether validations count epochs, which is MMEngine's default."""
     value = _setting(config, 'default_hooks', 'logger', 'log_metric_by_epoch')
     return value is None or bool(value)
 
 
 def _setting(config: Config | None, *names: str) -> object:
-    """A setting, however deep; None where the config does not have it."""
+    """A nested setting; None if the config does not have it."""
     value = config
     for name in names:
         value = value.get(name) if isinstance(value, (Config, dict)) else None
@@ -91,16 +91,16 @@ def _setting(config: Config | None, *names: str) -> object:
 
 
 def read_runs(folders: Sequence[Path]) -> list[RunRecord]:
-    """Read runs, and give them names that differ.
+    """Read runs and give them different names.
 
     Args:
         folders (Sequence[Path]): Their folders.
 
     Returns:
-        list[RunRecord]: In this order.
+        list[RunRecord]: The runs, in the given order.
 
     Raises:
-        ValueError: If a folder is not there, holds no run, or is named twice.
+        ValueError: If a folder is missing, holds no run, or is given twice.
     """
     paths = [folder.resolve() for folder in folders]
     if len(set(paths)) < len(paths):
@@ -116,14 +116,14 @@ def read_run(folder: Path, name: str) -> RunRecord:
     """Read the folder of a run.
 
     Args:
-        folder (Path): What was ``--work-dir``.
-        name (str): How the report calls it.
+        folder (Path): The ``--work-dir`` of the run.
+        name (str): Its name in the report.
 
     Returns:
-        RunRecord: What is there. What cannot be read is in its notes.
+        RunRecord: The run. Its notes list what could not be read.
 
     Raises:
-        ValueError: If the folder is not there or holds nothing of a run.
+        ValueError: If the folder is missing or does not hold a run.
     """
     if not folder.is_dir():
         raise ValueError(f'There is no folder {folder}.')
@@ -138,10 +138,9 @@ def read_run(folder: Path, name: str) -> RunRecord:
     table, table_source = _read_table(folder, notes)
     if not (config_text or logged or tests or table):
         raise ValueError(
-            f'{folder} does not hold a run of `alignmix train` or '
-            '`alignmix test`: no '
-            'config, no */vis_data/scalars.json, no metrics.json, no '
-            'reliability.json.')
+            f'{folder} does not hold a run of `alignmix train` or `alignmix '
+            'test`: it has no config, no */vis_data/scalars.json, no '
+            'metrics.json and no reliability.json.')
     return RunRecord(
         name, config_name, config_text, config, scalars,
         max(map(_written, logged), default=None), tests, table, table_source,
@@ -155,8 +154,8 @@ def _written(file: Path) -> datetime:
 
 def _read_config(folder: Path, logged: list[Path], notes: list[str],
                  ) -> tuple[str, str, Config | None]:
-    """Name, text and config, of the training rather than of a test."""
-    # a test may have left a config of another name, in the same folder
+    """Name, text and parsed config, preferably of the training."""
+    # a test may have left a config with a different name in this folder
     named = sorted(folder.glob('*.py'), key=lambda f: f.stem != folder.name)
     logs = [file.with_name('config.py') for file in logged[::-1]]
     file = next((f for f in [*logs, *named] if f.is_file()), None)
@@ -164,13 +163,13 @@ def _read_config(folder: Path, logged: list[Path], notes: list[str],
         return '', '', None
     if len(named) > 1:
         notes.append(f'There are {len(named)} configs; {named[0].name} is '
-                     'taken for the one of the training.')
+                     'used as the config of the training.')
     name = named[0].stem if named else ''
     text = file.read_text(encoding='utf-8-sig', errors='replace')
-    try:  # it is code, and the run may be anybody's
+    try:  # it is code, and the run may come from anyone
         return name, text, parse_config(text)
     except ValueError as error:
-        notes.append(f'{file.name} is shown as text only, for it is not '
+        notes.append(f'{file.name} is shown as text only, because it is not '
                      f'executed. {error}')
         return name, text, None
 
@@ -180,7 +179,7 @@ def _read_json(file: Path, notes: list[str]) -> dict:
         content = json.loads(file.read_text(encoding='utf-8-sig'))
         if isinstance(content, dict):
             return content
-        reason = 'it holds no figures by name'
+        reason = 'it does not hold named values'
     except (OSError, ValueError, RecursionError) as error:
         reason = str(error)
     notes.append(f'{file.parent.name}/{file.name} cannot be read: {reason}.')
@@ -188,7 +187,7 @@ def _read_json(file: Path, notes: list[str]) -> dict:
 
 
 def _read_tests(folder: Path, notes: list[str]) -> dict[str, dict]:
-    """Figures of `alignmix test`, by the folder of each test."""
+    """Results of `alignmix test`, by the folder of each test."""
     files = [folder / 'metrics.json', *sorted(folder.glob('*/metrics.json'))]
     tests = {file.parent.name if file.parent != folder else file.name:
              numbers(_read_json(file, notes))
@@ -207,13 +206,13 @@ def _read_table(folder: Path, notes: list[str],
                 return (BinStatistics.from_dict(table),
                         file.relative_to(folder).as_posix())
         except ValueError as error:
-            notes.append(f'{file.parent.name}/{file.name} is no table of '
+            notes.append(f'{file.parent.name}/{file.name} is not a table of '
                          f'CalibrationError. {error}')
     return None, ''
 
 
 def _find_pictures(folder: Path, notes: list[str]) -> tuple[Path, ...]:
-    """Pictures of the run, each in one format; the latest of a series."""
+    """Pictures of the run, each in one format; only the last of a series."""
     found = {}
     for suffix in PICTURES:
         for file in sorted(folder.rglob(f'*{suffix}'), key=_age):
@@ -229,22 +228,23 @@ def _find_pictures(folder: Path, notes: list[str]) -> tuple[Path, ...]:
 
 
 def _age(file: Path) -> tuple[str, int, str]:
-    """The part of the run, and the step, that a picture is of."""
+    """Sort key of a picture: part of the run, step and name."""
     step = file.stem.rpartition('_')[2]
     return (file.parent.as_posix(), int(step) if step.isdecimal() else 0,
             file.name)
 
 
 def _read_environment(folder: Path) -> str:
-    """What MMEngine wrote at the top of the latest log, of a training if
-    there is one, for a test may have run elsewhere.
+    """Read the environment from the latest log, preferably of a training.
+
+    A test may have run on a different machine.
     """
     def age(file: Path) -> tuple[bool, Path]:
         return (file.parent / 'vis_data' / 'scalars.json').is_file(), file
 
     for file in sorted(folder.glob('*/*.log'), key=age, reverse=True):
         with open(file, encoding='utf-8', errors='replace') as log:
-            head = log.read(50_000)  # the training that follows may be long
+            head = log.read(50_000)  # the rest of the log may be long
         if START in head:
             return head.split(START)[1].split(END)[0].strip('\n')
     return ''

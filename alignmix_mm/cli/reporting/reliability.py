@@ -1,16 +1,16 @@
-"""The chart of calibration."""
+"""Make the chart of calibration."""
 from .records import RunRecord
 from .traces import SYMBOLS, Chart, trace
 
 
 def reliability(runs: list[RunRecord]) -> list[Chart]:
-    """The reliability diagram of all runs that have a table.
+    """Make the reliability diagram of all runs that have a table.
 
     Args:
         runs (list[RunRecord]): The runs.
 
     Returns:
-        list[Chart]: One chart, or none if no run has two bins to draw.
+        list[Chart]: One chart; empty if no run has two bins to draw.
     """
     data = [dict(x=[0, 1], y=[0, 1], mode='lines', line=dict(dash='dash'),
                  hoverinfo='skip', meta={})]
@@ -35,6 +35,6 @@ def reliability(runs: list[RunRecord]) -> list[Chart]:
     axes = dict(xaxis=dict(both, title=dict(text='confidence')), yaxis=both)
     return [Chart(
         'Reliability: accuracy against confidence',
-        'On the dashed line they agree. The area of a point grows with its '
-        'samples. ' + '; '.join(errors) + '.', '; '.join(errors),
+        'On the dashed line, accuracy equals confidence. Larger points have '
+        'more samples. ' + '; '.join(errors) + '.', '; '.join(errors),
         dict(data=data, layout=axes, smooth=False, logarithmic=False))]

@@ -1,4 +1,4 @@
-"""Curves of a run: what it logged during training, and when."""
+"""Read the curves that a run logged."""
 import json
 import math
 from collections.abc import Iterable
@@ -7,23 +7,23 @@ from pathlib import Path
 from typing import NamedTuple
 
 COUNTERS = ('step', 'epoch', 'iter')
-TIMES = ('time', 'data_time')  # those of a validation say little
+TIMES = ('time', 'data_time')  # ignored for validations
 
-Curves = dict[str, dict[int, float]]  # of each scalar, its value at each step
+Curves = dict[str, dict[int, float]]  # scalar: {step: value}
 
 
 @dataclass
 class Scalars:
-    """What the ``scalars.json`` of a run hold.
+    """The content of the ``scalars.json`` files of a run.
 
     Attributes:
-        training (Curves): By iteration.
-        validation (Curves): By epoch, or by iteration if the run counts so.
-        iteration (int): The last one that was logged.
+        training (Curves): Curves by iteration.
+        validation (Curves): Curves by epoch, or by iteration if the run
+            counts iterations.
+        iteration (int): The last logged iteration.
         epoch (int, optional): Its epoch, if the run counts epochs.
-        starts (dict[int, int]): Of each epoch, the first iteration that
-            MMEngine logged.
-        notes (list[str]): What is wrong with the files.
+        starts (dict[int, int]): First logged iteration of each epoch.
+        notes (list[str]): Problems with the files.
     """
 
     training: Curves = field(default_factory=dict)
@@ -38,7 +38,7 @@ class Scalars:
         """Iterations of an epoch; None if the run does not count epochs."""
         if not self.starts:
             return None
-        if len(self.starts) == 1:  # as far as it went
+        if len(self.starts) == 1:  # a lower bound
             return math.ceil(self.iteration / self.epoch)
         # MMEngine logs the same iterations of each epoch
         (first, start), *_, (last, end) = sorted(self.starts.items())
@@ -46,7 +46,7 @@ class Scalars:
 
 
 class Entry(NamedTuple):
-    """A line: where the run was, and what it measured there."""
+    """One line of the file: a position in the run and its values."""
 
     step: int
     counters: dict[str, int]
@@ -54,15 +54,15 @@ class Entry(NamedTuple):
 
     @property
     def is_training(self) -> bool:
-        """Only lines of training count iterations."""
+        """Whether it is from training; only those count iterations."""
         return 'iter' in self.counters
 
 
 def read_scalars(files: Iterable[Path], by_epoch: bool = True) -> Scalars:
-    """Read what a run logged, in one part or several.
+    """Read what a run logged, in one or several parts.
 
-    A resumed run continues the curves. Where it starts before the end of the
-    part before, that end was lost with the process: the later part wins.
+    A resumed run continues the curves. If it starts before the end of the
+    previous part, the overlap is replaced by the later part.
 
     Args:
         files (Iterable[Path]): ``scalars.json`` of each part, oldest first.
@@ -86,14 +86,15 @@ def read_scalars(files: Iterable[Path], by_epoch: bool = True) -> Scalars:
 
 
 def read_entries(file: Path) -> tuple[list[Entry], int]:
-    """Read a file of which lines may be damaged, as the last one of a run
-    that was killed, or that is writing it.
+    """Read a file, and skip damaged lines.
+
+    The last line can be incomplete if the run was killed or is still writing.
 
     Args:
-        file (Path): A ``scalars.json``, one JSON object to a line.
+        file (Path): A ``scalars.json``, with one JSON object per line.
 
     Returns:
-        tuple: Its entries, and the number of lines that are none.
+        tuple[list[Entry], int]: Its entries, and the number of damaged lines.
     """
     entries, damaged = [], 0
     text = file.read_text(encoding='utf-8-sig', errors='replace')
@@ -106,14 +107,14 @@ def read_entries(file: Path) -> tuple[list[Entry], int]:
 
 
 def numbers(values: dict) -> dict[str, float]:
-    """The entries of a dict that are numbers.
+    """Select the entries of a dict that are numbers.
 
     Args:
         values (dict): Anything by name.
 
     Returns:
-        dict[str, float]: Without texts, lists, truth values and None.
-            Integers beyond the range of floats are infinite.
+        dict[str, float]: Without texts, lists, booleans and None. Integers
+        beyond the range of floats become infinite.
     """
     return {key: _to_float(value) for key, value in values.items()
             if isinstance(value, (int, float))
@@ -130,7 +131,7 @@ def _to_float(value: float) -> float:
 def _parse(line: str) -> Entry:
     entry = json.loads(line)
     if not isinstance(entry, dict):
-        raise ValueError('This is no entry.')
+        raise ValueError('Expected a JSON object.')
     entry = numbers(entry)
     counters = {key: int(entry[key]) for key in COUNTERS if key in entry}
     values = {k: v for k, v in entry.items() if k not in COUNTERS}
@@ -140,7 +141,7 @@ def _parse(line: str) -> Entry:
 
 
 def _cut(scalars: Scalars, entries: list[Entry], axis: str) -> None:
-    """Forget what a part repeats that starts before the end of the last."""
+    """Remove values that the next part logs again."""
     first = next((e for e in entries if e.is_training), None)
     if first is None:
         return
@@ -162,7 +163,7 @@ def _add(scalars: Scalars, entry: Entry) -> None:
         if scalars.epoch and 'loss' in entry.values:
             scalars.starts.setdefault(scalars.epoch, entry.step)
     elif not entry.step:
-        return  # a test before the first step is no point of the training
+        return  # a test before the first step is not part of the training
     curves = scalars.training if entry.is_training else scalars.validation
     for name, value in entry.values.items():
         curves.setdefault(name, {})[entry.step] = value

@@ -1,4 +1,4 @@
-"""Figures of the tables: ours, and those of the paper."""
+"""Values for the tables: ours and those of the paper."""
 import json
 import math
 import re
@@ -14,14 +14,14 @@ from ..indexing.rows import published, rows_of
 from .records import RunRecord
 
 MAIN = 'accuracy/top1'
-# what is best: of other metrics (thresholds, counts) the report does not say
+# which value is best; not defined for other metrics (thresholds, counts)
 BEST: dict[str, Callable] = {
     r'accuracy/.*': max,
     r'calibration/.*|.*/error_top1': min,
     r'localization/(top\d_|gtknown|mean_iou|maxboxacc|boxacc).*': max,
     r'ood/.*/(auroc|aupr|det_acc).*': max,
 }
-# the paper's metrics, as ours
+# metrics of the paper: our name, and the conversion to our unit
 PUBLISHED = {
     'top1_acc': (MAIN, lambda value: value),
     'top1_error': (MAIN, lambda value: 100 - value),
@@ -31,12 +31,12 @@ PUBLISHED = {
 
 
 class Published(NamedTuple):
-    """A figure of the paper.
+    """A value published in the paper.
 
     Attributes:
-        value (float): In our unit.
+        value (float): The value in our unit.
         source (str): Table, data set, network and method.
-        text (str): The figure as it is printed there.
+        text (str): The value as printed in the paper.
     """
 
     value: float
@@ -45,20 +45,20 @@ class Published(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A metric of a run. None is what was not measured.
+    """A metric of a run. None means not measured.
 
     Attributes:
         run (int): Index of the run.
         metric (str): Name of the metric.
         best (float, optional): Best value of all evaluations during
-            training; None too if it is not known what is better.
-        best_at (int, optional): Epoch (or iteration) of it.
+            training; None also if the metric has no better direction.
+        best_at (int, optional): Epoch (or iteration) of the best value.
         last10 (float, optional): Median of the last ten evaluations, or of
-            all if they are fewer; None unless there are two.
-        evaluations (int): How many of them are in the median.
+            all if there are fewer; None if there are fewer than two.
+        evaluations (int): Number of evaluations in the median.
         last (float, optional): Value of the last evaluation.
         tested (float, optional): Value of the latest test.
-        paper (tuple[Published, ...]): What the paper reports.
+        paper (tuple[Published, ...]): Values that the paper reports.
     """
 
     run: int
@@ -74,16 +74,16 @@ class Row(NamedTuple):
 
 def row_of(index: int, run: RunRecord, metric: str,
            paper: tuple[Published, ...]) -> Row:
-    """Figures of one metric of one run.
+    """Make the row of one metric of one run.
 
     Args:
         index (int): Index of the run.
         run (RunRecord): The run.
         metric (str): Name of the metric.
-        paper (tuple[Published, ...]): What the paper reports of it.
+        paper (tuple[Published, ...]): Values that the paper reports.
 
     Returns:
-        Row: The figures.
+        Row: The row.
     """
     values = dict(sorted(run.scalars.validation.get(metric, {}).items()))
     finite = {k: v for k, v in values.items() if math.isfinite(v)}
@@ -99,24 +99,24 @@ def row_of(index: int, run: RunRecord, metric: str,
 
 
 def _median(values: list[float]) -> float | None:
-    """None of less than two; NaN if one is not finite, as has no order."""
+    """None for fewer than two values; NaN if one is not finite."""
     if len(values) < 2:
         return None
     if not all(map(math.isfinite, values)):
         return math.nan
-    # halves, for the sum of large ones overflows
+    # halve first, because the sum of large values overflows
     return (statistics.median_low(values) / 2
             + statistics.median_high(values) / 2)
 
 
 def paper_values(config_name: str) -> dict[str, tuple[Published, ...]]:
-    """What the paper reports of a config of this repository.
+    """Find what the paper reports for a config of this repository.
 
     Args:
-        config_name (str): Stem of its file.
+        config_name (str): Name of its file without suffix.
 
     Returns:
-        dict[str, tuple[Published, ...]]: By our name of the metric.
+        dict[str, tuple[Published, ...]]: Values by our name of the metric.
     """
     records = json.loads((
         shipped() / 'configs' / 'published.json').read_text())
@@ -131,14 +131,14 @@ def paper_values(config_name: str) -> dict[str, tuple[Published, ...]]:
 
 
 def table(runs: list[RunRecord]) -> list[Row]:
-    """All metrics of all runs, accuracy first, runs side by side.
+    """Make the rows of all metrics of all runs, accuracy first.
 
     Args:
         runs (list[RunRecord]): The runs.
 
     Returns:
-        list[Row]: For each metric, a row of each run that measured it or
-        that the paper has a figure of.
+        list[Row]: For each metric, one row per run that measured it or for
+        which the paper reports it.
     """
     papers = [paper_values(run.config_name) for run in runs]
     metrics = [{*run.scalars.validation, *paper,
@@ -152,14 +152,14 @@ def table(runs: list[RunRecord]) -> list[Row]:
 
 
 def changed_settings(run: RunRecord) -> bool | None:
-    """Whether a run had other settings than the config of its name.
+    """Check whether a run's settings differ from the config of its name.
 
     Args:
         run (RunRecord): The run.
 
     Returns:
-        bool, optional: None if that cannot be said: there is no such config,
-        or one of the two has no training.
+        bool, optional: None if they cannot be compared: there is no such
+        config, or one of the two does not train.
     """
     file = next((shipped() / 'configs').rglob(f'{run.config_name}.py'), None)
     if file is None or run.config is None:
@@ -167,5 +167,5 @@ def changed_settings(run: RunRecord) -> bool | None:
     try:
         return not same_settings(run.config, Config.fromfile(
             file, import_custom_modules=False))
-    except (AttributeError, TypeError):  # of a config of any kind
+    except (AttributeError, TypeError):  # a config without these parts
         return None

@@ -1,22 +1,22 @@
-"""Curves with no more points than a chart can show."""
+"""Reduce curves to as many points as a chart can show."""
 import math
 import statistics
 from collections.abc import Iterable
 
-MAX_POINTS = 600  # a chart is no wider; more make the page large
+MAX_POINTS = 600  # about one per pixel; more only enlarge the page
 
 
 def thin(curve: dict[int, float], most: int = MAX_POINTS,
          ) -> tuple[list[int], list[float | None]]:
-    """A curve with few enough points to draw.
+    """Reduce a curve to few enough points to draw.
 
     Args:
         curve (dict[int, float]): Value at each step.
         most (int): Largest number of points. Defaults to 600.
 
     Returns:
-        tuple: Steps, and the mean of each block of as many values as needed,
-        at its last step. None where no value of a block is finite.
+        tuple[list[int], list[float | None]]: The last step of each block of
+        values, and the mean of its finite values; None if there are none.
     """
     items = sorted(curve.items())
     size = math.ceil(len(items) / most) or 1
@@ -29,5 +29,5 @@ def _mean(values: Iterable[float]) -> float | None:
     finite = [value for value in values if math.isfinite(value)]
     if not finite:
         return None
-    scale = max(map(abs, finite)) or 1.  # the sum of large ones overflows
+    scale = max(map(abs, finite)) or 1.  # a sum of large values overflows
     return scale * statistics.fmean(value / scale for value in finite)

@@ -1,4 +1,4 @@
-"""A chart, and a line of it, as the page takes them."""
+"""A chart, and a line in it, as data for the page."""
 import html
 from typing import NamedTuple
 
@@ -12,13 +12,14 @@ class Chart(NamedTuple):
 
     Attributes:
         title (str): What it shows.
-        note (str): How it was made, if that is not plain.
-        summary (str): Its content in words, for those who do not see it.
-        spec (dict): ``data`` and ``layout`` of Plotly, and whether lines are
-            to ``smooth`` and the axis may be ``logarithmic``. Each trace says
-            in ``meta`` what decides its colour.
-        parts (list[str]): What colours stand for, if not for runs.
-        dashes (dict[int, str]): Dashes of each run, if colours are not its.
+        note (str): A remark on how it was made; may be empty.
+        summary (str): Its content in words, for screen readers.
+        spec (dict): ``data`` and ``layout`` for Plotly, whether to
+            ``smooth`` lines, and whether the axis may be ``logarithmic``.
+            ``meta`` of each trace decides its colour.
+        parts (list[str]): What the colours stand for, if not for runs.
+        dashes (dict[int, str]): Dash style of each run, if colours do not
+            stand for runs.
     """
 
     title: str
@@ -31,20 +32,21 @@ class Chart(NamedTuple):
 
 def trace(runs: list[RunRecord], n: int, x: list, y: list, of: str = '',
           part: int | None = None, **options: object) -> dict:
-    """A line of a run.
+    """Make a line of a run.
 
     Args:
         runs (list[RunRecord]): All runs.
         n (int): Index of the run.
         x (list): Positions.
-        y (list): Values; None where there is none.
-        of (str): What follows the name of the run. Defaults to ``''``.
+        y (list): Values; None makes a gap.
+        of (str): Text after the name of the run. Defaults to ``''``.
         part (int, optional): Index of the part that decides the colour.
-            Defaults to None, which is the colour of the run.
-        **options: As Plotly has them.
+            Defaults to None, which means the colour of the run.
+        **options: Further settings of a Plotly trace.
 
     Returns:
-        dict: A trace of Plotly, which reads names as a kind of HTML.
+        dict: A Plotly trace. Its name is escaped, since Plotly reads it as
+        HTML.
     """
     # six digits are more than a chart shows
     y = [value if value is None else float(f'{value:.6g}') for value in y]

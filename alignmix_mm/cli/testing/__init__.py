@@ -1,1 +1,1 @@
-"""Evaluating a checkpoint, in one pass for each kind of images."""
+"""Evaluate a checkpoint, in one pass for each kind of images."""

@@ -1,4 +1,4 @@
-"""From options to the loops that a runner goes through."""
+"""Turn options into test loops for a runner."""
 import argparse
 import copy
 import sys
@@ -14,7 +14,7 @@ from ..common.inputs import SUFFIXES, file_pipeline, find_images
 
 
 def passes(cfg: Config, args: argparse.Namespace) -> list[dict[str, Any]]:
-    """What is run, one loop after the other.
+    """List the test loops to run, one after the other.
 
     Args:
         cfg (Config): Config of the test; its network is changed in place if
@@ -22,7 +22,7 @@ def passes(cfg: Config, args: argparse.Namespace) -> list[dict[str, Any]]:
         args (Namespace): ``metrics``, ``attack`` and ``ood``.
 
     Returns:
-        list[dict]: Settings of loops, with data loaders and evaluators.
+        list[dict]: Settings of the loops, with data loaders and evaluators.
     """
     if args.metrics is None and not args.attack:
         return [dict({'type': 'TestLoop', **cfg.test_cfg},
@@ -51,38 +51,38 @@ def passes(cfg: Config, args: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def known_set(cfg: Config) -> dict:
-    """Settings of the data set of the known classes."""
+    """Get the settings of the data set of the known classes."""
     dataset = cfg.test_dataloader.dataset
     return dataset.known if _is(dataset, 'OODTestSets') else dataset
 
 
 def evaluators(cfg: Config, names: list[str]) -> list[dict]:
-    """Settings of evaluators: the config's, else those of ``METRICS``.
+    """Get settings of metrics from the config, or from ``METRICS``.
 
     Args:
         cfg (Config): Config of the test.
-        names (list[str]): Of ``METRICS``.
+        names (list[str]): Keys of ``METRICS``.
 
     Returns:
-        list[dict]: One for each.
+        list[dict]: Settings of one metric for each name.
     """
     return [_given(cfg, METRICS[name]['type']) or dict(METRICS[name])
             for name in names]
 
 
 def check_boxes(cfg: Config) -> None:
-    """Exit if the data set does not know where things are."""
+    """Exit if the data set has no boxes."""
     kind = known_set(cfg).type
     found = DATASETS.get(kind) if isinstance(kind, str) else kind
     if not (_given(cfg, 'Localization') or isinstance(found, type)
             and issubclass(found, (CUBWithBoxes, WSOLMetadata))):
         sys.exit('The metric localization needs true boxes, but the data set '
-                 f'{kind} has none: name CUBWithBoxes or WSOLMetadata in '
-                 'test_dataloader.dataset of the config.')
+                 f'{kind} has none. Set test_dataloader.dataset.type of the '
+                 'config to CUBWithBoxes or WSOLMetadata.')
 
 
 def show_where(model: dict) -> None:
-    """Let predictions carry the map of their true class.
+    """Make predictions include the activation map of the true class.
 
     Args:
         model (dict): Settings of the network, changed in place.
@@ -93,16 +93,16 @@ def show_where(model: dict) -> None:
 
 
 def ood_sets(cfg: Config, names: list[str] | None) -> dict:
-    """Settings of the known classes beside images of others.
+    """Get the settings of the known classes and of unknown images.
 
     Args:
         cfg (Config): Config of the test.
         names (list[str], optional): Folders, or distributions of noise.
-            Defaults to None: the sets of the config, else both kinds of
-            noise, of the known set's size and number.
+            Defaults to None: the sets of the config, otherwise both kinds of
+            noise, as many images as the known set and of the same size.
 
     Returns:
-        dict: Of ``OODTestSets``.
+        dict: Settings of ``OODTestSets``.
     """
     dataset = cfg.test_dataloader.dataset
     if names is None and _is(dataset, 'OODTestSets'):
@@ -112,14 +112,14 @@ def ood_sets(cfg: Config, names: list[str] | None) -> dict:
         if name in NOISE:
             unknown[name] = dict(type='NoiseImages', distribution=name)
         elif Path(name).is_dir():
-            find_images([Path(name)])  # exits if there is none
+            find_images([Path(name)])  # exits if there are none
             short = Path(name).resolve().name
             unknown[name if short in unknown else short] = dict(
                 type='CustomDataset', data_root=name, with_label=False,
                 extensions=SUFFIXES, pipeline=file_pipeline(cfg))
         else:
-            sys.exit(f'--ood {name}: there is no such folder; noise is '
-                     f'{" or ".join(NOISE)}.')
+            sys.exit(f'--ood {name}: there is no such folder. For noise, '
+                     f'use {" or ".join(NOISE)}.')
     return dict(type='OODTestSets', known=copy.deepcopy(known_set(cfg)),
                 unknown=unknown)
 

@@ -1,4 +1,4 @@
-"""The config of a test: the user's, or the one of the checkpoint."""
+"""Make the config of a test, from a file or from the checkpoint."""
 import argparse
 import copy
 import sys
@@ -17,7 +17,7 @@ from ..common.trained import (
 )
 from ..options import require_checkpoint
 
-# what a test needs of a stored config; hooks and loggers are left out
+# the parts of a stored config that a test needs; no hooks or loggers
 _KEPT = ('model', 'data_preprocessor', 'test_dataloader', 'test_evaluator',
          'test_cfg', 'val_dataloader', 'val_evaluator', 'val_cfg', 'tta_model',
          'tta_pipeline', 'randomness', 'env_cfg')
@@ -30,8 +30,9 @@ def test_config(args: argparse.Namespace) -> Config:
         args (Namespace): Parsed options.
 
     Returns:
-        Config: Complete, with ``test_dataloader``, ``test_evaluator`` and
-        ``test_cfg``; results go to the folder of the checkpoint.
+        Config: The config, with ``test_dataloader``, ``test_evaluator`` and
+        ``test_cfg``. Without ``--work-dir``, results go to the folder of the
+        checkpoint.
     """
     require_checkpoint(args.checkpoint)
     if args.work_dir is None and 'work_dir' not in (args.cfg_options or {}):
@@ -41,7 +42,7 @@ def test_config(args: argparse.Namespace) -> Config:
     _complete(cfg)
     cfg = load_config(args, ['test_dataloader'], cfg)
     if not cfg.get('model'):
-        sys.exit('The config has no `model`: give the one of the training, '
+        sys.exit('The config has no `model`. Give the config of the training: '
                  'alignmix test CONFIG CKPT.')
     without_downloads(cfg.model)
     cfg.load_from, cfg.resume = args.checkpoint, False
@@ -52,14 +53,14 @@ def test_config(args: argparse.Namespace) -> Config:
 
 
 def show_predictions(cfg: Config, args: argparse.Namespace) -> None:
-    """Switch the visualization hook on.
+    """Enable the visualization hook.
 
     Args:
         cfg (Config): Complete config, changed in place.
         args (Namespace): Parsed options.
     """
     if 'visualization' not in cfg.get('default_hooks', {}):
-        sys.exit("--show and --show-dir need default_hooks.visualization="
+        sys.exit('--show and --show-dir need default_hooks.visualization='
                  "dict(type='VisualizationHook') in the config.")
     cfg.default_hooks.visualization.update(
         enable=True,
@@ -70,7 +71,7 @@ def show_predictions(cfg: Config, args: argparse.Namespace) -> None:
 
 
 def augment_at_test_time(cfg: Config) -> None:
-    """Average the predictions over augmentations, by default over a flip.
+    """Average predictions over augmented images, by default over a flip.
 
     Args:
         cfg (Config): Complete config, changed in place.
@@ -88,7 +89,7 @@ def augment_at_test_time(cfg: Config) -> None:
 
 
 def _folder(args: argparse.Namespace) -> str | None:
-    """Folder of the run; None where the config has to name one."""
+    """Folder of the run; None if the config decides."""
     if '://' not in args.checkpoint:
         return str(Path(args.checkpoint).parent)
     return None if args.config else str(
@@ -102,22 +103,22 @@ def _stored_config(args: argparse.Namespace) -> Config:
     cfg = Config(dict(part, default_scope='mmpretrain', default_hooks=dict(
         visualization=dict(type='VisualizationHook'))))
     if cfg.get('model'):
-        cfg.model.train_cfg = None  # methods of mixing may need files
+        cfg.model.train_cfg = None  # mixing methods may need files
         without_downloads(cfg.model)
     check_part(cfg.to_dict(), stored)
-    # only looked at, for the size of its images
+    # used only to find the size of its images
     cfg.train_dataloader = full.get('train_dataloader')
     return cfg
 
 
 def _complete(cfg: Config) -> None:
-    """Let a config without a test have the one of its validation."""
+    """Use the validation of a config as its test, if it has no test."""
     if cfg.get('test_dataloader') is None:
         for part in ('dataloader', 'evaluator', 'cfg'):
             cfg[f'test_{part}'] = copy.deepcopy(cfg.get(f'val_{part}'))
     if cfg.test_dataloader is None:
-        sys.exit('The config has neither test_dataloader nor val_dataloader: '
-                 'give one that says how to test, alignmix test CONFIG CKPT.')
+        sys.exit('The config has neither test_dataloader nor val_dataloader. '
+                 'Give a config that has one: alignmix test CONFIG CKPT.')
     if cfg.get('test_evaluator') is None:
         cfg.test_evaluator = [METRICS['accuracy']]
     if cfg.get('test_cfg') is None:

@@ -1,4 +1,4 @@
-"""Running a test and writing its results."""
+"""Run a test and write its results."""
 import argparse
 import math
 from pathlib import Path
@@ -10,6 +10,7 @@ from mmengine.evaluator import DumpResults
 
 from ..common import build_runner, leave
 from ..common.run import ResultsRunner
+from ..common.scores import require_predictions
 from .passes import passes
 from .settings import augment_at_test_time, show_predictions, test_config
 
@@ -21,7 +22,8 @@ def run(args: argparse.Namespace) -> None:
         args (Namespace): Parsed options.
 
     Raises:
-        WeightsError: If its weights do not fit the network.
+        WeightsError: If the weights do not fit the network.
+        ValueError: If the network cannot predict.
     """
     cfg = test_config(args)
     if args.amp:
@@ -37,6 +39,7 @@ def run(args: argparse.Namespace) -> None:
     if cfg.get('train_cfg') is None:
         cfg.train_dataloader = None
     runner = build_runner(cfg, ResultsRunner)
+    require_predictions(runner.model)
     if args.out_item == 'pred':
         runner.test_evaluator.metrics.append(DumpResults(args.out))
     metrics = runner.test()
@@ -51,12 +54,12 @@ def run(args: argparse.Namespace) -> None:
 
 
 def write(metrics: dict[str, Any], path: Path) -> None:
-    """Write figures.
+    """Write metrics to a file.
 
     Args:
-        metrics (dict[str, Any]): Figures by name.
-        path (Path): A file of JSON, YAML or pickle. NaN, which JSON does not
-            have, is null.
+        metrics (dict[str, Any]): Metrics by name.
+        path (Path): A JSON, YAML or pickle file. Values that are not finite,
+            which JSON cannot hold, become null.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     mmengine.dump({

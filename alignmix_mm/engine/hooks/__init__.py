@@ -1,4 +1,4 @@
-"""Hooks that make long runs safe, and mixing visible."""
+"""Hooks that make long runs safe and mixing visible."""
 from .checkpoint import ResumableCheckpointHook
 from .class_names import ClassNamesHook
 from .finite_loss import FiniteLossHook

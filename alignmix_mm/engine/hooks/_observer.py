@@ -1,4 +1,4 @@
-"""What passes through a classifier in a training step."""
+"""Observe the data that pass through a classifier in a step."""
 import functools
 import logging
 from collections.abc import Callable, Sequence
@@ -16,15 +16,15 @@ from ...models.methods import methods_of
 
 
 def only_watching(method: Callable) -> Callable:
-    """Decorate a method of a hook that watches: it never ends a run.
+    """Decorate a method of a monitoring hook, so that it never ends a run.
 
-    What it cannot do is said once.
+    The first exception is logged as a warning.
 
     Args:
         method (Callable): The method; the runner is its first argument.
 
     Returns:
-        Callable: The method that raises nothing.
+        Callable: The same method, which raises no exceptions.
     """
     told = '_told_' + method.__name__
 
@@ -36,9 +36,9 @@ def only_watching(method: Callable) -> Callable:
             if not hasattr(self, told):
                 setattr(self, told, True)
                 print_log(
-                    f'{type(self).__name__} could not do its part in step '
-                    f'{runner.iter + 1}: {type(error).__name__}: {error} '
-                    '(Training goes on; this is said once.)',
+                    f'{type(self).__name__} failed in step {runner.iter + 1}: '
+                    f'{type(error).__name__}: {error} (Training continues; '
+                    'further failures are not logged.)',
                     logger='current', level=logging.WARNING)
 
     return watch
@@ -48,14 +48,15 @@ class StepObserver:
     """Keep the batch of a step before and after mixing, and its scores.
 
     Attributes:
-        images (Tensor | Sequence[Tensor]): As the loader gives them,
-            ``(B, 3, H, W)``; or ``(3, H, W)`` each, of sizes that may differ.
-        batch (MixBatch | Tensor): As the network is trained with them; of a
-            pending plan, when it is complete.
-        labels (list[DataSample]): Of the loader's images.
-        samples (list[DataSample]): Mixed labels, of what is trained with.
-        scores (Tensor, optional): Of the head, ``(B, num_classes)``; None if
-            it did not run.
+        images (Tensor | Sequence[Tensor]): Images from the loader,
+            ``(B, 3, H, W)``, or a list of ``(3, H, W)`` whose sizes may
+            differ.
+        batch (MixBatch | Tensor): Input of the network. If the plan is
+            pending, the batch after its completion.
+        labels (list[DataSample]): Labels of the images from the loader.
+        samples (list[DataSample]): Labels after mixing.
+        scores (Tensor, optional): Output of the head, ``(B, num_classes)``;
+            None if the head did not run.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -70,16 +71,16 @@ class StepObserver:
 
     @property
     def plan(self) -> MixPlan | PendingPlan | None:
-        """Plan of the step, None if the model does not execute one."""
+        """Plan of the step; None if the model does not execute one."""
         return self.batch.plan if isinstance(self.batch, MixBatch) else None
 
     @property
     def tag(self) -> str:
-        """Name of the plan of the step, ``'other'`` without."""
+        """Tag of the plan of the step; ``'other'`` without a plan."""
         return self.plan.tag if self.plan is not None else 'other'
 
     def forget(self) -> None:
-        """Let the memory of the step go."""
+        """Release the data of the step."""
         self.images: Tensor | Sequence[Tensor] | None = None
         self.batch: MixBatch | Tensor | None = None
         self.labels: list[DataSample] = []
@@ -102,7 +103,7 @@ class StepObserver:
                         output: tuple) -> None:
         if self.batch is not None:
             self.batch, self.samples, _ = output
-            self.scores = None  # of the pass for the gradient
+            self.scores = None  # they came from the pass for the gradient
 
     @torch.compiler.disable
     def _keep_scores(self, module: nn.Module, args: tuple,
@@ -112,18 +113,18 @@ class StepObserver:
 
 
 def _arguments(data: dict, training: bool = False) -> tuple[dict, bool]:
-    """Those of a preprocessor, however they are given."""
+    """Arguments of a preprocessor, by position or by name."""
     return data, training
 
 
 def find_method(model: nn.Module) -> MixMethod | None:
-    """The first batch augmentation whose plans a model executes.
+    """Find the first batch augmentation whose plans a model executes.
 
     Args:
         model (nn.Module): A classifier, wrapped or not.
 
     Returns:
-        MixMethod, optional: None if it is trained without.
+        MixMethod, optional: The method; None if there is none.
     """
     model = model.module if is_model_wrapper(model) else model
     methods = methods_of(getattr(model, 'data_preprocessor', None))

@@ -1,4 +1,4 @@
-"""Checkpoints from which a run goes on as if it had not been interrupted."""
+"""Checkpoints from which a run continues as if never interrupted."""
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,11 +27,11 @@ VALIDATED = 'validated'  # key of MMEngine's hub
 
 
 class _RemovesLater:
-    """A file backend that notes what is to be removed.
+    """A file backend that lists files to remove instead of removing them.
 
     Args:
-        backend (BaseStorageBackend): The backend that has the files.
-        noted (list[str]): Where they are noted.
+        backend (BaseStorageBackend): The backend that holds the files.
+        noted (list[str]): List to which their paths are added.
     """
 
     def __init__(self, backend, noted: list[str]) -> None:
@@ -44,43 +44,44 @@ class _RemovesLater:
 
 @HOOKS.register_module()
 class ResumableCheckpointHook(CheckpointHook):
-    """MMEngine's ``CheckpointHook``, but nothing is lost.
+    """MMEngine's ``CheckpointHook``, safe against killed runs.
 
     MMEngine removes an old checkpoint, or the old best one, before it writes
-    the new one; a run that is killed between the two has lost it. Here it is
-    removed when the new one is complete, by the resumed run if this one is
-    killed, and files are written and loaded as
-    :func:`alignmix_mm.engine.compat.enable` says. Parameters that are not
-    finite are never written.
+    the new one, so a run killed between the two loses it. This hook deletes
+    the old checkpoint only after the new one exists; if the run is killed
+    before that, the resumed run does it. Files are written and loaded as
+    described for :func:`alignmix_mm.engine.compat.enable`. Parameters that
+    are not finite are never written.
 
-    A checkpoint also has gradients that wait for their update, and what
-    hooks remember (see :class:`alignmix_mm.engine.memory.HookMemory`). It is
-    written again if a validation changes what it has. If the run is killed
-    before that, the resumed one begins with the validation.
+    A checkpoint also stores accumulated gradients that have not been applied
+    yet, and the state of hooks (see
+    :class:`alignmix_mm.engine.memory.HookMemory`). It is written again if a
+    validation changes this state. If the run is killed before that, the
+    resumed run starts with the validation.
 
-    Arguments are those of ``CheckpointHook``.
+    The arguments are those of ``CheckpointHook``.
     """
 
-    priority = 'LOWEST'  # what it keeps is what the other hooks have made
+    priority = 'LOWEST'  # so that the other hooks have run
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         compat.enable()
         self._loaded: dict[str, Any] = {}
-        self._outdated: list[str] = []  # files to be removed
+        self._outdated: list[str] = []  # files to remove
         self._step: int | None = None  # of the last checkpoint
         self._validating = self._best_is_new = False
-        self._never_finite: set[str] = set()  # buffers such as masks
+        self._never_finite: set[str] = set()  # buffers, such as masks
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Keep what the run needs when it begins.
+        """Keep the entries of the checkpoint that training needs.
 
         Args:
             runner (Runner): The runner.
-            checkpoint (dict): What was loaded.
+            checkpoint (dict): The loaded checkpoint.
 
         Raises:
-            CheckpointError: If the run cannot go on from it.
+            CheckpointError: If the run cannot continue from it.
         """
         if runner._resume:
             require_resumable(runner, checkpoint)
@@ -89,10 +90,10 @@ class ResumableCheckpointHook(CheckpointHook):
                 'epoch' if self.by_epoch else 'iter']
 
     def before_train(self, runner: Runner) -> None:
-        """Take up what was left when the run was interrupted.
+        """Restore the state in which the run was interrupted.
 
         Args:
-            runner (Runner): The runner, which has resumed already.
+            runner (Runner): The runner, after resuming.
         """
         super().before_train(runner)
         loaded, self._loaded = self._loaded, {}
@@ -106,31 +107,31 @@ class ResumableCheckpointHook(CheckpointHook):
         restore_gradients(runner, loaded.get('gradients', {}))
         if loaded.get('stopped'):
             runner.train_loop.stop_training = True
-            runner.logger.info('A hook had stopped this run, so it is over. '
-                               'To train on from its weights, start a new '
-                               'one: --cfg-options load_from=FILE.')
+            runner.logger.info('A hook, such as early stopping, ended this '
+                               'run. To continue from its weights, start a '
+                               'new run: --cfg-options load_from=FILE.')
         self._known = self._know(runner)
         due = validation_is_due(runner)
         hub = runner.message_hub
-        if loaded:  # MMEngine would not write a better one down
+        if loaded:  # otherwise MMEngine would not store a better score
             self.last_ckpt = runner._load_from or hub.runtime_info.get(
                 'last_ckpt')
         if loaded and due is not None and due != hub.runtime_info.get(
                 VALIDATED):
             runner.logger.info('The run was interrupted before or during a '
-                               'validation, which is made up for.')
+                               'validation, which runs now.')
             runner.val_loop.run()
 
     def before_save_checkpoint(self, runner: Runner,
                                checkpoint: dict) -> None:
-        """Add what MMEngine leaves out.
+        """Add the entries that MMEngine leaves out.
 
         Args:
             runner (Runner): The runner.
-            checkpoint (dict): What will be written.
+            checkpoint (dict): The checkpoint to write, changed in place.
         """
         if 'optimizer' in checkpoint:
-            if runner.world_size == 1:  # whoever writes, as InterruptHook does
+            if runner.world_size == 1:  # InterruptHook may call this too
                 self._gradients = gradients_in_progress(runner)
             checkpoint[STATE] = dict(
                 gradients=self._gradients, hooks=self._memory.collect(),
@@ -138,12 +139,12 @@ class ResumableCheckpointHook(CheckpointHook):
                 outdated=[Path(name).name for name in self._outdated])
 
     def after_val(self, runner: Runner) -> None:
-        """Write the checkpoint of this step again if hooks have learned.
+        """Write the checkpoint again if the validation changed its content.
 
         Args:
             runner (Runner): The runner.
         """
-        if self._step is None:  # no training, or no checkpoint yet
+        if self._step is None:  # not training, or no checkpoint yet
             return
         runner.message_hub.update_info(VALIDATED, progress(runner))
         step = runner.epoch if self.by_epoch else runner.iter
@@ -154,7 +155,7 @@ class ResumableCheckpointHook(CheckpointHook):
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int,
                                    meta: dict) -> None:
-        if self._validating:  # later, see after_val
+        if self._validating:  # written later, see after_val
             self._best_is_new = True
             return
         self._require_finite(runner)
@@ -166,7 +167,7 @@ class ResumableCheckpointHook(CheckpointHook):
         self._remove_old_files()
 
     def _know(self, runner: Runner) -> list:
-        """What a validation can change."""
+        """The state that a validation can change."""
         schedulers = runner.param_schedulers or []
         if isinstance(schedulers, dict):  # of several optimizers
             schedulers = [each for some in schedulers.values()
@@ -199,11 +200,11 @@ class ResumableCheckpointHook(CheckpointHook):
             self._remove(self._outdated.pop(), kept)
 
     def _remove_what_was_left(self, runner: Runner, names: list[str]) -> None:
-        """Remove files for a run that was killed before it did."""
+        """Remove files that a killed run was about to remove."""
         source = runner._load_from
         if source and Path(source).resolve().parent != Path(
                 self.out_dir).resolve():
-            return  # resumed in another folder
+            return  # resumed in a different folder
         kept = {getattr(self, 'best_ckpt_path', None),
                 *getattr(self, 'best_ckpt_path_dict', {}).values()}
         kept = {Path(path).name for path in kept if path}
@@ -217,7 +218,7 @@ class ResumableCheckpointHook(CheckpointHook):
             return
         if self.file_backend.isfile(path):
             self.file_backend.remove(path)
-        elif self.file_backend.isdir(path):  # of deepspeed
+        elif self.file_backend.isdir(path):  # DeepSpeed writes folders
             self.file_backend.rmtree(path)
 
     def _require_finite(self, runner: Runner) -> None:
@@ -227,14 +228,14 @@ class ResumableCheckpointHook(CheckpointHook):
             return
         names = [name for name in state if name in bad]
         last = (f'the last one, {self.last_ckpt}, is' if self.last_ckpt else
-                'those that are there are')
+                'existing ones are')
         raise FloatingPointError(
             f'Parameters are not finite after step {runner.iter + 1}: '
-            f'{", ".join(names[:3])}. No checkpoint was written; {last} as '
-            'it was. Lower the learning rate, warm up for longer, or clip '
+            f'{", ".join(names[:3])}. No checkpoint was written; {last} '
+            'unchanged. Lower the learning rate, warm up for longer, or clip '
             'gradients (optim_wrapper.clip_grad=dict(max_norm=5)).')
 
 
 def _is_stopped(runner: Runner) -> bool:
-    """Whether a hook, such as EarlyStoppingHook, ends the run."""
+    """Whether a hook, such as EarlyStoppingHook, has ended the run."""
     return getattr(runner.train_loop, 'stop_training', False)

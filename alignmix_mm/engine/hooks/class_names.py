@@ -1,4 +1,4 @@
-"""Whether labels mean the same classes everywhere."""
+"""Check that labels mean the same classes everywhere."""
 import logging
 from collections.abc import Sequence
 
@@ -13,20 +13,20 @@ from ...datasets.class_folders import listed
 
 @HOOKS.register_module()
 class ClassNamesHook(Hook):
-    """Compare the names of classes by label, before the first step.
+    """Compare class names by label, before the first step.
 
-    Folders are numbered in the order of their names. If one class has no
-    folder in the validation set, all labels after it are those of other
-    classes, and the accuracy is wrong without a word. Compared are training
-    and validation set, and the data with the checkpoint that a run resumes
-    or tests. Data sets without names of classes are left alone.
+    Class folders are numbered in the order of their names. If a class has no
+    folder in the validation set, all labels after it are shifted, and the
+    accuracy is silently wrong. This hook compares the training set with the
+    validation set, and the data with the checkpoint of a resumed run or a
+    test. Data sets without class names are not checked.
     """
 
     def __init__(self) -> None:
         self._stored: Sequence[str] = ()
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Keep the names of the checkpoint.
+        """Keep the class names of the checkpoint.
 
         Args:
             runner (Runner): The runner.
@@ -36,17 +36,17 @@ class ClassNamesHook(Hook):
         self._stored = (meta.get('dataset_meta') or {}).get('classes') or ()
 
     def before_train(self, runner: Runner) -> None:
-        """Check training and validation set.
+        """Check the training and the validation set.
 
         Args:
-            runner (Runner): The runner, which has resumed already.
+            runner (Runner): The runner, after resuming.
 
         Raises:
-            ValueError: If a label means two classes.
+            ValueError: If a label means different classes.
         """
         train = runner.train_loop.dataloader.dataset
         names = _names(train, 'train_dataloader')
-        if runner.iter:  # resumed; weights to start from may know others
+        if runner.iter:  # resumed; pretrained weights may have other classes
             _compare(self._stored, names, 'the checkpoint',
                      'train_dataloader')
         if runner.val_loop is not None:
@@ -60,10 +60,10 @@ class ClassNamesHook(Hook):
         """Check the test set.
 
         Args:
-            runner (Runner): The runner, which has loaded the checkpoint.
+            runner (Runner): The runner, after loading the checkpoint.
 
         Raises:
-            ValueError: If a label means two classes.
+            ValueError: If a label means different classes.
         """
         names = _names(getattr(runner.test_loop.dataloader, 'dataset', None),
                        'test_dataloader')
@@ -71,7 +71,7 @@ class ClassNamesHook(Hook):
 
 
 def _names(dataset: Dataset | None, loader: str) -> Sequence[str]:
-    """Names of the classes by label, () if there are none."""
+    """Class names by label; () if there are none."""
     names = (getattr(dataset, 'metainfo', None) or {}).get('classes') or ()
     folders = _folders(dataset)
     if {*folders} == {*names} and list(folders) != list(names):
@@ -84,7 +84,7 @@ def _names(dataset: Dataset | None, loader: str) -> Sequence[str]:
 
 
 def _folders(dataset: Dataset | None) -> Sequence[str]:
-    """Folders by label, () if the labels are not from folders."""
+    """Folders by label; () if labels do not come from folders."""
     numbers = getattr(dataset, 'folder_to_idx', None) or {}
     return sorted(numbers, key=numbers.get)
 
@@ -96,22 +96,22 @@ def _compare(expected: Sequence[str], names: Sequence[str], of: str,
     if not (expected and names and wrong):
         return
     if not ({*expected} & {*names} or are_folders):
-        # folders and classes may have other names: n01440764 is the tench
+        # folders may be named differently: n01440764 is the tench
         print_log(
             f'The classes of {of} are {listed(expected, 3)}, those of '
-            f'{loader}.dataset {listed(names, 3)}. No name is the same, so '
-            'labels are compared by their numbers.', logger='current',
+            f'{loader}.dataset are {listed(names, 3)}. No name is the same, '
+            'so label numbers are assumed to agree.', logger='current',
             level=logging.WARNING)
         return
     missing = [name for name in expected if name not in names]
     extra = [name for name in names if name not in expected]
     parts = [f'lacks {listed(missing)}'] * bool(missing) + [
-        f'has {listed(extra)} besides'] * bool(extra)
+        f'also has {listed(extra)}'] * bool(extra)
     where = f'{loader}.dataset'
-    got = ' and '.join(parts) or f'has them as {listed(names)}'
+    got = ' and '.join(parts) or f'has them in the order {listed(names)}'
     raise ValueError(
         f'Expected the classes of {of}, {listed(expected)}, but {where} '
-        f'{got}: from label {wrong[0]} on, labels would be those of '
-        "different classes. Set type='alignmix_mm.ClassFolders' and the same "
-        'classes=[...] in every data set: labels then follow the names.')
+        f'{got}: from label {wrong[0]} on, labels would mean different '
+        "classes. Set type='alignmix_mm.ClassFolders' and the same "
+        'classes=[...] in every data set, so that labels follow the names.')
 

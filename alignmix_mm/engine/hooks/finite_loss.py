@@ -1,4 +1,4 @@
-"""A guard against training on what is not a number."""
+"""Guard against training on a loss or gradient that is not finite."""
 import functools
 import logging
 import math
@@ -17,19 +17,19 @@ _ACTIONS = ('stop', 'skip')
 
 @HOOKS.register_module()
 class FiniteLossHook(Hook):
-    """Never update parameters by a loss or a gradient that is not finite.
+    """Never update parameters by a loss or gradient that is not finite.
 
-    The two are looked at together before the optimizer's step: MMEngine
-    reads the loss in every step anyway, to log it, so the device is waited
-    for once. With a gradient scaler, which looks at gradients by itself and
-    lowers its scale, the loss alone is looked at.
+    Both are checked together before the optimizer's step. This adds no wait
+    for the device, since MMEngine reads the loss in every step to log it. With
+    a gradient scaler, which checks gradients itself and lowers its scale, only
+    the loss is checked.
 
     Args:
-        action (str): ``'stop'`` the run with an error that names the step,
-            or ``'skip'`` the batch, on all ranks; buffers, such as the
-            statistics of BatchNorm, are then as before it too. Of gradients
-            that are accumulated, those of its update so far are left out
-            with it. Defaults to ``'stop'``.
+        action (str): ``'stop'`` ends the run with an error that names the
+            step. ``'skip'`` skips the batch on all ranks and restores
+            buffers, such as the statistics of BatchNorm; accumulated
+            gradients of the same update are discarded with it. Defaults to
+            ``'stop'``.
         max_skipped (int): Consecutive skips before training stops. Defaults
             to 20.
 
@@ -51,26 +51,26 @@ class FiniteLossHook(Hook):
         self._buffers: list[tuple[Tensor, Tensor]] = []
 
     def state_dict(self) -> dict[str, int]:
-        """What a resumed run has to know."""
+        """State for a resumed run: the number of consecutive skips."""
         return dict(skipped=self._skipped)
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on counting.
+        """Continue counting from a state.
 
         Args:
-            state (dict): Of :meth:`state_dict`.
+            state (dict): Result of :meth:`state_dict`.
         """
         self._skipped = state['skipped']
 
     def before_train(self, runner: Runner) -> None:
-        """Stand between the gradient and the optimizer.
+        """Insert the check between the gradient and the optimizer.
 
         Args:
             runner (Runner): The runner.
         """
         wrapper = runner.optim_wrapper
         if not isinstance(wrapper, OptimWrapper):
-            return  # of several networks, which update one after the other
+            return  # several optimizers, which update one after the other
         backward, step = wrapper.backward, wrapper.step
         scaler = getattr(wrapper, 'loss_scaler', None)
         scaled = scaler is not None and scaler.is_enabled()
@@ -84,7 +84,7 @@ class FiniteLossHook(Hook):
             else:
                 self._skipped = 0
 
-        @functools.wraps(step)  # schedulers count steps by an attribute
+        @functools.wraps(step)  # schedulers count by an attribute of step
         def checked_step(**kwargs) -> None:
             if not self._bad:
                 step(**kwargs)
@@ -96,7 +96,7 @@ class FiniteLossHook(Hook):
 
     def before_train_iter(self, runner: Runner, batch_idx: int,
                           data_batch: dict | None = None) -> None:
-        """Keep what is needed if the batch turns out to be a bad one.
+        """Keep what is needed in case the batch is bad.
 
         Args:
             runner (Runner): The runner.
@@ -110,12 +110,12 @@ class FiniteLossHook(Hook):
     @torch.compiler.disable
     def _is_bad(self, loss: Tensor, gradients: list[Tensor]) -> bool:
         bad = (~torch.isfinite(loss.detach())).any()
-        if gradients:  # the largest number of each one: no sum overflows
+        if gradients:  # largest values, because sums can overflow
             largest = torch._foreach_norm(gradients, ord=math.inf)
             largest = [norm.to(loss.device).float() for norm in largest]
             bad = bad | ~torch.isfinite(torch.stack(largest)).all()
         bad = bad.float()
-        if self.action == 'skip':  # on no rank, or on all of them
+        if self.action == 'skip':  # on all ranks or on none
             all_reduce(bad, 'max')
         return bool(bad)
 
@@ -125,14 +125,14 @@ class FiniteLossHook(Hook):
         if self.action == 'stop':
             raise FloatingPointError(
                 f'{text} Parameters were not updated; the last checkpoint is '
-                'as it was. --on-nan skip leaves out such batches.')
+                'unchanged. --on-nan skip skips such batches.')
         for buffer, kept in self._buffers:
             buffer.copy_(kept)
         self._skipped += 1
         if self._skipped >= self.max_skipped:
             raise FloatingPointError(
-                f'{text} It is the last of {self._skipped} such batches one '
-                'after the other: skipping does not help.')
+                f'{text} This is the last of {self._skipped} consecutive '
+                'batches like this, so skipping does not help.')
         print_log(f'{text} The batch is skipped.', logger='current',
                   level=logging.WARNING)
 
@@ -146,7 +146,7 @@ def _gradients(optimizer: torch.optim.Optimizer) -> list[Tensor]:
 
 
 def _describe(runner: Runner, loss: Tensor, batch: dict | None) -> str:
-    """Where it happened, and what is to be seen of the cause."""
+    """Describe the step and the likely cause."""
     step = f'in step {runner.iter + 1} (epoch {runner.epoch + 1})'
     value = float(loss.detach())
     if not math.isfinite(value):
@@ -157,12 +157,12 @@ def _describe(runner: Runner, loss: Tensor, batch: dict | None) -> str:
     if not names:
         return f'The loss of another rank is not finite {step}.'
     return (f'The loss is finite {step}, but its gradient is not: '
-            f'{", ".join(names[:3])}. Something has no derivative there, such '
-            'as a root, norm or logarithm of 0, or training diverges.')
+            f'{", ".join(names[:3])}. Either training diverges, or a function '
+            'has no derivative there, such as a root, norm or logarithm of 0.')
 
 
 def _reason(model: torch.nn.Module, batch: dict | None) -> str:
-    """What is to be seen of the cause."""
+    """Describe the likely cause of a loss that is not finite."""
     inputs = batch.get('inputs') if isinstance(batch, dict) else None
     images = [inputs] if isinstance(inputs, Tensor) else inputs or []
     bad = [n for n, image in enumerate(images)

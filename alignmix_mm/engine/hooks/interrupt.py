@@ -1,4 +1,4 @@
-"""Stopping a run such that it can go on."""
+"""Stop a run so that it can be continued."""
 import signal
 from pathlib import Path
 from types import FrameType
@@ -17,15 +17,18 @@ FILE = 'interrupted.pth'
 class InterruptHook(Hook):
     """Save the state when a run is stopped by Ctrl-C.
 
-    The step or the validation that runs is finished, then the state is
-    written to ``interrupted.pth``. A run that resumes from it goes on with
-    the next batch of the epoch, which :class:`ReproducibleHook` knows. A
-    second Ctrl-C stops at once. So does the first one with several processes,
-    each of which would stop at a different step, without that hook, and with
-    data that it cannot count: these go on from the last checkpoint.
+    The current step or validation is finished, then the state is written to
+    ``interrupted.pth``. A run resumed from it continues with the next batch of
+    the epoch, as :class:`ReproducibleHook` counts them. A second Ctrl-C stops
+    at once.
+
+    The first Ctrl-C also stops at once in three cases, and the run then
+    continues from the last checkpoint: with several processes, which would
+    stop at different steps; without :class:`ReproducibleHook`; and with data
+    whose batches that hook cannot count.
 
     Attributes:
-        requested (bool): Whether the run is to stop.
+        requested (bool): Whether the user has asked to stop.
     """
 
     priority = 'LOWEST'
@@ -35,22 +38,22 @@ class InterruptHook(Hook):
         self._previous = None
 
     def before_train(self, runner: Runner) -> None:
-        """Take Ctrl-C over, before workers are started, which inherit it.
+        """Handle Ctrl-C. Workers, which start later, inherit the handler.
 
         Args:
-            runner (Runner): The runner, which has resumed already.
+            runner (Runner): The runner, after resuming.
         """
         batches = getattr(runner.train_loop.dataloader, 'batch_sampler', None)
         if runner.world_size == 1 and isinstance(batches, PlacedBatches):
             owner = getattr(signal.getsignal(signal.SIGINT), '__self__', None)
-            if isinstance(owner, InterruptHook):  # its run ended in an error
+            if isinstance(owner, InterruptHook):  # its run failed
                 owner.release()
             self._previous = signal.signal(signal.SIGINT, self._request)
 
     def after_train_iter(self, runner: Runner, batch_idx: int,
                          data_batch: dict | None = None,
                          outputs: dict | None = None) -> None:
-        """Stop after a step, if the parameters were updated in it.
+        """Stop after a step that updated the parameters, if requested.
 
         Args:
             runner (Runner): The runner.
@@ -64,23 +67,23 @@ class InterruptHook(Hook):
 
     def after_val_epoch(self, runner: Runner,
                         metrics: dict | None = None) -> None:
-        """Stop after a validation.
+        """Stop after a validation, if requested.
 
         Args:
             runner (Runner): The runner.
-            metrics (dict, optional): Results. Defaults to None.
+            metrics (dict, optional): The results. Defaults to None.
         """
         if self.requested:
             self._stop(runner, runner.iter)
 
     def after_train(self, runner: Runner) -> None:
-        """Give Ctrl-C back.
+        """Restore the previous handler of Ctrl-C.
 
         Args:
             runner (Runner): The runner.
         """
         self.release()
-        if is_main_process():  # there are later checkpoints
+        if is_main_process():  # outdated: there are later checkpoints
             (Path(runner.work_dir) / FILE).unlink(missing_ok=True)
 
     def _request(self, number: int, frame: FrameType | None) -> None:
@@ -90,7 +93,7 @@ class InterruptHook(Hook):
         self.requested = True
 
     def release(self) -> None:
-        """Give Ctrl-C back, which MMEngine has no hook for after an error."""
+        """Restore the handler of Ctrl-C; to be called after a failed run."""
         if self._previous is not None:
             signal.signal(signal.SIGINT, self._previous)
 

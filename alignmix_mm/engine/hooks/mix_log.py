@@ -1,4 +1,4 @@
-"""What mixing does, in the log."""
+"""Log what mixing does."""
 from collections import Counter
 
 import torch
@@ -12,31 +12,31 @@ from ._observer import StepObserver, find_method, only_watching
 
 @HOOKS.register_module()
 class MixLogHook(Hook):
-    r"""Log losses and accuracies of the plans, and how maps are aligned.
+    r"""Log losses and accuracies by kind of plan, and the alignment of maps.
 
     In every log line:
 
-    - ``loss_TAG``: loss of the batches of one kind of plan, e.g. of a mode
-      of AlignMix. It is the best sign of a
-      wrong set-up: each of them falls, and those of mixed batches stay above
-      the entropy of their labels.
-    - ``mixed_acc``: accuracy of mixed batches in percent, where a class that
-      has the weight :math:`\lambda` in the label counts :math:`\lambda`; the
-      mean of all batches since the line before.
+    - ``loss_TAG``: loss of the batches with one kind of plan, such as a mode
+      of AlignMix. It is the best sign of a wrong set-up: each of these losses
+      should fall, and those of mixed batches stay above the entropy of their
+      labels.
+    - ``mixed_acc``: accuracy on mixed batches in percent. A prediction scores
+      the label weight of its class. The value is the mean of all batches
+      since the previous line.
 
     Every ``interval`` steps, for the backends of the visualizer
     (``vis_data/scalars.json``, TensorBoard, ...):
 
-    - ``clean_acc``: accuracy of the same images without mixing, in percent,
-      normalised by the statistics of the batch as in training.
-    - ``share_TAG``: share of the kinds among the steps of this process, in
-      percent.
-    - ``plan_error``: mean violation of the marginals, the larger of the two.
-    - ``plan_entropy``: 0 if each position takes one other, 1 if it takes all
-      alike.
+    - ``clean_acc``: accuracy in percent on the same images without mixing,
+      with batch statistics in BatchNorm as in training.
+    - ``share_TAG``: share of each kind of plan among the steps, in percent.
+    - ``plan_error``: mean violation of the row or column marginals, whichever
+      is larger.
+    - ``plan_entropy``: 0 if each position is matched with a single one, 1 if
+      it is matched with all of them equally.
 
-    All of one process. A model that is trained without a mixing method is
-    left alone.
+    All values are from one process. Without a mixing method, nothing is
+    logged.
 
     Args:
         interval (int): Steps between two measurements, each of which takes
@@ -56,20 +56,20 @@ class MixLogHook(Hook):
         self._accuracies: list[torch.Tensor] = []
 
     def state_dict(self) -> dict[str, dict[str, int]]:
-        """What a resumed run has to know."""
+        """State for a resumed run: the number of steps by kind of plan."""
         return dict(steps=dict(self._steps))
 
     def load_state_dict(self, state: dict[str, dict[str, int]]) -> None:
-        """Go on counting.
+        """Continue counting from a state.
 
         Args:
-            state (dict): Of :meth:`state_dict`.
+            state (dict): Result of :meth:`state_dict`.
         """
         self._steps = Counter(state['steps'])
 
     @only_watching
     def before_train(self, runner: Runner) -> None:
-        """Watch the model.
+        """Start to observe the model.
 
         Args:
             runner (Runner): The runner.
@@ -99,12 +99,12 @@ class MixLogHook(Hook):
     def _log(self, runner: Runner, batch_idx: int) -> None:
         hub = runner.message_hub
         self._steps[self.observer.tag] += 1
-        # MMEngine has read it from the device already
+        # MMEngine has already read it from the device
         hub.update_scalar(f'train/loss_{self.observer.tag}',
                           hub.get_scalar('train/loss').current())
         self._accuracies += _mixed_accuracy(self.observer)
         if self._accuracies and self._is_logged(runner, batch_idx):
-            # on the device until now: nothing waits for it in other steps
+            # read from the device only now, so other steps do not wait
             hub.update_scalar('train/mixed_acc',
                               float(torch.stack(self._accuracies).mean()))
             self._accuracies.clear()
@@ -126,7 +126,7 @@ class MixLogHook(Hook):
 
 
 def _position(runner: Runner) -> dict[str, int]:
-    """As in MMEngine's lines of training; a line without is a validation."""
+    """Position that marks a line as training, as in MMEngine's lines."""
     position = {'iter': runner.iter + 1}
     if runner.log_processor.by_epoch:
         position['epoch'] = runner.epoch + 1
@@ -134,17 +134,17 @@ def _position(runner: Runner) -> dict[str, int]:
 
 
 def _mixed_accuracy(observer: StepObserver) -> list[torch.Tensor]:
-    """That of the step in percent, ``()``; empty if the head did not run."""
+    """Accuracy of the step in percent; empty if the head did not run."""
     if observer.scores is None:
         return []
     labels = torch.stack([sample.gt_score for sample in observer.samples])
     predicted = observer.scores.argmax(1, keepdim=True)
-    # without an augmentation, MMPretrain leaves them as integers
+    # without an augmentation, MMPretrain keeps labels as integers
     return [100 * labels.gather(1, predicted).float().mean()]
 
 
 def _measure(observer: StepObserver) -> dict[str, float]:
-    """What takes further passes."""
+    """Values that need further forward passes."""
     model = observer.model
     labels = [sample.gt_label for sample in observer.labels
               if 'gt_label' in sample and len(sample.gt_label) == 1]

@@ -1,4 +1,4 @@
-"""Mixing that changes in the course of training."""
+"""Change mixing during training."""
 import math
 from collections.abc import Mapping
 
@@ -16,16 +16,16 @@ from ._observer import find_method
 class MixSchedule(Hook):
     r"""Train the last epochs without mixing, or change alpha.
 
-    What an epoch is trained with depends on its number alone, so a resumed
-    run goes on as it would have.
+    The settings of an epoch depend only on its number, so a resumed run
+    continues unchanged.
 
     Args:
-        off_last (int): Number of epochs at the end that are trained without
-            any batch augmentation. Defaults to 0.
-        alphas (Mapping[int, float], optional): :math:`\alpha` of the first
-            method, such as AlignMix, from an epoch on, e.g. ``{100: 1.0}``;
-            epochs count from 0. Before the first of them, it is that of the
-            config. Defaults to None.
+        off_last (int): Number of epochs at the end without any batch
+            augmentation. Defaults to 0.
+        alphas (Mapping[int, float], optional): New :math:`\alpha` of the
+            first method, such as AlignMix, by the epoch from which it holds,
+            e.g. ``{100: 1.0}``. Epochs count from 0. Before the first of
+            them, the value of the config holds. Defaults to None.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -42,9 +42,8 @@ class MixSchedule(Hook):
                 epoch < 0 or not 0 < alpha < math.inf
                 for epoch, alpha in alphas.items()):
             raise ValueError(
-                'Expected `off_last` >= 0 epochs and `alphas` > 0, and '
-                f'finite, from epochs >= 0 on, but got {off_last} and '
-                f'{alphas}.')
+                'Expected `off_last` >= 0, and finite `alphas` > 0 from '
+                f'epochs >= 0 on, but got {off_last} and {alphas}.')
         if not off_last and not alphas:
             raise ValueError('MixSchedule changes nothing: give `off_last`, '
                              '`alphas` or both.')
@@ -52,20 +51,20 @@ class MixSchedule(Hook):
         self.alphas = alphas
 
     def before_train(self, runner: Runner) -> None:
-        """Keep what the config says.
+        """Check the settings, and keep the values of the config.
 
         Args:
             runner (Runner): The runner.
 
         Raises:
-            ValueError: If there is nothing to change, if the loop counts no
-                epochs, or if what is to change comes after its last one.
+            ValueError: If there is no method to change, if the loop counts
+                iterations, or if a change comes after the last epoch.
         """
         if isinstance(runner.train_loop, IterBasedTrainLoop):
             raise ValueError(
                 'MixSchedule counts epochs, but training is by iterations, '
-                'which is one epoch for MMEngine. Set `train_cfg.by_epoch` to '
-                'True, or leave the hook out.')
+                'which MMEngine treats as one epoch. Set '
+                '`train_cfg.by_epoch=True`, or leave the hook out.')
         self._check_epochs(runner)
         model = runner.model
         model = model.module if is_model_wrapper(model) else model
@@ -74,7 +73,7 @@ class MixSchedule(Hook):
         self._augment = find_method(model)
         if self._augments is None or (
                 self.alphas and not hasattr(self._augment, 'alpha')):
-            what = ('AlignMix or other method with `alpha`' if self.alphas
+            what = ('method with `alpha`, such as AlignMix,' if self.alphas
                     else 'batch augmentation')
             raise ValueError(
                 f'MixSchedule found no {what} in `model.train_cfg.augments`: '
@@ -91,12 +90,12 @@ class MixSchedule(Hook):
         if late:
             steps = len(runner.train_loop.dataloader)
             raise ValueError(
-                f'MixSchedule is to change alpha at epoch {min(late)}, but '
-                f'the run has {total} epochs, which count from 0. If you gave '
+                f'MixSchedule changes alpha at epoch {min(late)}, but the run '
+                f'has {total} epochs, which count from 0. If you gave '
                 f'iterations: an epoch has {steps}.')
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Set what this epoch is trained with.
+        """Apply the settings of this epoch.
 
         Args:
             runner (Runner): The runner.
@@ -115,5 +114,5 @@ class MixSchedule(Hook):
 
 
 def _unmixed(images: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
-    """Leave a batch as it is, with the soft labels that the loss expects."""
+    """Return a batch unmixed, with the soft labels that the loss expects."""
     return images, scores.float()

@@ -1,4 +1,4 @@
-"""Pictures of mixed batches while training."""
+"""Draw mixed batches during training."""
 from collections.abc import Sequence
 
 import numpy as np
@@ -22,15 +22,14 @@ from ._observer import StepObserver, find_method, only_watching
 
 @HOOKS.register_module()
 class MixVisualizationHook(Hook):
-    r"""Show mixed batches, and where positions find their matches.
+    r"""Show mixed batches, and the matching positions of aligned maps.
 
-    Every ``interval`` steps, beginning with the first, the backends of the
-    visualizer get ``mixed_batch``: anchors, partners and what becomes of
-    them, with :math:`\lambda` and the name of the plan; and, where maps are
-    aligned, ``matches``: which position of the anchor takes which of its
-    partner. Of more than two images that are mixed, the two that have most
-    weight in the label are shown.
-    On several processes, those of the first.
+    Every ``interval`` steps, starting with the first, the backends of the
+    visualizer get two pictures. ``mixed_batch`` shows anchors, partners and
+    their mixtures, with :math:`\lambda` and the name of the plan. If maps are
+    aligned, ``matches`` shows which positions of anchor and partner are
+    matched. If more than two images are mixed, the two with the largest
+    label weights are shown. With several processes, only the first one draws.
 
     Args:
         interval (int): Steps between two pictures. Defaults to 500.
@@ -51,7 +50,7 @@ class MixVisualizationHook(Hook):
 
     @only_watching
     def before_train(self, runner: Runner) -> None:
-        """Watch the model.
+        """Start to observe the model.
 
         Args:
             runner (Runner): The runner.
@@ -63,7 +62,7 @@ class MixVisualizationHook(Hook):
     def after_train_iter(self, runner: Runner, batch_idx: int,
                          data_batch: dict | None = None,
                          outputs: dict | None = None) -> None:
-        """Draw, if it is time.
+        """Draw every ``interval`` steps.
 
         Args:
             runner (Runner): The runner.
@@ -110,7 +109,7 @@ class MixVisualizationHook(Hook):
 
 def _two_parents(plan: MixPlan,
                  size: int) -> tuple[np.ndarray, np.ndarray]:
-    """The two samples of each mixed one, ``(B, 2)``, and their weights."""
+    """Indices ``(B, 2)`` of the two main parents of each mixture; weights."""
     if plan.labels is None:
         own = np.arange(size)[:, None].repeat(2, 1)
         return own, np.float32([1, 0])[None].repeat(size, 0)
@@ -118,13 +117,13 @@ def _two_parents(plan: MixPlan,
     if parents.shape[1] > 2:
         weights, order = weights.topk(2)
         parents = parents.gather(1, order)
-    elif parents.shape[1] == 1:  # beside itself
+    elif parents.shape[1] == 1:  # shown next to itself
         parents, weights = parents.expand(-1, 2), weights.expand(-1, 2)
     return parents.numpy(), weights.numpy()
 
 
 def _what_is_shown(plan: MixPlan, alignment: Alignment | None) -> str:
-    """What the lowest row of the picture shows."""
+    """Describe the lowest row of the picture."""
     if plan.pixels is not None:
         return 'pixels are mixed'
     if plan.features is None and plan.embedding is None:
@@ -136,7 +135,7 @@ def _what_is_shown(plan: MixPlan, alignment: Alignment | None) -> str:
 
 def _to_pixels(images: torch.Tensor | Sequence[torch.Tensor],
                bgr: bool) -> np.ndarray:
-    if not isinstance(images, torch.Tensor):  # padded as for the network
+    if not isinstance(images, torch.Tensor):  # pad as for the network
         images = stack_batch(list(images))
     pixels = images.detach().float().round().clamp(0, 255).byte().cpu()
     pixels = pixels.permute(0, 2, 3, 1).numpy()
@@ -145,7 +144,7 @@ def _to_pixels(images: torch.Tensor | Sequence[torch.Tensor],
 
 def _denormalized(images: torch.Tensor,
                   preprocessor: nn.Module) -> torch.Tensor:
-    """What the network gets, in the range of pixels."""
+    """Input of the network, in the range of pixels."""
     if not getattr(preprocessor, '_enable_normalize', False):
         return images
     return images * preprocessor.std + preprocessor.mean

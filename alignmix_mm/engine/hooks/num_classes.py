@@ -1,4 +1,4 @@
-"""Whether the head has an output for each class of the data."""
+"""Check that the head has an output for each class of the data."""
 import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -8,11 +8,11 @@ from torch.utils.data import DataLoader
 
 @HOOKS.register_module()
 class NumClassCheckHook(Hook):
-    """Compare classes of data and head before the first step.
+    """Compare the classes of data and head before the first step.
 
-    A data set may have fewer classes than the head, a part of ImageNet for
-    example. With more of them, the first label that has no output would end
-    the run, which may be late in the first epoch, or during validation.
+    A data set may have fewer classes than the head; a part of ImageNet, for
+    example. If it has more, the first label without an output would end the
+    run, perhaps late in the first epoch or during validation.
     """
 
     def before_train(self, runner: Runner) -> None:
@@ -22,7 +22,7 @@ class NumClassCheckHook(Hook):
             runner (Runner): The runner.
 
         Raises:
-            ValueError: If one has more classes than the head.
+            ValueError: If one of them has more classes than the head.
         """
         self._check(runner.model, runner.train_loop.dataloader,
                     'train_dataloader')
@@ -44,13 +44,13 @@ class NumClassCheckHook(Hook):
 
     def _check(self, model: torch.nn.Module, loader: DataLoader,
                name: str) -> None:
-        model = getattr(model, 'module', model)  # DDP's, or the TTA model's
+        model = getattr(model, 'module', model)  # in DDP or a TTA model
         outputs = getattr(getattr(model, 'head', None), 'num_classes', None)
         dataset = getattr(loader, 'dataset', None)
         classes = getattr(dataset, 'metainfo', {}).get('classes') or ()
         if outputs is None or len(classes) <= outputs:
             return
-        # a part of CUB has the names of all its classes, and fewer labels
+        # a part of CUB lists the names of all classes but uses fewer labels
         if not hasattr(dataset, 'get_cat_ids') or not any(
                 label >= outputs for index in range(len(dataset))
                 for label in dataset.get_cat_ids(index)):

@@ -22,10 +22,10 @@ from ._observer import only_watching
 
 @HOOKS.register_module()
 class ProgressHook(Hook):
-    """Show a bar below the log, where it is written to a terminal.
+    """Show a progress bar below the log, if that is a terminal.
 
-    Lines of the log stay as they are. In a file, a pipe or on other ranks
-    than the first, nothing is shown.
+    Log lines are not changed. Nothing is shown in a file or pipe, or on ranks
+    other than the first.
     """
 
     priority = 'LOWEST'
@@ -113,13 +113,13 @@ class ProgressHook(Hook):
 
         Args:
             runner (Runner): The runner.
-            metrics (dict, optional): Results. Defaults to None.
+            metrics (dict, optional): The results. Defaults to None.
         """
         if self._task is not None:
-            self._bar.refresh()  # complete, however short it was
+            self._bar.refresh()  # show it complete, even if it was short
             self._bar.remove_task(self._task)
             self._task = None
-            if not self._bar.tasks:  # nothing around it
+            if not self._bar.tasks:  # not within training
                 self._stop()
 
     after_test_epoch = after_val_epoch
@@ -138,12 +138,12 @@ class ProgressHook(Hook):
             TextColumn('{task.description}'), BarColumn(),
             MofNCompleteColumn(), TimeElapsedColumn(), TextColumn('left:'),
             TimeRemainingColumn(), console=console, transient=True)
-        self._bar.start()  # puts a stream that knows of the bar in sys.stdout
+        self._bar.start()  # replaces sys.stdout by a stream above the bar
         self._streams = [
             (handler, handler.setStream(sys.stdout))
             for handler in runner.logger.handlers
             if type(handler) is logging.StreamHandler]
-        atexit.register(self._stop)  # a run that fails leaves no bar
+        atexit.register(self._stop)  # removes the bar of a failed run
 
     def _stop(self) -> None:
         if self._bar is None:

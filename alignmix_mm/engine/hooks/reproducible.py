@@ -1,4 +1,4 @@
-"""Random numbers that depend on the step, not on what ran before it."""
+"""Make random numbers depend on the step, not on what ran before."""
 import logging
 
 import torch
@@ -23,38 +23,39 @@ PLACE = 'place_in_run'  # key of a checkpoint
 
 @HOOKS.register_module()
 class ReproducibleHook(Hook):
-    """Make a resumed run what it would have been without the interruption.
+    """Make a resumed run give the same result as an uninterrupted one.
 
-    MMEngine seeds torch, numpy and ``random`` at the start of a process, so a
-    resumed run repeats the numbers of the first epoch. Here they are seeded
-    in every step, from ``(seed, step)``, torch with the rank too, and before
-    an image is transformed, from ``(seed, rank, epoch, batch, number in the
-    batch)``: augmentations are the same with any number of workers, and
-    those of two copies of an image differ. The order of the data follows the
-    seed that the checkpoint has. A run by epochs goes on in the middle of an
-    epoch.
+    MMEngine seeds torch, NumPy and ``random`` at the start of a process, so a
+    resumed run repeats the random numbers of the first epoch. This hook seeds
+    them in every step from ``(seed, step)``, for torch also from the rank.
+    Before each image is transformed, it seeds them from ``(seed, rank, epoch,
+    batch, position in the batch)``: augmentations are the same with any number
+    of workers, and two copies of an image are augmented differently. The
+    order of the data follows the seed in the checkpoint. A run by epochs can
+    continue in the middle of an epoch.
 
-    Which of several batch augmentations a step takes is the same on all
-    ranks; what stock ones draw, such as Mixup's lambda, is the rank's own.
+    If there are several batch augmentations, all ranks choose the same one in
+    a step. The numbers that stock augmentations draw, such as Mixup's lambda,
+    differ between ranks.
 
-    On a GPU, add ``randomness=dict(deterministic=True)`` for the same bits;
-    without, kernels sum in any order.
+    On a GPU, add ``randomness=dict(deterministic=True)`` to get the same bits;
+    otherwise kernels may sum in any order.
     """
 
     priority = 'VERY_HIGH'
 
     def __init__(self) -> None:
-        self._place: dict | None = None  # of the checkpoint
-        self._done = 0  # batches of this epoch
+        self._place: dict | None = None  # from the checkpoint
+        self._done = 0  # batches trained on in this epoch
 
     def before_train(self, runner: Runner) -> None:
-        """Seed the order of the data and what is drawn for each image.
+        """Seed the order of the data and the transforms of each image.
 
         Args:
-            runner (Runner): The runner, which has resumed already.
+            runner (Runner): The runner, after resuming.
         """
-        # The sampler was built before the seed of the checkpoint was known.
-        # With `diff_rank_seed`, it has a random one.
+        # The sampler was built before the seed in the checkpoint was known;
+        # with `diff_rank_seed`, its seed is random.
         self._seed = runner.seed
         if runner._randomness_cfg.get('diff_rank_seed'):
             self._seed -= get_rank()
@@ -68,8 +69,8 @@ class ReproducibleHook(Hook):
             lambda: runner.epoch if by_epoch else _passes(loop))
         if batches is None:
             print_log('The training data have no indices, so their order and '
-                      'augmentations are not seeded: a resumed run differs '
-                      'from one without interruption.', logger='current',
+                      'augmentations are not seeded. A resumed run will '
+                      'differ from an uninterrupted one.', logger='current',
                       level=logging.WARNING)
         elif not by_epoch:
             _start_again(loop)
@@ -77,14 +78,14 @@ class ReproducibleHook(Hook):
 
     def before_train_iter(self, runner: Runner, batch_idx: int,
                           data_batch: dict | None = None) -> None:
-        """Seed what the model and batch augmentations draw.
+        """Seed the random numbers of the model and batch augmentations.
 
         Args:
             runner (Runner): The runner.
             batch_idx (int): Number of the batch.
             data_batch (dict, optional): The batch. Defaults to None.
         """
-        # numpy chooses one of several batch augmentations: on all ranks alike
+        # NumPy chooses among batch augmentations: the same on all ranks
         seed_numbers(self._seed, runner.iter)
         torch.manual_seed(torch_seed(self._seed, get_rank(), runner.iter))
         if get_world_size() > 1:
@@ -97,15 +98,15 @@ class ReproducibleHook(Hook):
 
         Args:
             runner (Runner): The runner.
-            batch_idx (int): Number of the batch, since the start or the last
-                interruption.
+            batch_idx (int): Number of the batch since the start of the epoch,
+                or since the last interruption.
             data_batch (dict, optional): The batch. Defaults to None.
             outputs (dict, optional): The losses. Defaults to None.
         """
         self._done += 1
 
     def after_train_epoch(self, runner: Runner) -> None:
-        """Begin to count anew.
+        """Reset the count.
 
         Args:
             runner (Runner): The runner.
@@ -114,23 +115,23 @@ class ReproducibleHook(Hook):
 
     def before_save_checkpoint(self, runner: Runner,
                                checkpoint: dict) -> None:
-        """Note where the run is.
+        """Store the place of the run.
 
         Args:
             runner (Runner): The runner.
-            checkpoint (dict): What will be written.
+            checkpoint (dict): The checkpoint to write, changed in place.
         """
         checkpoint[PLACE] = self._where(runner)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Read where the run was.
+        """Read the place of the run.
 
         Args:
             runner (Runner): The runner.
-            checkpoint (dict): What was read.
+            checkpoint (dict): The loaded checkpoint.
 
         Raises:
-            CheckpointError: If the run cannot go on from it.
+            CheckpointError: If the run cannot continue from it.
         """
         if runner._resume:
             require_resumable(runner, checkpoint)
@@ -141,7 +142,7 @@ class ReproducibleHook(Hook):
                     batches=len(runner.train_loop.dataloader))
 
     def _go_on(self, runner: Runner, batches: PlacedBatches | None) -> None:
-        """Leave out the batches of the epoch that have been trained on."""
+        """Skip the batches of the epoch that were already trained on."""
         place, self._place = self._place, None
         if place is None:
             return
@@ -151,15 +152,16 @@ class ReproducibleHook(Hook):
                    if place[name] != now[name]]
         if changed:
             print_log('The epochs of the checkpoint had '
-                      f'{" and ".join(changed)}. The run goes on from the '
-                      'start of its epoch, and not with the same bits.',
+                      f'{" and ".join(changed)}. The run continues from the '
+                      'start of its epoch, so its result will differ from an '
+                      'uninterrupted run.',
                       logger='current', level=logging.WARNING)
         elif batches is not None:
             batches.skip = self._done = place['done']
 
 
 def _draw_for_the_rank(runner: Runner) -> None:
-    """Let stock augmentations draw their own; hooks may exchange them."""
+    """Make stock augmentations draw per rank; hooks may replace them."""
     preprocessor = unwrap(runner.model).data_preprocessor
     drawer = getattr(preprocessor, 'batch_augments', None)
     augments = getattr(drawer, 'augments', [])
@@ -169,16 +171,16 @@ def _draw_for_the_rank(runner: Runner) -> None:
 
 
 def _passes(loop) -> int:
-    """How often a loop by iterations has read all data."""
+    """How many times a loop by iterations has read all data."""
     return getattr(getattr(loop, 'dataloader_iterator', None), '_epoch', 0)
 
 
 def _start_again(loop) -> None:
-    """Forget the batches that a loop by iterations has loaded so far."""
+    """Discard the batches that a loop by iterations has loaded so far."""
     loader = loop.dataloader
     if not hasattr(loop, 'dataloader_iterator'):
         return
-    if getattr(loader, '_iterator', None) is not None:  # workers that stay
+    if getattr(loader, '_iterator', None) is not None:  # persistent workers
         loader._iterator._shutdown_workers()
         loader._iterator = None
     if hasattr(loader.sampler, '_indices_of_rank'):  # InfiniteSampler

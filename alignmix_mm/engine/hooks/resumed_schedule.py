@@ -1,4 +1,4 @@
-"""Whether a run that is resumed has a schedule for its epochs."""
+"""Check that a resumed run has a schedule for all of its epochs."""
 import math
 
 from mmengine.hooks import Hook
@@ -9,20 +9,20 @@ from mmpretrain.registry import HOOKS
 
 @HOOKS.register_module()
 class ResumedScheduleHook(Hook):
-    """Refuse to train on after the end of a schedule.
+    """Refuse to continue training after the end of a schedule.
 
-    A checkpoint has the schedule with which it was trained, and MMEngine
-    resumes it, whatever the config says. With more epochs than before, the
-    rest of them would be trained with the last rate, which is often 0.
-    ``MultiStepLR`` after its last milestone, and schedules that ended before
-    the training did, are what they would have been.
+    A checkpoint stores the schedule it was trained with, and MMEngine resumes
+    that schedule whatever the config says. If there are more epochs than
+    before, the additional ones would use the last learning rate, which is
+    often 0. ``MultiStepLR`` after its last milestone, and schedules that ended
+    before the training did, are accepted.
     """
 
     def __init__(self) -> None:
         self._info: dict = {}
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Note how long the checkpoint was to be trained.
+        """Keep the planned length of the training from the checkpoint.
 
         Args:
             runner (Runner): The runner.
@@ -32,13 +32,13 @@ class ResumedScheduleHook(Hook):
         self._info = hub.get('runtime_info') or {}
 
     def before_train(self, runner: Runner) -> None:
-        """Compare what was planned with what is planned now.
+        """Compare the planned length then and now.
 
         Args:
-            runner (Runner): The runner, which has resumed already.
+            runner (Runner): The runner, after resuming.
 
         Raises:
-            ValueError: If the schedule ended with the training.
+            ValueError: If the schedule ended with the earlier training.
         """
         loop = runner.train_loop
         by_epoch = isinstance(loop, EpochBasedTrainLoop)
@@ -56,16 +56,16 @@ class ResumedScheduleHook(Hook):
             if planned <= end < now:
                 raise ValueError(
                     f'Expected at most {end:g} {unit}, for which the schedule '
-                    f'of the checkpoint was made, but got {now}: the rate '
-                    'would stay at its last value. For a new schedule, start '
-                    'a new run from these weights: --work-dir NEW '
+                    f'of the checkpoint was made, but got {now}: the learning '
+                    'rate would stay at its last value. For a new schedule, '
+                    'start a new run from these weights: --work-dir NEW '
                     '--cfg-options load_from=CHECKPOINT, without --resume.')
 
 
 def _end(scheduler: _ParamScheduler) -> float:
-    """Its last step in which something may change."""
-    # After its last milestone, a rate stays as it is by design. MMEngine sets
-    # the `end` of schedules that have none to that of the training.
+    """The last step in which a schedule changes the learning rate."""
+    # After the last milestone, the rate is constant by design. Without `end`,
+    # MMEngine sets it to the end of the training.
     milestones = getattr(scheduler, 'milestones', None)
     if milestones and max(milestones) <= scheduler.end:
         return math.inf

@@ -1,4 +1,4 @@
-"""What to know of a run, before its first step."""
+"""Summarize a run before its first step."""
 from collections.abc import Iterable, Iterator
 
 from mmengine.hooks import Hook
@@ -9,7 +9,7 @@ from torch import nn
 from ...datasets.class_folders import listed
 from ...mixing import MixMethod
 
-SHOWN = 'shown'  # attribute of records that are for the terminal
+SHOWN = 'shown'  # attribute of log records meant for the terminal
 
 
 @HOOKS.register_module()
@@ -22,7 +22,7 @@ class SummaryHook(Hook):
         """Log the summary.
 
         Args:
-            runner (Runner): The runner, which has resumed already.
+            runner (Runner): The runner, after resuming.
         """
         model = getattr(runner.model, 'module', runner.model)
         _log(runner, [
@@ -30,7 +30,7 @@ class SummaryHook(Hook):
             *_schedule(runner), ('folder', runner.work_dir)])
 
     def after_train(self, runner: Runner) -> None:
-        """Log what was trained, and where it is.
+        """Log the paths of the last and the best checkpoint.
 
         Args:
             runner (Runner): The runner.

@@ -1,5 +1,6 @@
 # ImageNet with the augmentation of CutMix's authors: color jitter and PCA
-# noise beside crops and flips. Eigenvalues are those of [0, 1] times 255.
+# noise in addition to crops and flips. Eigenvalues are those for [0, 1], times
+# 255.
 _base_ = 'mmpretrain::_base_/datasets/imagenet_bs64.py'
 train_pipeline = [
     dict(type='LoadImageFromFile'),

@@ -1,6 +1,7 @@
 # Data sets of Tables 3 and 6 for networks of 32x32 images: the archives that
-# ODIN (Liang et al., 2018) published, unpacked into data/, and noise. Networks
-# of RGB images from CIFAR's archives: files are turned from BGR.
+# ODIN (Liang et al., 2018) published, unpacked into data/, and noise. The
+# networks were trained on RGB images from CIFAR's archives, so files are
+# converted from BGR.
 _odin = 'linked in the README of github.com/facebookresearch/odin'
 _file_pipeline = [
     dict(type='LoadImageFromFile'),

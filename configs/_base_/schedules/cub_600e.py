@@ -1,7 +1,7 @@
 # Appendix B, CUB: SGD, 600 epochs, learning rate divided by 10 every 150,
-# batch 16; what is new (the classifier) learns 10 times as fast as what was
-# pretrained. Evaluated every 10 epochs; with boxes an epoch is never chosen by
-# them, the last one counts.
+# batch 16; the new layer (the classifier) learns 10 times as fast as the
+# pretrained ones. Evaluated every 10 epochs, but boxes are never used to
+# choose an epoch: the last one counts.
 _base_ = 'mmpretrain::_base_/schedules/cub_bs64.py'
 optim_wrapper = dict(
     optimizer=dict(lr=0.001, weight_decay=1e-4, nesterov=False),

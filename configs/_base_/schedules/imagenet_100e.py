@@ -1,8 +1,8 @@
-# ImageNet, 100 epochs by Kim et al. (2021), Table 5: SGD, learning rates that
-# are linear between knots, no weight decay for normalization layers. Their
-# first phase has batches of 1024 and later ones of 448; here the batch is 448
-# throughout, and the rates of the first phase are scaled by 448 / 1024. They
-# train in half precision: --amp.
+# ImageNet, 100 epochs as in Kim et al. (2021), Table 5: SGD, learning rates
+# that are linear between knots, no weight decay for normalization layers.
+# Their first phase has batches of 1024 images, later phases 448; here the
+# batch is 448 throughout, and the rates of the first phase are scaled by 448 /
+# 1024. They train in half precision (--amp).
 optim_wrapper = dict(
     optimizer=dict(type='SGD', lr=1.0, momentum=0.9, weight_decay=1e-4),
     paramwise_cfg=dict(norm_decay_mult=0.))

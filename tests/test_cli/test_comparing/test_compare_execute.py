@@ -80,7 +80,7 @@ def test_a_run_that_fails_says_why(tmp_path):
     (tmp_path / 'bad' / CONFIG).write_text('model = dict(\n')
     (folder, error), = here([tmp_path / 'bad'], Resources())
     assert folder == tmp_path / 'bad'
-    assert 'is no config, or inherits none' in error and 'run.log' in error
+    assert 'is not valid Python: line 1' in error and 'run.log' in error
 
 
 @pytest.mark.process

@@ -52,8 +52,8 @@ def copy_of(images, tmp_path, remove=(), add=()):
     (['one'], [], 'one, three, two, but val_dataloader.dataset lacks one: '
      'from label 0 on'),
     (['three'], [], 'lacks three: from label 1 on'),
-    ([], ['four'], 'has four besides'),
-    (['one'], ['tree'], 'lacks one and has tree besides')],
+    ([], ['four'], 'also has four'),
+    (['one'], ['tree'], 'lacks one and also has tree')],
     ids=['first', 'middle', 'extra', 'renamed'])
 def test_folders_that_differ_are_refused(images, tmp_path, remove, add,
                                          message):
@@ -96,7 +96,7 @@ def test_folders_may_have_other_names_than_classes(images, tmp_path):
 def test_named_classes_in_two_orders(images, tmp_path):
     cfg = make(images, tmp_path, loader(images, classes=['a', 'b', 'c']),
                classes=['a', 'c', 'b'])
-    with pytest.raises(ValueError, match='has them as a, b, c'):
+    with pytest.raises(ValueError, match='has them in the order a, b, c'):
         Runner.from_cfg(cfg).train()
 
 
@@ -131,12 +131,12 @@ def test_names_of_which_none_is_the_same_are_warned_of(images, trained,
     runner = Runner.from_cfg(cfg)
     runner.test()
     log = next((tmp_path / 'run').glob('*/*.log')).read_text()
-    assert 'No name is the same, so labels are compared by their num' in log
+    assert 'No name is the same, so label numbers are assumed to agree' in log
 
 
 def test_folders_of_which_none_is_the_same_are_refused(images, tmp_path):
     val = copy_of(images, tmp_path, ['one', 'two', 'three'], ['x', 'y', 'z'])
-    with pytest.raises(ValueError, match='and has x, y, z besides'):
+    with pytest.raises(ValueError, match='and also has x, y, z'):
         Runner.from_cfg(make(images, tmp_path, loader(val))).train()
 
 
@@ -145,7 +145,7 @@ def test_resuming_with_other_classes(images, trained, tmp_path):
     cfg = make(images, tmp_path, loader(other), data_root=str(other))
     cfg.load_from, cfg.resume = str(trained), True
     with pytest.raises(ValueError, match='checkpoint, one, three, two, but '
-                       'train_dataloader.dataset lacks one and has four'):
+                       'train_dataloader.dataset lacks one and also has four'):
         Runner.from_cfg(cfg).train()
     cfg.resume = False  # fine-tuning
     cfg.experiment_name += '_fine'

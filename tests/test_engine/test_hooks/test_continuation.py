@@ -117,7 +117,7 @@ def test_gradients_are_not_mixed_up_between_processes(tmp_path, monkeypatch,
     gradients['gradients'] *= 2
     torch.save(checkpoint, file)
     train(cfg, file)
-    assert 'Gradients of 2 processes' in capsys.readouterr().out
+    assert 'gradients of 2 processes' in capsys.readouterr().out
 
 
 EARLY = dict(type='EarlyStoppingHook', monitor='accuracy/top1', patience=2,
@@ -250,7 +250,7 @@ def test_what_cannot_be_kept_is_said(tmp_path, how, capsys):
     cfg = tiny_config(tmp_path)
     cfg.custom_hooks = [dict(type='RemembersElsewhere', how=how)]
     train(cfg)
-    text = 'Checkpoints do not have memory of RemembersElsewhere'
+    text = 'Checkpoints do not store memory of RemembersElsewhere'
     assert capsys.readouterr().out.count(text) == (how != 'none')
 
 
@@ -368,7 +368,7 @@ def keys(**changed):
      'no message_hub:'),
     (lambda c: {k: v for k, v in c.items() if k != 'param_schedulers'},
      'no param_schedulers:'),
-    (keys(meta=dict(epoch=1)), 'does not say the epoch and the iteration')],
+    (keys(meta=dict(epoch=1)), '`meta` lacks `epoch` or `iter`')],
     ids=['weights', 'optimizer', 'hub', 'schedulers', 'meta'])
 def test_what_cannot_be_resumed_is_refused(finished, tmp_path, make, missing):
     file = tmp_path / 'file.pth'

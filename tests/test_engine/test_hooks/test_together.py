@@ -142,8 +142,8 @@ def test_who_watches_never_ends_a_run(tmp_path, capsys, monkeypatch, broken,
     runner.train()
     assert runner.iter == 4
     output = capsys.readouterr().out
-    assert len(re.findall(f'{hook} could not do its part in step [1-4]: '
-                          'OSError: the network is down', output)) == 1
+    assert len(re.findall(f'{hook} failed in step [1-4]: OSError: '
+                          'the network is down', output)) == 1
     reads = [hook.observer for hook in runner.hooks
              if hasattr(hook, 'observer') and hook.observer]
     assert all(observer.images is None for observer in reads)
