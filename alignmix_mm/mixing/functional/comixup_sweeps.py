@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .comixup import comixup_objective, comixup_penalty
-from .comixup_solver import check_costs, relabel
+from .comixup_solver import check_costs, few_of, relabel
 
 STILL = 1e-6  # relative change of the objective with which a part stops
 
@@ -54,25 +54,34 @@ def comixup_assign(costs: Tensor,
     """
     check_costs(costs, beta)
     _check(costs, compatibility, init)
+    # work is what a CPU pays for, and a GPU for the number of calls
+    ahead = 1 if costs.device.type == 'cpu' else max(1, init.shape[1])
     # spares a fifth of the time, which goes to calls of small operations
     with torch.inference_mode():
         z = _assign(costs.double(), compatibility.double(), init, beta=beta,
-                    gamma=gamma, tau=tau, niter=niter, resolve=resolve)
+                    gamma=gamma, tau=tau, niter=niter, resolve=resolve,
+                    few=few_of(costs.device), ahead=ahead)
     return z.to(costs.dtype, copy=True)  # a tensor that autograd may keep
 
 
 def _assign(costs: Tensor, compatibility: Tensor, init: Tensor, *,
             beta: float, gamma: float, tau: float, niter: int,
-            resolve: bool) -> Tensor:
+            resolve: bool, few: int, ahead: int) -> Tensor:
+    """Sweep without checks, see :func:`comixup_assign`; float64.
+
+    ``few`` labellings of a row are searched at once; after the first sweep,
+    ``ahead`` outputs are relabelled at once.
+    """
     weights = dict(beta=beta, gamma=gamma)
     z = F.one_hot(init, costs.shape[1]).double()
     extra = torch.zeros_like(z[:, :, 0, 0])
     objective = comixup_objective(z, costs, **weights)
     running = torch.ones_like(objective, dtype=torch.bool)
     for sweep in range(niter):
-        swept = _sweep(z, costs, compatibility, extra, tau=tau,
-                       soft=sweep > 0, **weights)
-        z = swept.where(running[:, None, None, None, None], z)
+        # in the first sweep, nearly every output changes
+        z = _sweep(z, costs, compatibility, extra, running, tau=tau,
+                   soft=sweep > 0, few=few, ahead=ahead if sweep else 1,
+                   **weights)
         if resolve and sweep == niter - 2:
             extra = tell_apart(z)
         previous, objective = objective, comixup_objective(z, costs, **weights)
@@ -83,21 +92,49 @@ def _assign(costs: Tensor, compatibility: Tensor, init: Tensor, *,
     return z
 
 
-def _sweep(z: Tensor, costs: Tensor, compatibility: Tensor, extra: Tensor, *,
-           beta: float, gamma: float, tau: float, soft: bool) -> Tensor:
-    """Relabel every output once, with the others as they are by then."""
+def _sweep(z: Tensor, costs: Tensor, compatibility: Tensor, extra: Tensor,
+           running: Tensor, *, ahead: int, **options: float) -> Tensor:
+    """Relabel every output of running parts, with the others as they are.
+
+    If several are relabelled at once, all after the first that changes in
+    any part have to be relabelled again.
+    """
+    z, start, count = z.clone(), 0, z.shape[1]
+    while start < count:
+        which = slice(start, start + ahead)
+        old = z[:, which]
+        new = _relabel(z, which, costs, compatibility, extra, **options)
+        new = new.where(running[:, None, None, None, None], old)
+        done = _settled(new, old) if ahead > 1 else 1
+        z[:, start:start + done] = new[:, :done]
+        start += done
+    return z
+
+
+def _settled(new: Tensor, old: Tensor) -> int:
+    """Outputs up to the first that changes in any part; the host waits."""
+    changed = (new != old).flatten(2).any(2).any(0).tolist()
+    return [*changed[:-1], True].index(True) + 1
+
+
+def _relabel(z: Tensor, which: slice, costs: Tensor, compatibility: Tensor,
+             extra: Tensor, *, beta: float, gamma: float, tau: float,
+             soft: bool, few: int) -> Tensor:
+    """The best labellings of some outputs, each with the others as they are.
+
+    Returns ``(P, outputs, n, n, K)``.
+    """
     cells = costs.shape[-1]**2
-    outputs = []
-    total = z.sum(dim=(1, 2, 3))
-    for output, add in zip(z.unbind(1), extra.unbind(1)):
-        counts = output.sum(dim=(1, 2))
-        others = total - counts
-        modular = gamma / cells * add + comixup_penalty(
-            others, compatibility, cells, gamma=gamma, tau=tau)
-        output = relabel(costs + modular[:, :, None, None], counts, beta, soft)
-        outputs.append(output)
-        total = others + output.sum(dim=(1, 2))
-    return torch.stack(outputs, 1)
+    counts = z.sum(dim=(2, 3))
+    others = counts.sum(1, keepdim=True) - counts[:, which]
+    apart = compatibility.unsqueeze(1).expand(-1, others.shape[1], -1, -1)
+    penalty = comixup_penalty(others.flatten(0, 1), apart.flatten(0, 1),
+                              cells, gamma=gamma, tau=tau)
+    modular = gamma / cells * extra[:, which] + penalty.view(others.shape)
+    dear = costs.unsqueeze(1) + modular[..., None, None]
+    best = relabel(dear.flatten(0, 1), counts[:, which].flatten(0, 1), beta,
+                   soft, few)
+    return best.view_as(z[:, which])
 
 
 def tell_apart(z: Tensor) -> Tensor:

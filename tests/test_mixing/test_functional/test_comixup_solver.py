@@ -136,7 +136,7 @@ def test_bounds_enclose_the_minimum_and_keep_it():
     z = comixup_relabel(costs, counts, soft=False)
     least = torch.tensor([energy(*pair) for pair in zip(z, costs)],
                          dtype=torch.float64)
-    bounds, last = first_bounds(grid), -torch.inf
+    bounds, last = first_bounds(grid, grid.isfinite()), -torch.inf
     for _ in range(6):
         bounds = tighten(bounds, grid, edges)
         assert (bounds.lower <= least + 1e-12).all()

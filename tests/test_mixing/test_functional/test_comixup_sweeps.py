@@ -7,8 +7,9 @@ from alignmix_mm.mixing.functional import (
     comixup_assign,
     comixup_objective,
     comixup_relabel,
+    comixup_sweeps,
 )
-from alignmix_mm.mixing.functional.comixup_sweeps import tell_apart
+from alignmix_mm.mixing.functional.comixup_sweeps import _assign, tell_apart
 
 
 def problem(parts, inputs, n, outputs, scale=1.):
@@ -50,6 +51,34 @@ def test_options_by_loops(options):
     options = BUSY | options
     assert torch.equal(comixup_assign(*args, **options),
                        expected(*args, **options)[0])
+
+
+DEFAULTS = dict(beta=.32, gamma=1., tau=.83, niter=4, resolve=True)
+
+
+@pytest.mark.parametrize('few', [1, 2**15])
+@pytest.mark.parametrize('ahead', [2, 3, 99])
+@pytest.mark.parametrize('inputs, outputs, options', [
+    (4, 5, dict(gamma=.1, niter=6)), (3, 4, {}), (1, 2, {})])
+def test_outputs_relabelled_at_once(inputs, outputs, options, ahead, few):
+    """As on a GPU; parts stop on their own there too."""
+    args = problem(4, inputs, 2, outputs)
+    options = DEFAULTS | options
+    z = _assign(*args, few=few, ahead=ahead, **options)
+    assert torch.equal(z, expected(*args, **options)[0])
+
+
+def test_outputs_that_stay_are_relabelled_once(monkeypatch):
+    """Two sweeps of a flat problem: 20 relabellings, then a single one."""
+    costs, A, init = problem(3, 20, 4, 20, 1e-3)
+    sizes, relabel = [], comixup_sweeps.relabel
+    monkeypatch.setattr(comixup_sweeps, 'relabel', lambda costs, *args: (
+        sizes.append(len(costs)), relabel(costs, *args))[1])
+    options = DEFAULTS | dict(niter=2, resolve=False)
+    apart, ahead = (_assign(costs, A, init, few=2**15, ahead=k, **options)
+                    for k in (1, 20))
+    assert torch.equal(apart, ahead)
+    assert sizes == 40 * [3] + 20 * [3] + [60]
 
 
 def test_no_sweep_is_the_start():
