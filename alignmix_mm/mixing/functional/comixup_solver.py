@@ -115,9 +115,7 @@ def relabel(costs: Tensor, counts: Tensor, beta: float, soft: bool,
     ``few`` labellings of a row are searched at once.
     """
     parts, inputs, n, _ = costs.shape
-    useful = ~dominated(costs, counts, soft)
-    grid = costs.where(useful[:, :, None, None], torch.inf)
-    grid = grid.permute(0, 2, 3, 1)
+    grid = costs.permute(0, 2, 3, 1)
     weights = torch.eye(inputs, dtype=costs.dtype, device=costs.device)
     weights = weights.expand(parts, -1, -1)
     if soft and inputs > 1:
@@ -127,8 +125,13 @@ def relabel(costs: Tensor, counts: Tensor, beta: float, soft: bool,
             [grid, mean.where(there[:, None, None], torch.inf)], -1)
         weights = torch.cat([weights, halves], 1)
     edge = beta / n**2
-    labels = minimise(grid, disagreement(weights) * edge,
-                      plausible(grid, edge), few)
+    edges, keep = disagreement(weights) * edge, plausible(grid, edge)
+    sizes = sizes_of(keep)
+    if math.prod(sizes) <= few:
+        labels = search(grid, edges, keep, sizes)
+    else:
+        keep[..., :inputs] &= ~dominated(costs, counts, soft)[:, None, None]
+        labels = minimise(grid, edges, keep, few)
     index = labels.flatten(1).unsqueeze(-1).expand(-1, -1, inputs)
     return weights.gather(1, index).view(parts, n, n, inputs)
 
@@ -147,9 +150,6 @@ def minimise(costs: Tensor, edges: Tensor, keep: Tensor,
     Returns:
         Tensor: Labels, ``(P, n, n)``, int64.
     """
-    sizes = sizes_of(keep)
-    if math.prod(sizes) <= few:
-        return search(costs, edges, keep, sizes)
     bounds = first_bounds(costs, keep)
     for k in range(ROUNDS):
         if k and k % GUESS_EVERY == 0:
