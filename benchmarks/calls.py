@@ -18,9 +18,9 @@ from puzzle import cases, load, saliency_of
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from alignmix_mm.mixing.comixup import CoMixup
+from alignmix_mm.mixing.draws import Draws
 from alignmix_mm.mixing.functional import (
-    comixup_compatibility,
-    comixup_costs,
     comixup_solver,
     comixup_sweeps,
     puzzle_costs,
@@ -29,8 +29,6 @@ from alignmix_mm.mixing.functional import (
 
 READS = ('_local_scalar_dense', 'nonzero')
 GRIDS = (2, 3), (4, 3), (8, 3), (8, 4), (16, 2), (16, 3), (16, 4)
-PARTS = (6, 20), (1, 8)  # of a batch of 128
-OPTIONS = dict(beta=.32, gamma=1., tau=.83, niter=4, resolve=True)
 
 
 class Calls(TorchDispatchMode):
@@ -101,28 +99,24 @@ def puzzle(images: Tensor, blocks: int, labels: int) -> dict[str, int]:
 
 
 def comixup(images: Tensor, seed: int) -> dict[str, int]:
-    """Count for the assignment of one batch.
+    """Count for the labellings of one batch.
 
     Args:
         images (Tensor): ``(128, 3, 32, 32)``.
         seed (int): Of the prior and the start.
 
     Returns:
-        dict[str, int]: Counts of all parts together.
+        dict[str, int]: Counts, of the costs too.
     """
-    rng, saliency, total, first = (np.random.default_rng(seed),
-                                   saliency_of(images), Counter(), 0)
-    for parts, size in PARTS:
-        some = saliency[first:first + parts * size].unflatten(
-            0, (parts, size))
-        first += parts * size
-        prior = torch.from_numpy(rng.dirichlet([2.] * size, parts)).float()
-        start = torch.from_numpy(rng.integers(size, size=(parts, size, 4, 4)))
-        args = (comixup_costs(some, prior).double(),
-                comixup_compatibility(some).double(), start)
-        total.update(count(lambda args=args, size=size: comixup_sweeps._assign(
-            *args, few=comixup_solver.GPU_FEW, ahead=size, **OPTIONS)))
-    return dict(seed=seed, images=len(images), **total)
+    method, saliency = CoMixup(), saliency_of(images)
+    parts = method._draw(images, Draws(*map(np.random.default_rng,
+                                            (seed, seed))))
+    effort = dict(few=comixup_solver.GPU_FEW, ahead=method.part_size)
+    with (mock.patch.object(comixup_sweeps, '_effort', lambda *_: effort),
+          # which would hide what some calls consist of
+          mock.patch.object(torch, 'inference_mode', torch.no_grad)):
+        found = count(lambda: method._assign(saliency, parts))
+    return dict(seed=seed, images=len(images), **found)
 
 
 def main() -> None:
