@@ -96,6 +96,14 @@ def test_sizes_that_do_not_fit(sizes):
         comixup_assign(*problem(2, 4, 2, 3), sizes=sizes)
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='no CUDA device')
+def test_a_gpu_assigns_what_a_cpu_assigns():
+    args = problem(3, 20, 4, 20, .2)
+    z = comixup_assign(*(tensor.to('cuda') for tensor in args))
+    assert torch.equal(z.to('cpu'), comixup_assign(*args))
+
+
 def test_outputs_that_stay_are_relabelled_once(monkeypatch):
     """Two sweeps of a flat problem: 20 relabellings, then a single one."""
     costs, A, init = problem(3, 20, 4, 20, 1e-3)

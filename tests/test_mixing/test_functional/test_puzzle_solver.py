@@ -184,6 +184,18 @@ def test_what_a_gpu_searches(ways, n, L, way):
         **EXACT)
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='no CUDA device')
+@pytest.mark.parametrize('n, L', [(4, 3), (8, 3), (8, 4), (16, 2), (16, 3)])
+def test_a_gpu_finds_what_a_cpu_finds(ways, n, L):
+    costs = picture_costs(n, L)
+    masks = puzzle_masks(*(cost.to('cuda') for cost in costs))
+    assert '_by_cut' not in dict(ways)
+    torch.testing.assert_close(
+        puzzle_energy(masks.to('cpu'), *costs),
+        puzzle_energy(puzzle_masks(*costs), *costs), **EXACT)
+
+
 def picture_of_labels(costs):
     """The reverse of ``of_labels``."""
     scale = (costs[0].shape[-1] - 1)**2
