@@ -2,6 +2,7 @@
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from mmpretrain.registry import BATCH_AUGMENTS
 from torch import Tensor
 
@@ -129,8 +130,7 @@ class CoMixup(MixMethod):
                   gradient: Tensor) -> MixPlan:
         saliency = saliency_of(gradient)
         mixed, parents, weights = [], [], []
-        for part in parts:
-            z = self._assign(part.take(saliency), part)
+        for part, z in zip(parts, self._assign(saliency, parts)):
             size = z.shape[-1]
             # labels are mixed by the weights below
             none = z.new_ones(*z.shape[:2], 1)
@@ -146,12 +146,24 @@ class CoMixup(MixMethod):
                        labels=WeightedSum(torch.cat(parents),
                                           torch.cat(weights)))
 
-    def _assign(self, saliency: Tensor, part: _Parts) -> Tensor:
-        """The labelling, ``(P, K, n, n, K)``."""
-        costs = comixup_costs(saliency, part.prior, self.blocks, self.eta)
-        compatibility = comixup_compatibility(saliency, self.omega,
-                                              self.window)
-        return comixup_assign(costs, compatibility, part.init, **self.sweeps)
+    def _assign(self, saliency: Tensor, parts: list[_Parts]) -> list[Tensor]:
+        """The labellings ``(P, K, n, n, K)``, found for all parts at once."""
+        problems = []
+        for part in parts:
+            own, size = part.take(saliency), part.prior.shape[1]
+            costs = comixup_costs(own, part.prior, self.blocks, self.eta)
+            apart = comixup_compatibility(own, self.omega, self.window)
+            more = parts[0].prior.shape[1] - size  # the first are largest
+            problems.append((
+                F.pad(costs, (0, 0, 0, 0, 0, more)),
+                F.pad(apart, (0, more, 0, more)),
+                F.pad(part.init, (0, 0, 0, 0, 0, more)),
+                part.init.new_full((len(costs), ), size)))
+        *problem, sizes = map(torch.cat, zip(*problems))
+        together = comixup_assign(*problem, sizes=sizes, **self.sweeps)
+        found = together.split([len(part.prior) for part in parts])
+        return [z[:, :part.prior.shape[1], ..., :part.prior.shape[1]]
+                for z, part in zip(found, parts)]
 
     def _check_size(self, images: Tensor) -> None:
         height, width = images.shape[2:]
@@ -166,5 +178,5 @@ class CoMixup(MixMethod):
 
 
 def _pad(x: Tensor, width: int) -> Tensor:
-    """Append columns of 0, i.e. samples without weight."""
-    return torch.nn.functional.pad(x, (0, width - x.shape[1]))
+    """Append columns of 0: samples without weight."""
+    return F.pad(x, (0, width - x.shape[1]))

@@ -5,8 +5,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-HALF_BONUS = 5e-4  # a half/half is cheaper than the mean of both by this
-# Above rounding errors: candidates that tie with the best are never dropped.
+from ._row_search import Columns
+
+HALF_BONUS = 5e-4  # what makes a half/half cheaper than the mean of both
+# Beyond rounding: candidates that tie with the best are never dropped.
 TOLERANCE = 1e-10
 
 
@@ -66,39 +68,58 @@ def disagreement(weights: Tensor) -> Tensor:
     """
     count, inputs = weights.shape[1:]
     same = torch.eye(count, dtype=weights.dtype, device=weights.device)
+    if count == inputs:
+        return (1 - same).expand(len(weights), -1, -1)
     parents = weights.where(weights < 1, 0)
     related = 1.5 * F.pad(parents, (0, count - inputs))
     return 1 - same - related - related.transpose(1, 2)
 
 
-def plausible(costs: Tensor, edges: Tensor) -> Tensor:
-    """Candidates that are good enough for some block.
+def plausible(costs: Tensor, dearest: float) -> Tensor:
+    """Candidates that are good enough for a block.
 
-    The others lose to the cheapest candidate in every block, whatever the
-    neighbours are: a block has four of them, and no edge costs more than the
-    most expensive one.
+    Where another one is cheaper by more than all edges of a block, that one
+    is better, whatever the neighbours are: they are four.
 
     Args:
-        costs (Tensor): Cost of every candidate, ``(P, n, n, C)``, float64;
-            infinite for candidates that do not exist.
-        edges (Tensor): Cost of two adjacent candidates, ``(P, C, C)``,
-            float64.
+        costs (Tensor): Of every candidate, ``(P, n, n, C)``, float64;
+            infinite for those that are not there.
+        dearest (float): No two candidates side by side cost more.
 
     Returns:
-        Tensor: Indices in ascending order, ``(P, c)``, int64. Parts with
-        fewer than others are filled up with the first of the rest.
+        Tensor: ``(P, n, n, C)``, bool.
     """
-    excess = (costs - costs.amin(-1, keepdim=True)).amin((1, 2))
-    far = excess > 4 * edges.amax((1, 2)).unsqueeze(1) + TOLERANCE
-    most = int((~far).sum(1).max())
-    return far.to(torch.uint8).sort(dim=1, stable=True)[1][:, :most]
+    least = costs.amin(-1, keepdim=True)
+    return costs <= least + (4 * dearest + TOLERANCE)
 
 
-def restrict(costs: Tensor, edges: Tensor,
-             within: Tensor) -> tuple[Tensor, Tensor]:
-    """Costs and edges of some of the candidates, see :func:`plausible`."""
-    n, count = costs.shape[2:]
-    columns = within[:, None, None].expand(-1, n, n, -1)
-    edges = edges.gather(1, within.unsqueeze(2).expand(-1, -1, count))
-    return costs.gather(3, columns), edges.gather(
-        2, within.unsqueeze(1).expand(-1, within.shape[1], -1))
+def columns_of(costs: Tensor, edges: Tensor, order: Tensor,
+               sizes: list[int]) -> Columns:
+    """Costs of some of the candidates of each block, for a search.
+
+    Args:
+        costs (Tensor): Of every candidate, ``(P, n, n, C)``, float64.
+        edges (Tensor): Cost of two candidates side by side, symmetric,
+            ``(P, C, C)``.
+        order (Tensor): Candidates of each block, ``(P, n, n, c)``, int64.
+        sizes (list[int]): How many of them each column has.
+
+    Returns:
+        Columns: Their costs.
+    """
+    own = costs.gather(-1, order)
+    down = _between(edges, order[:, :-1], order[:, 1:])
+    right = _between(edges, order[:, :, :-1], order[:, :, 1:])
+    return Columns(
+        [own[:, :, c, :a] for c, a in enumerate(sizes)],
+        [down[:, :, c, :a, :a] for c, a in enumerate(sizes)],
+        [right[:, :, c, :a, :b]
+         for c, (a, b) in enumerate(zip(sizes, sizes[1:]))])
+
+
+def _between(edges: Tensor, one: Tensor, other: Tensor) -> Tensor:
+    """Edge costs of all labels of blocks, (P, h, w, m) twice to m x m."""
+    parts, count = edges.shape[:2]
+    pairs = one.unsqueeze(-1) * count + other.unsqueeze(-2)
+    table = edges.reshape(parts, -1)
+    return table.gather(1, pairs.flatten(1)).view(pairs.shape)

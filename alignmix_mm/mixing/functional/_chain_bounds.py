@@ -40,20 +40,20 @@ class Bounds(NamedTuple):
     upper: Tensor
 
 
-def first_bounds(costs: Tensor) -> Bounds:
-    """Bounds before anything is known.
+def first_bounds(costs: Tensor, keep: Tensor) -> Bounds:
+    """Bounds before any energy is known.
 
     Args:
-        costs (Tensor): Cost of every label, ``(P, n, n, C)``, float64;
-            infinite for labels that do not exist.
+        costs (Tensor): Of every label, ``(P, n, n, C)``, float64.
+        keep (Tensor): Labels that may be part of a minimiser,
+            ``(P, n, n, C)``, bool.
 
     Returns:
         Bounds: Each chain has half of each cost.
     """
     nothing = costs.new_full(costs.shape[:1], torch.inf)
     theta = torch.stack([costs, costs.transpose(1, 2)]) / 2
-    return Bounds(theta, costs.isfinite(), torch.zeros_like(costs), -nothing,
-                  nothing)
+    return Bounds(theta, keep, torch.zeros_like(costs), -nothing, nothing)
 
 
 def tighten(bounds: Bounds, costs: Tensor, edges: Tensor) -> Bounds:

@@ -1,108 +1,142 @@
-"""Exact search for the best labelling of a grid with few labels per block."""
+"""Exact search for the best labelling of a grid with few labels a block.
+
+A dynamic program over rows: its state is the labelling of a row. All rows and
+all grids of a batch are handled together where they can be, as a GPU waits
+for every call. Nothing is read back from the device.
+"""
 import math
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-TIE = 1e-10  # energies that differ only by rounding are equal
+# Two columns with at most so many pairs of labels become one column, which
+# takes half of the calls. More would be too much work for their number.
+PAIRS = 16
 
 
-def sizes_of(keep: Tensor) -> list[list[int]]:
-    """Number of labels of each block, the most of any part, ``n x n``."""
-    return keep.sum(-1).amax(0).tolist()
+class Columns(NamedTuple):
+    """Costs of grids of R rows, by column. Columns may differ in labels.
+
+    Attributes:
+        own (Sequence[Tensor]): Of every label, ``(P, R, s)``; infinite for
+            labels that are not there.
+        down (Sequence[Tensor]): Of a label and that below it,
+            ``(P, R - 1, s, s)``.
+        right (Sequence[Tensor]): Of a label and that to the right of it, in
+            the next column, ``(P, R, s, s')``; one less than columns.
+    """
+
+    own: Sequence[Tensor]
+    down: Sequence[Tensor]
+    right: Sequence[Tensor]
+
+    def sizes(self) -> list[int]:
+        """Count the labels of each column."""
+        return [own.shape[-1] for own in self.own]
 
 
-def states(sizes: list[list[int]]) -> int:
-    """Number of labellings of the row that has the most."""
-    return max(map(math.prod, sizes))
+def search_rows(columns: Columns, tie: float = 0.) -> Tensor:
+    """Find the best labelling.
 
-
-def search_rows(costs: Tensor, edges: Tensor, keep: Tensor) -> Tensor:
-    """Find the best labelling by a dynamic program over rows.
-
-    The state is the labelling of a row. From the last row to the first, each
-    state gets the least energy of all rows below. This is done block by block,
-    because the edges between two rows do not interact. Then labels are read
-    from the first row to the last. Of equally good labellings, the one with
-    the lowest label at the first block where they differ is returned.
+    From the last row to the first, each state gets the least energy of all
+    rows below, one column after the other, as edges between two rows do not
+    interact; then labels are read from the first row to the last. Of equally
+    good labellings that with the lowest label at the first block where they
+    differ is returned.
 
     Args:
-        costs (Tensor): Cost of every label, ``(P, n, n, C)``, float64.
-        edges (Tensor): Cost of two adjacent labels, symmetric,
-            ``(P, C, C)``, float64.
-        keep (Tensor): Labels to choose from, ``(P, n, n, C)``, bool. Time
-            and memory grow with the product of their numbers in a row.
+        columns (Columns): Costs. Time and memory grow with the product of
+            their numbers of labels.
+        tie (float): Energies that differ by that much are equal. Defaults to
+            0.
 
     Returns:
-        Tensor: Labels, ``(P, n, n)``, int64.
+        Tensor: Labels, ``(P, R, C)``, int64.
     """
-    sizes = sizes_of(keep)
-    most = max(map(max, sizes))
-    # kept labels come first, in ascending order
-    order = (~keep).to(torch.uint8).sort(dim=-1, stable=True)[1][..., :most]
-    if most == 1:
-        return order[..., 0]
-    own = costs.where(keep, torch.inf).gather(-1, order)
-    right = _edges_between(edges, order[:, :, :-1], order[:, :, 1:])
-    right = right + own[:, :, 1:].unsqueeze(-2)
-    down = _edges_between(edges, order[:, :-1], order[:, 1:])
-    below = [_row_energy(own[:, -1], right[:, -1], sizes[-1])]
-    for r in range(len(sizes) - 2, -1, -1):
-        best = _least_below(below[-1], down[:, r], sizes[r], sizes[r + 1])
-        below.append(_row_energy(own[:, r], right[:, r], sizes[r]) + best)
-    choice = _first_of_least(below.pop(), sizes[0])
-    choices = [choice]
-    for r in range(1, len(sizes)):
-        joint = _given_above(down[:, r - 1], choice, sizes[r])
-        choice = _first_of_least(below.pop() + joint, sizes[r])
-        choices.append(choice)
-    chosen = torch.stack(choices, 1).unsqueeze(-1)
-    return order.gather(-1, chosen).squeeze(-1)
+    merged = _merge_pairs(columns)
+    energies = _row_energies(merged).unbind(1)
+    down = list(zip(*(column.unbind(1) for column in merged.down)))
+    for r in range(len(down) - 1, -1, -1):
+        energies[r].add_(_least_below(energies[r + 1], down[r]))
+    radix = _radix(merged.sizes(), energies[0].device)
+    chosen = [_first_of_least(energies[0], tie)]
+    for above, energy in zip(down, energies[1:]):
+        energy.add_(_given_above(above, _digits(chosen[-1], radix)))
+        chosen.append(_first_of_least(energy, tie))
+    radix = _radix(columns.sizes(), radix.device)
+    return _digits(torch.stack(chosen, 1), radix)
 
 
-def _edges_between(edges: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """Edge costs of all labels of two blocks, (P, h, w, m, m)."""
-    parts, count = edges.shape[:2]
-    pairs = a.unsqueeze(-1) * count + b.unsqueeze(-2)
-    table = edges.reshape(parts, -1)
-    return table.gather(1, pairs.flatten(1)).view(pairs.shape)
+def _merge_pairs(columns: Columns) -> Columns:
+    """Make one column of each two with few labels, the first of them slow.
+
+    An edge to the right stays a table of the two blocks that it joins.
+    """
+    own, down, right = [], [], []
+    sizes, first = columns.sizes(), 0
+    while first < len(sizes):
+        pair = sizes[first:first + 2]
+        last = first + (len(pair) == 2 and math.prod(pair) <= PAIRS)
+        costs, below = columns.own[first], columns.down[first]
+        if last > first:
+            costs = (costs.unsqueeze(-1) + columns.right[first]
+                     + columns.own[last].unsqueeze(-2)).flatten(-2)
+            below = below[..., :, None, :, None] + (
+                columns.down[last][..., None, :, None, :])
+            below = below.flatten(-4, -3).flatten(-2)
+        own.append(costs)
+        down.append(below)
+        right += columns.right[last:last + 1]
+        first = last + 1
+    return Columns(own, down, right)
 
 
-def _row_energy(own: Tensor, right: Tensor, sizes: list[int]) -> Tensor:
-    """Energy of all labellings of a row, (P, states), last block fastest."""
-    total = own[:, 0, :sizes[0]].unsqueeze(1)
-    for c in range(1, len(sizes)):
-        step = right[:, c - 1, :sizes[c - 1], :sizes[c]].unsqueeze(1)
-        total = (total.unsqueeze(-1) + step).flatten(1, 2)
-    return total.flatten(1)
+def _row_energies(columns: Columns) -> Tensor:
+    """Energy of all labellings of all rows, ``(P, R, states)``."""
+    total = columns.own[0]
+    for own, right in zip(columns.own[1:], columns.right):
+        left, begin = right.shape[-2:]
+        step = right.unsqueeze(-1) + own.unflatten(
+            -1, (begin, -1)).unsqueeze(-3)
+        total = total.unflatten(-1, (-1, left, 1))
+        total = (total + step.flatten(-2).unsqueeze(-3)).flatten(-3)
+    return total.clone() if len(columns.own) == 1 else total
 
 
-def _least_below(below: Tensor, down: Tensor, sizes: list[int],
-                 sizes_below: list[int]) -> Tensor:
-    """Least energy below every labelling of a row, (P, states)."""
-    for c, (size, size_below) in enumerate(zip(sizes, sizes_below)):
-        # minimise over the first axis; the new axis becomes the last
-        axis = below.view(len(below), size_below, -1, 1)
-        step = down[:, c, :size, :size_below].transpose(1, 2).unsqueeze(2)
-        below = (axis + step).amin(1).flatten(1)
+def _least_below(below: Tensor, down: Sequence[Tensor]) -> Tensor:
+    """Least energy under every labelling of a row, ``(P, states)``."""
+    for step in down:
+        # the first axis is minimised, its successor becomes the last
+        axis = below.unflatten(1, (step.shape[-1], -1, 1))
+        below = (axis + step.mT.unsqueeze(2)).amin(1).flatten(1)
     return below
 
 
-def _given_above(down: Tensor, above: Tensor, sizes: list[int]) -> Tensor:
-    """Edge costs of every labelling to the row above, (P, states)."""
-    index = above[:, :, None, None].expand(-1, -1, 1, down.shape[-1])
-    costs = down.gather(2, index).squeeze(2)
-    total = costs[:, 0, :sizes[0]]
-    for c in range(1, len(sizes)):
-        step = costs[:, c, None, :sizes[c]]
-        total = (total.unsqueeze(-1) + step).flatten(1)
+def _given_above(down: Sequence[Tensor], above: Tensor) -> Tensor:
+    """Edge costs to a labelled row above, ``(P, states)``."""
+    total = None
+    for step, label in zip(down, above.unbind(1)):
+        index = label.view(-1, 1, 1).expand(-1, 1, step.shape[-1])
+        costs = step.gather(1, index)
+        total = costs.squeeze(1) if total is None else (
+            total.unsqueeze(-1) + costs).flatten(1)
     return total
 
 
-def _first_of_least(energies: Tensor, sizes: list[int]) -> Tensor:
-    """The first labelling of a row with the least energy, (P, n)."""
-    least = energies.amin(1, keepdim=True) + TIE
-    index = (energies <= least).to(torch.uint8).argmax(1, keepdim=True)
+def _first_of_least(energies: Tensor, tie: float) -> Tensor:
+    """Number of the first labelling with the least energy, ``(P, 1)``."""
+    least = energies.amin(1, keepdim=True)
+    return (energies <= least + tie).view(torch.uint8).argmax(1, keepdim=True)
+
+
+def _radix(sizes: Sequence[int], device: torch.device) -> Tensor:
+    """Divisor and modulus of each digit of a number, ``(2, digits)``."""
     strides = [math.prod(sizes[c + 1:]) for c in range(len(sizes))]
-    strides, sizes = index.new_tensor([strides, sizes])
-    return index // strides % sizes
+    return torch.tensor([strides, sizes]).to(device, non_blocking=True)
+
+
+def _digits(numbers: Tensor, radix: Tensor) -> Tensor:
+    """Labels that numbers stand for, ``(..., 1)`` to ``(..., digits)``."""
+    return numbers // radix[0] % radix[1]

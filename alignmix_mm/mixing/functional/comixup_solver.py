@@ -1,25 +1,28 @@
 """Co-Mixup: the best labelling of one output."""
+import math
+
 import torch
 from torch import Tensor
 
 from ._candidates import (
     HALF_BONUS,
+    columns_of,
     disagreement,
     dominated,
     half_halves,
     plausible,
-    restrict,
 )
 from ._chain_bounds import Bounds, drop, energy, first_bounds, tighten
-from ._row_search import search_rows, sizes_of, states
+from ._row_search import search_rows
 
 # Bounds need two rounds on most grids, and tens of rounds on grids of many
 # blocks. On hard grids, labellings rounded from bounds are poor, and a search
 # finds better ones.
 ROUNDS, GUESS_EVERY = 40, 3
-# Labellings of a row: a guess searches up to GUESS, up to FEW are searched at
-# once, and never more than MOST.
-GUESS, FEW, MOST = 2**8, 2**10, 2**20
+# Labellings of a row: a guess searches GUESS, up to FEW are searched at once,
+# more than MOST never. A GPU searches many in the time of few calls.
+GUESS, FEW, GPU_FEW, MOST = 2**8, 2**10, 2**15, 2**20
+TIE = 1e-10  # energies that differ by rounding only are equal
 
 
 def comixup_relabel(costs: Tensor,
@@ -71,7 +74,20 @@ def comixup_relabel(costs: Tensor,
             f'Expected `counts` of shape {(*costs.shape[:2], )}, one for each '
             f'input, but got {(*counts.shape, )}.')
     with torch.no_grad():
-        return relabel(costs.double(), counts, beta, soft).to(costs.dtype)
+        return relabel(costs.double(), counts, beta, soft,
+                       few_of(costs.device)).to(costs.dtype)
+
+
+def few_of(device: torch.device) -> int:
+    """Labellings of a row that are searched at once.
+
+    Args:
+        device (torch.device): Where.
+
+    Returns:
+        int: Their number.
+    """
+    return FEW if device.type == 'cpu' else GPU_FEW
 
 
 def check_costs(costs: Tensor, beta: float) -> None:
@@ -95,12 +111,14 @@ def check_costs(costs: Tensor, beta: float) -> None:
         raise ValueError(f'Expected `beta` >= 0, but got {beta}.')
 
 
-def relabel(costs: Tensor, counts: Tensor, beta: float, soft: bool) -> Tensor:
-    """Label without checks, in float64; see :func:`comixup_relabel`."""
+def relabel(costs: Tensor, counts: Tensor, beta: float, soft: bool,
+            few: int) -> Tensor:
+    """Label without checks, see :func:`comixup_relabel`; float64.
+
+    ``few`` labellings of a row are searched at once.
+    """
     parts, inputs, n, _ = costs.shape
-    useful = ~dominated(costs, counts, soft)
-    grid = costs.where(useful[:, :, None, None], torch.inf)
-    grid = grid.permute(0, 2, 3, 1)
+    grid = costs.permute(0, 2, 3, 1)
     weights = torch.eye(inputs, dtype=costs.dtype, device=costs.device)
     weights = weights.expand(parts, -1, -1)
     if soft and inputs > 1:
@@ -109,39 +127,77 @@ def relabel(costs: Tensor, counts: Tensor, beta: float, soft: bool) -> Tensor:
         grid = torch.cat(
             [grid, mean.where(there[:, None, None], torch.inf)], -1)
         weights = torch.cat([weights, halves], 1)
-    edges = disagreement(weights) * (beta / n**2)
-    within = plausible(grid, edges)
-    labels = minimise(*restrict(grid, edges, within))
-    index = within.gather(1, labels.flatten(1)).unsqueeze(-1)
-    return weights.gather(1, index.expand(-1, -1, inputs)).view(
-        parts, n, n, inputs)
+    edge = beta / n**2
+    edges, keep = disagreement(weights) * edge, plausible(grid, edge)
+    sizes = sizes_of(keep)
+    if math.prod(sizes) <= few:
+        labels = search(grid, edges, keep, sizes)
+    else:
+        keep[..., :inputs] &= ~dominated(costs, counts, soft)[:, None, None]
+        labels = minimise(grid, edges, keep, few)
+    index = labels.flatten(1).unsqueeze(-1).expand(-1, -1, inputs)
+    return weights.gather(1, index).view(parts, n, n, inputs)
 
 
-def minimise(costs: Tensor, edges: Tensor) -> Tensor:
+def minimise(costs: Tensor, edges: Tensor, keep: Tensor,
+             few: int) -> Tensor:
     """Find the first of the best labellings.
 
     Args:
-        costs (Tensor): Cost of every label, ``(P, n, n, C)``, float64;
-            infinite for labels that do not exist.
-        edges (Tensor): Cost of two adjacent labels, ``(P, C, C)``, float64.
+        costs (Tensor): Of every label, ``(P, n, n, C)``, float64; infinite
+            for labels that are not there.
+        edges (Tensor): Cost of two labels side by side, ``(P, C, C)``.
+        keep (Tensor): Labels that may be part of it, ``(P, n, n, C)``, bool.
+        few (int): Labellings of a row that are searched at once.
 
     Returns:
         Tensor: Labels, ``(P, n, n)``, int64.
     """
-    bounds = first_bounds(costs)
+    bounds = first_bounds(costs, keep)
     for k in range(ROUNDS):
         if k and k % GUESS_EVERY == 0:
-            guess = search_rows(costs, edges, promising(bounds, GUESS))
+            some = promising(bounds, GUESS)
+            guess = search(costs, edges, some, sizes_of(some))
             bounds = drop(bounds, energy(costs, edges, guess))
         bounds = tighten(bounds, costs, edges)
-        if states(sizes_of(bounds.keep)) <= FEW:
-            return search_rows(costs, edges, bounds.keep)
-    some = promising(bounds, MOST)
+        sizes = sizes_of(bounds.keep)
+        if math.prod(sizes) <= few:
+            return search(costs, edges, bounds.keep, sizes)
     # one by one: this takes memory, and most parts have fewer labels
-    return torch.cat([
-        search_rows(*part, every if states(sizes_of(every)) <= MOST else few)
-        for *part, every, few in zip(costs.split(1), edges.split(1),
-                                     bounds.keep.split(1), some.split(1))])
+    some, found = promising(bounds, MOST), []
+    for *part, every, less in zip(costs.split(1), edges.split(1),
+                                  bounds.keep.split(1), some.split(1)):
+        keep = every if math.prod(sizes_of(every)) <= MOST else less
+        found.append(search(*part, keep, sizes_of(keep)))
+    return torch.cat(found)
+
+
+def sizes_of(keep: Tensor) -> list[int]:
+    """Count labels, the most in a block of each column; the host waits."""
+    return keep.sum(-1).amax((0, 1)).tolist()
+
+
+def search(costs: Tensor, edges: Tensor, keep: Tensor,
+           sizes: list[int]) -> Tensor:
+    """Find the first of the best labellings with labels that are kept.
+
+    Args:
+        costs (Tensor): ``(P, n, n, C)``.
+        edges (Tensor): ``(P, C, C)``.
+        keep (Tensor): ``(P, n, n, C)``, bool.
+        sizes (list[int]): See :func:`sizes_of`.
+
+    Returns:
+        Tensor: Labels, ``(P, n, n)``, int64.
+    """
+    # labels that are kept come first, in their order
+    order = (~keep).to(torch.uint8).sort(dim=-1, stable=True)[1]
+    order = order[..., :max(sizes)]
+    if max(sizes) == 1:
+        return order.squeeze(-1)
+    columns = columns_of(costs.where(keep, torch.inf), edges, order, sizes)
+    chosen = search_rows(columns, TIE).unsqueeze(-1)
+    return order.gather(-1, chosen).squeeze(-1)
 
 
 def promising(bounds: Bounds, limit: int) -> Tensor:

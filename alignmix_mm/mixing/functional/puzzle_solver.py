@@ -1,25 +1,30 @@
 """The masks of PuzzleMix: labels of least energy on a grid."""
-import numpy as np
+import math
+
 import torch
 from torch import Tensor
 
+from ._puzzle_rows import search_labels, search_moves
 from .puzzle_terms import LABELS
 
-# Up to these sizes a dynamic program finds the labels. On a CPU it is as fast
-# as the cut. A GPU handles more states, and need not wait for the host.
+# Up to this size, costs may be infinite and weights negative.
 SMALL_GRID = 4
-GPU_STATES = 3**8
+# Labellings of a row that are searched. A CPU finds a cut sooner than more of
+# them; for a GPU, a cut means to wait for the host.
+CPU_STATES, GPU_STATES = 2**8, 2**16
+ROUNDING = 4 * torch.finfo(torch.float64).eps
 
 
 @torch.no_grad()
 def puzzle_masks(unary: Tensor, down: Tensor, right: Tensor) -> Tensor:
     """Masks of least energy, see ``puzzle_energy``.
 
-    The minimum is global, up to rounding in float64. Small grids (``n <= 4``,
-    on a GPU also ``L**n <= 3**8``) are solved on the device, by a dynamic
-    program over the labels of n blocks at a time. Larger grids are solved on
-    the host, by one minimum cut of SciPy for the whole batch; a GPU waits for
-    it.
+    The minimum is the global one, up to rounding in float64, by dynamic
+    programs over rows on the device: over all labels of a row if it has no
+    more than 256 labellings (on a GPU 65536), else over two labels of each
+    block at a time. The latter comes with a lower bound of the energy. Images
+    whose energy is above theirs, and rows of more than 8 blocks (on a GPU
+    16), are solved by one minimum cut together, on the host, by SciPy.
 
     Args:
         unary (Tensor): Cost of each label, ``(B, n, n, L)``, floating point,
@@ -34,71 +39,65 @@ def puzzle_masks(unary: Tensor, down: Tensor, right: Tensor) -> Tensor:
         the device of ``unary``. Of several minimisers, any is returned.
 
     Raises:
-        ValueError: If shapes do not match; on large grids also if costs are
-            not finite or weights negative, because then no cut exists.
+        ValueError: If shapes do not fit; for n > 4 also if costs are not
+            finite or weights negative, for which no cut exists.
     """
     _check(unary, down, right)
     blocks, num_labels = unary.shape[2:]
-    # weights of differences between labels, not between mask values
+    cost = unary.detach().double()
+    # weights between labels, instead of between mask values
     scale = (num_labels - 1)**-2
-    costs = (unary.detach().double(), down.double() * scale,
+    costs = (cost - cost.amin(-1, keepdim=True), down.double() * scale,
              right.double() * scale)
-    if blocks <= SMALL_GRID or (unary.is_cuda
-                                and num_labels**blocks <= GPU_STATES):
-        labels = _by_profiles(*costs)
-    else:
-        labels = _by_cut(*costs, torch.finfo(unary.dtype).eps)
+    if not len(unary):
+        return unary.new_empty(unary.shape[:3])
+    if blocks > SMALL_GRID:
+        costs = _cut_exists(*costs, torch.finfo(unary.dtype).eps)
+    labels = _solve(*costs, CPU_STATES if unary.device.type == 'cpu'
+                    else GPU_STATES)
     return 1 - labels.to(unary.dtype) / (num_labels - 1)
 
 
-def _by_profiles(unary: Tensor, down: Tensor, right: Tensor) -> Tensor:
-    """Go through the blocks; the state is the labels of the last n blocks.
-
-    States are numbers in base L, with the latest label as the last digit: the
-    first digit is the block above, which drops out when a label is added.
-    """
-    batch, blocks, _, num_labels = unary.shape
-    rest = num_labels**(blocks - 1)
-    labels = torch.arange(num_labels, device=unary.device)
-    left = torch.arange(rest, device=unary.device) % num_labels
-    gap = (labels[:, None] - labels).square()  # [old, new]
-    # the weight is 0 where there is no neighbour
-    down = torch.nn.functional.pad(down, (0, 0, 1, 0)).flatten(1)
-    right = torch.nn.functional.pad(right, (1, 0)).flatten(1)
-    unary = unary.flatten(1, 2)
-    energy = unary.new_zeros(batch, num_labels, rest)
-    came_from = []
-    for k in range(blocks**2):
-        above = energy[..., None] + (down[:, k, None, None] * gap)[:, :, None]
-        least, oldest = above.min(1)
-        came_from.append(oldest.to(torch.uint8).flatten(1))
-        energy = (least + right[:, k, None, None] * gap[left]
-                  + unary[:, None, k]).view(batch, num_labels, rest)
-    state = energy.flatten(1).argmin(1, keepdim=True)
-    chosen = []
-    for oldest in reversed(came_from):
-        chosen.append(state % num_labels)
-        state = (oldest.gather(1, state).long() * rest
-                 + state.div(num_labels, rounding_mode='floor'))
-    return torch.cat(chosen[::-1], 1).view(batch, blocks, blocks)
+def _solve(unary: Tensor, down: Tensor, right: Tensor,
+           states: int) -> Tensor:
+    """Choose the solver; a row may have as many labellings as ``states``."""
+    blocks, num_labels = unary.shape[2:]
+    if num_labels**blocks <= states:
+        return search_labels(unary, down, right)
+    if 2**blocks > states:
+        return _by_cut(unary, down, right)
+    labels, above = search_moves(unary, down, right)
+    size = unary.abs().amax(-1).sum((1, 2))
+    uncertain = (above > ROUNDING * size).nonzero()[:, 0]
+    if len(uncertain):
+        labels[uncertain] = _by_cut(*(
+            cost[uncertain] for cost in (unary, down, right)))
+    return labels
 
 
-def _by_cut(unary: Tensor, down: Tensor, right: Tensor,
-            eps: float) -> Tensor:
-    """Solve on the host; ``eps`` is the rounding of the original dtype."""
+def _by_cut(unary: Tensor, down: Tensor, right: Tensor) -> Tensor:
+    """Solve on the host."""
     from ._puzzle_flow import minimum_cut
     host = [tensor.to('cpu').numpy() for tensor in (unary, down, right)]
-    low = min(weights.min() for weights in host[1:])
-    # rounding may turn a weight of 0 into this
-    slack = 4 * eps * max(weights.max() for weights in host[1:])
-    if not all(np.isfinite(cost).all() for cost in host) or low < -slack:
+    return torch.from_numpy(minimum_cut(*host)).to(unary.device)
+
+
+def _cut_exists(unary: Tensor, down: Tensor, right: Tensor,
+                eps: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Check values; ``eps`` is the rounding of the original dtype."""
+    weights = torch.cat([down.flatten(), right.flatten()])
+    # read from the device at once
+    least, most, low, high = torch.stack(
+        [*unary.aminmax(), *weights.aminmax()]).tolist()
+    # what rounding may leave where weights of 0 are due
+    slack = 4 * eps * high
+    if not all(map(math.isfinite, (least, most, high))) or low < -slack:
         raise ValueError(
-            'Expected finite costs and weights >= 0, but got unary costs from '
-            f'{host[0].min():.3g} to {host[0].max():.3g} and weights from '
+            'Expected finite costs and weights of at least 0, but got unary '
+            f'costs from {least:.3g} to {most:.3g} and weights from '
             f'{low:.3g}. Weights are positive for gamma < 1 and images in '
             '[0, 1].')
-    labels = minimum_cut(host[0], *(w.clip(min=0) for w in host[1:]))
-    return torch.from_numpy(labels).to(unary.device)
+    return unary, down.clamp(min=0), right.clamp(min=0)
 
 
 def _check(unary: Tensor, down: Tensor, right: Tensor) -> None:

@@ -79,8 +79,9 @@ def puzzle_mix(images: Tensor, perm: Tensor, masks: Tensor,
         split = _patches_per_block(side, t_size)
         seen = _enlarge(masks, split)
         share = block_shares(saliency, blocks * split)
-        own = _transport(own, seen, share, t_eps)
-        partner = _transport(partner, 1 - seen, share[perm], t_eps)
+        own, partner = _transport(
+            torch.cat((own, partner)), torch.cat((seen, 1 - seen)),
+            torch.cat((share, share[perm])), t_eps).chunk(2)
     mask = _enlarge(masks, side)[:, None].to(images.dtype)
     return mask * own + (1 - mask) * partner, masks.mean((1, 2))
 

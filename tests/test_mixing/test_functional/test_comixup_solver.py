@@ -129,6 +129,29 @@ def test_a_search_that_is_cut_takes_promising_labels(monkeypatch):
             1.01 * energy(least, c))
 
 
+@pytest.mark.parametrize('few', [1, 2**15])
+@pytest.mark.parametrize('soft', [False, True])
+def test_inputs_that_are_all_the_same(few, soft):
+    """The first one is the labelling, though rows have 160,000 of them."""
+    costs, counts = torch.zeros(2, 20, 4, 4).double(), torch.zeros(2, 20)
+    counts[:, 7] = 16
+    z = comixup_solver.relabel(costs, counts, BETA, soft, few)
+    assert (z[..., 0] == 1).all()
+
+
+@pytest.mark.parametrize('few, rounds', [(2**10, 1), (2**15, 0)])
+def test_labels_are_bounded_where_rows_have_too_many(monkeypatch, few,
+                                                     rounds):
+    """As on a CPU, and on a GPU."""
+    calls, bound = [], comixup_solver.tighten
+    monkeypatch.setattr(comixup_solver, 'tighten', lambda *args: (
+        calls.append(args), bound(*args))[1])
+    costs, counts = problem(2, 7, 4, 1)
+    z = comixup_solver.relabel(costs, counts, BETA, True, few)
+    assert (len(calls) > 0) == rounds
+    assert torch.equal(z, comixup_relabel(costs, counts))
+
+
 def test_bounds_enclose_the_minimum_and_keep_it():
     costs, counts = problem(3, 5, 4, 1)
     grid = costs.permute(0, 2, 3, 1).contiguous()
@@ -136,7 +159,7 @@ def test_bounds_enclose_the_minimum_and_keep_it():
     z = comixup_relabel(costs, counts, soft=False)
     least = torch.tensor([energy(*pair) for pair in zip(z, costs)],
                          dtype=torch.float64)
-    bounds, last = first_bounds(grid), -torch.inf
+    bounds, last = first_bounds(grid, grid.isfinite()), -torch.inf
     for _ in range(6):
         bounds = tighten(bounds, grid, edges)
         assert (bounds.lower <= least + 1e-12).all()
@@ -172,8 +195,10 @@ def test_a_half_half_costs_the_mean_less_a_bonus():
     assert z[:, 0, 0].tolist() == [[.5, .5], [1, 0]]
 
 
-def test_a_dear_input_beside_its_half_half():
+@pytest.mark.parametrize('few', [1, 2**10])
+def test_a_dear_input_beside_its_half_half(monkeypatch, few):
     """0 is cheaper than 1 everywhere, but 1 goes with the half/half 1/2."""
+    monkeypatch.setattr(comixup_solver, 'FEW', few)
     row = torch.tensor([[0, .39], [.01, .4], [1, 0]])
     costs = row[None, :, None].expand(1, 3, 2, 2)
     z, = comixup_relabel(costs, torch.tensor([[0., 1, 1]]), beta=1.2)

@@ -2,13 +2,15 @@
 import comixup_loops as loops
 import pytest
 import torch
+import torch.nn.functional as F
 
 from alignmix_mm.mixing.functional import (
     comixup_assign,
     comixup_objective,
     comixup_relabel,
+    comixup_sweeps,
 )
-from alignmix_mm.mixing.functional.comixup_sweeps import tell_apart
+from alignmix_mm.mixing.functional.comixup_sweeps import _assign, tell_apart
 
 
 def problem(parts, inputs, n, outputs, scale=1.):
@@ -50,6 +52,70 @@ def test_options_by_loops(options):
     options = BUSY | options
     assert torch.equal(comixup_assign(*args, **options),
                        expected(*args, **options)[0])
+
+
+DEFAULTS = dict(beta=.32, gamma=1., tau=.83, niter=4, resolve=True)
+
+
+@pytest.mark.parametrize('few', [1, 2**15])
+@pytest.mark.parametrize('ahead', [2, 3, 99])
+@pytest.mark.parametrize('inputs, outputs, options', [
+    (4, 5, dict(gamma=.1, niter=6)), (3, 4, {}), (1, 2, {})])
+def test_outputs_relabelled_at_once(inputs, outputs, options, ahead, few):
+    """As on a GPU; parts stop on their own there too."""
+    args = problem(4, inputs, 2, outputs)
+    options = DEFAULTS | options
+    active = torch.ones(4, outputs, dtype=torch.bool)
+    z = _assign(*args, active, few=few, ahead=ahead, **options)
+    assert torch.equal(z, expected(*args, **options)[0])
+
+
+@pytest.mark.parametrize('options', [{}, dict(gamma=.1, niter=6),
+                                     dict(gamma=50., tau=0.)])
+def test_parts_of_different_sizes(options):
+    """As each alone, whatever the padding is."""
+    args = [list(problem(1, k, 2, k)) for k in (5, 2, 3, 1)]
+    alone = [comixup_assign(*part, **options)[0] for part in args]
+    padded = []
+    for costs, A, init in args:
+        more = 5 - costs.shape[1]
+        padded.append((F.pad(costs, (0, 0, 0, 0, 0, more), value=-9.),
+                       F.pad(A, (0, more, 0, more), value=1.),
+                       F.pad(init, (0, 0, 0, 0, 0, more), value=2)))
+    together = comixup_assign(*map(torch.cat, zip(*padded)), **options,
+                              sizes=torch.tensor([5, 2, 3, 1]))
+    for z, whole in zip(alone, together):
+        count = len(z)
+        assert torch.equal(whole[:count, ..., :count], z)
+        assert whole.sum() == 4 * count
+
+
+@pytest.mark.parametrize('sizes', [torch.ones(3).long(), torch.ones(2)])
+def test_sizes_that_do_not_fit(sizes):
+    with pytest.raises(ValueError, match=r'`sizes` of shape \(2,\) and'):
+        comixup_assign(*problem(2, 4, 2, 3), sizes=sizes)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='no CUDA device')
+def test_a_gpu_assigns_what_a_cpu_assigns():
+    args = problem(3, 20, 4, 20, .2)
+    z = comixup_assign(*(tensor.to('cuda') for tensor in args))
+    assert torch.equal(z.to('cpu'), comixup_assign(*args))
+
+
+def test_outputs_that_stay_are_relabelled_once(monkeypatch):
+    """Two sweeps of a flat problem: 20 relabellings, then a single one."""
+    costs, A, init = problem(3, 20, 4, 20, 1e-3)
+    sizes, relabel = [], comixup_sweeps.relabel
+    monkeypatch.setattr(comixup_sweeps, 'relabel', lambda costs, *args: (
+        sizes.append(len(costs)), relabel(costs, *args))[1])
+    options = DEFAULTS | dict(niter=2, resolve=False)
+    active = torch.ones(3, 20, dtype=torch.bool)
+    apart, ahead = (_assign(costs, A, init, active, few=2**15, ahead=k,
+                            **options) for k in (1, 20))
+    assert torch.equal(apart, ahead)
+    assert sizes == 40 * [3] + 20 * [3] + [60]
 
 
 def test_no_sweep_is_the_start():

@@ -11,10 +11,11 @@ from alignmix_mm.mixing.functional import (
     puzzle_costs,
     puzzle_energy,
     puzzle_masks,
+    puzzle_solver,
 )
-from alignmix_mm.mixing.functional.puzzle_solver import _by_cut, _by_profiles
+from alignmix_mm.mixing.functional._puzzle_rows import search_labels
+from alignmix_mm.mixing.functional.puzzle_solver import _by_cut, _solve
 
-EPS = torch.finfo(torch.float64).eps
 EXACT = dict(rtol=0, atol=1e-12)  # sums of up to 736 terms below 1
 
 
@@ -115,7 +116,7 @@ def test_brute_force(n, L, weight):
     assert masks.shape == (5, n, n) and masks.dtype == torch.float64
     torch.testing.assert_close(puzzle_energy(masks, *costs), least, **EXACT)
     if n > 1:
-        cut = _by_cut(*of_labels(costs), EPS)
+        cut = _by_cut(*of_labels(costs))
         torch.testing.assert_close(energy(cut, costs), least, **EXACT)
 
 
@@ -124,9 +125,9 @@ def test_brute_force(n, L, weight):
     (8, 2, 1.), (8, 3, 1.5)])
 def test_cut_and_dynamic_program_agree(n, L, weight):
     costs = problem(n, L, 3, weight)
-    profiles, cut = (_by_profiles(*of_labels(costs)),
-                     _by_cut(*of_labels(costs), EPS))
-    torch.testing.assert_close(energy(profiles, costs), energy(cut, costs),
+    rows, cut = (search_labels(*of_labels(costs)),
+                     _by_cut(*of_labels(costs)))
+    torch.testing.assert_close(energy(rows, costs), energy(cut, costs),
                                **EXACT)
     assert len(cut.unique()) > 1  # the problem is not a trivial one
 
@@ -140,6 +141,95 @@ def test_linear_program_of_pictures(n, L, lam):
     labels = torch.stack([linear_program(*image) for image in zip(*costs)])
     torch.testing.assert_close(puzzle_energy(masks, *costs),
                                energy(labels, costs), **EXACT)
+
+
+@pytest.fixture
+def ways(monkeypatch):
+    """Names of the solvers that ran, and their number of images."""
+    ran = []
+
+    def spy(name):
+        solver = getattr(puzzle_solver, name)
+
+        def run(*costs):
+            ran.append((name, len(costs[0])))
+            return solver(*costs)
+
+        monkeypatch.setattr(puzzle_solver, name, run)
+
+    for name in ('search_labels', 'search_moves', '_by_cut'):
+        spy(name)
+    return ran
+
+
+@pytest.mark.parametrize('n, L, way', [
+    (4, 4, 'search_labels'), (8, 2, 'search_labels'), (8, 3, 'search_moves'),
+    (8, 4, 'search_moves'), (16, 2, '_by_cut'), (16, 3, '_by_cut')])
+def test_which_way_a_cpu_takes(ways, n, L, way):
+    """Costs of pictures are convex: no cut has to follow."""
+    puzzle_masks(*picture_costs(n, L))
+    assert ways == [(way, 4)]
+
+
+@pytest.mark.parametrize('n, L, way', [
+    (8, 4, 'search_labels'), (16, 2, 'search_labels'),
+    (16, 3, 'search_moves')])
+def test_what_a_gpu_searches(ways, n, L, way):
+    costs = [cost[1:2] for cost in of_labels(picture_costs(n, L))]
+    labels = _solve(*costs, states=puzzle_solver.GPU_STATES)
+    assert ways == [(way, 1)] and len(labels.unique()) > 1
+    cut = _by_cut(*costs)
+    torch.testing.assert_close(
+        *(energy(found, picture_of_labels(costs)) for found in (labels, cut)),
+        **EXACT)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='no CUDA device')
+@pytest.mark.parametrize('n, L', [(4, 3), (8, 3), (8, 4), (16, 2), (16, 3)])
+def test_a_gpu_finds_what_a_cpu_finds(ways, n, L):
+    costs = picture_costs(n, L)
+    masks = puzzle_masks(*(cost.to('cuda') for cost in costs))
+    assert '_by_cut' not in dict(ways)
+    torch.testing.assert_close(
+        puzzle_energy(masks.to('cpu'), *costs),
+        puzzle_energy(puzzle_masks(*costs), *costs), **EXACT)
+
+
+def picture_of_labels(costs):
+    """The reverse of ``of_labels``."""
+    scale = (costs[0].shape[-1] - 1)**2
+    return costs[0], costs[1] * scale, costs[2] * scale
+
+
+def test_images_above_their_bound_are_cut(ways):
+    convex, costs = picture_costs(8), problem(8, 3, 4)
+    mixed = [torch.cat(pair) for pair in zip(convex, costs)]
+    order = torch.tensor([4, 0, 5, 1, 6, 2, 7, 3])
+    mixed = [cost[order] for cost in mixed]
+    masks = puzzle_masks(*mixed)
+    assert ways == [('search_moves', 8), ('_by_cut', 4)]
+    least = energy(_by_cut(*of_labels(mixed)), mixed)
+    torch.testing.assert_close(puzzle_energy(masks, *mixed), least, **EXACT)
+
+
+def test_lambda_near_its_ends_needs_no_cut(ways):
+    """Priors are not convex there, but the labels chosen are at the ends."""
+    for lam in 0, 1e-6, 1 - 1e-6, 1:
+        puzzle_masks(*picture_costs(8, 3, lam))
+    assert ways == 4 * [('search_moves', 4)]
+
+
+@pytest.mark.parametrize('n', [3, 7, 8, 9])
+@pytest.mark.parametrize('count', [0, 1])
+def test_batches_of_no_image_and_of_one(n, count):
+    costs = problem(n, 3, count)
+    masks = puzzle_masks(*costs)
+    assert masks.shape == (count, n, n) and masks.dtype == torch.float64
+    if count:
+        cut = _by_cut(*of_labels(costs))
+        torch.testing.assert_close(puzzle_energy(masks, *costs),
+                                   energy(cut, costs), **EXACT)
 
 
 def test_no_block_can_be_improved():
