@@ -89,6 +89,12 @@ def distance_of(scores, valid):
 
 
 @triton.jit
+def threshold_of(highest):
+    """Geometric mean of the highest cost and of eps, which is 1 here."""
+    return tl.sqrt(tl.maximum(highest, 1.0))
+
+
+@triton.jit
 def lowered(cost, threshold, floor, level):
     """Move costs above the threshold from the floor to a level."""
     return tl.where(cost > threshold, (cost - floor) + level, cost)
@@ -101,9 +107,9 @@ def level_of(highest, floor, ceiling, R: tl.constexpr):
 
 
 @triton.jit
-def flat_kernel(cost, threshold, valid):
+def flat_kernel(cost, middle, valid):
     """A kernel that falls with the square of the cost."""
-    ratio = cost / threshold
+    ratio = cost / middle
     return tl.where(valid, 1.0 / (1.0 + ratio * ratio), 0.0)
 
 
@@ -155,14 +161,15 @@ def _normalized(kernel, log_v, inside):
 def _clipped(cost, inside, valid, R: tl.constexpr):
     """Lower the costs that cannot carry mass; see `_clipping.py`."""
     highest = tl.max(tl.max(cost, 1), 0)
-    threshold = tl.sqrt(tl.maximum(highest, 1.0))
+    threshold = threshold_of(highest)
     high = cost > threshold
     ceiling = tl.max(tl.max(tl.where(high, 0.0, cost), 1), 0)
     floor = tl.min(tl.min(tl.where(high, cost, highest), 1), 0)
-    cost = lowered(cost, threshold, floor,
-                   level_of(highest, floor, ceiling, R))
+    level = level_of(highest, floor, ceiling, R)
+    cost = lowered(cost, threshold, floor, level)
 
-    kernel = flat_kernel(cost, threshold, valid)
+    middle = threshold_of(lowered(highest, threshold, floor, level))
+    kernel = flat_kernel(cost, middle, valid)
     log_u = _first_scaling(kernel, inside)
     log_v = tl.zeros_like(log_u)
     for _ in range(FEASIBLE_SWEEPS):

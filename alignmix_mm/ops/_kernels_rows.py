@@ -12,6 +12,7 @@ from ._kernels import (
     log2,
     lowered,
     poison_of,
+    threshold_of,
     update,
 )
 
@@ -107,7 +108,7 @@ def _gap(cost_ptr, highest, threshold, R: tl.constexpr, RP: tl.constexpr,
 
 
 @triton.jit
-def _close_gap(cost_ptr, plan_ptr, u_ptr, threshold, floor, level,
+def _close_gap(cost_ptr, plan_ptr, u_ptr, threshold, floor, level, middle,
                R: tl.constexpr, RP: tl.constexpr, ROWS: tl.constexpr):
     """Lower the costs above the gap, and write K and u for a feasible plan.
 
@@ -118,7 +119,7 @@ def _close_gap(cost_ptr, plan_ptr, u_ptr, threshold, floor, level,
         i, at, valid = block(start, R, RP, ROWS)
         cost = tl.load(cost_ptr + at, mask=valid, other=0.0)
         cost = lowered(cost, threshold, floor, level)
-        kernel = flat_kernel(cost, threshold, valid)
+        kernel = flat_kernel(cost, middle, valid)
         cols += put(plan_ptr, u_ptr, kernel, i, at, valid, R)
         tl.store(cost_ptr + at, cost, mask=valid)
     tl.debug_barrier()
@@ -174,10 +175,11 @@ def clip(score_ptr, cost_ptr, plan_ptr, u_ptr, row_stride, col_stride, scale,
     least, poison = _distances(score_ptr, cost_ptr, row_stride, col_stride,
                                scale, R, RP, ROWS)
     highest = _reduce(cost_ptr, least, R, RP, ROWS)
-    threshold = tl.sqrt(tl.maximum(highest, 1.0))
+    threshold = threshold_of(highest)
     ceiling, floor = _gap(cost_ptr, highest, threshold, R, RP, ROWS)
     level = level_of(highest, floor, ceiling, R)
-    cols = _close_gap(cost_ptr, plan_ptr, u_ptr, threshold, floor, level, R,
-                      RP, ROWS)
+    middle = threshold_of(lowered(highest, threshold, floor, level))
+    cols = _close_gap(cost_ptr, plan_ptr, u_ptr, threshold, floor, level,
+                      middle, R, RP, ROWS)
     limit = _feasible_limit(cost_ptr, plan_ptr, u_ptr, cols, R, RP, ROWS)
     return _limit(cost_ptr, limit, R, RP, ROWS), poison

@@ -208,6 +208,23 @@ def test_the_large_kernel(large_kernel, set_schedule):
     check_kernel(random_costs(6, 9, 3), lambda: set_schedule(1, 2, 4))
 
 
+@pytest.mark.parametrize('kernel', ['small', 'large'])
+def test_forbidden_pairs_in_the_middle_of_the_way(kernel, set_schedule,
+                                                  request):
+    """With few sweeps, plans show how costs were clipped: alike."""
+    pytest.importorskip('triton')
+    if kernel == 'large':
+        request.getfixturevalue('large_kernel')
+    numbers = Numbers(4, 5)
+    cost = numbers.uniform(9, 9) * 100
+    forbidden = (numbers.uniform(9, 9) < .4) & ~torch.eye(9, dtype=torch.bool)
+    set_schedule(3, 4, 8)
+    for above in (1e10, 1e25):
+        plans = [solve(cost.masked_fill(forbidden, above), backend)[1]
+                 for backend in ('torch', 'triton')]
+        assert distance(*plans).max() < 1e-4  # seen: 5e-6
+
+
 def test_the_fused_kernels(short_schedule):
     pytest.importorskip('triton')
     check_fused(*random_features(6, 33, 5, 1), 1)
