@@ -1,12 +1,15 @@
 """Random problems of every kind: no path may give another answer."""
 import math
+from unittest import mock
 
 import pytest
 import torch
 from problems import DEVICE, EPS, log_domain_plan
 
-from alignmix_mm.ops import assignment, pairwise_cost
+from alignmix_mm.ops import _annealed, assignment, pairwise_cost
 from alignmix_mm.ops._bound import error_bound
+from alignmix_mm.ops._clipping import clip_cost, reduce_cost
+from alignmix_mm.ops._reference import scale_cost
 from alignmix_mm.ops.cost import cross_cost
 
 SMALL = (2, 4, 9, 16, 17, 20, 33, 49, 64)
@@ -114,12 +117,26 @@ def check_kernel(cost, shorten=lambda: None):
     """The kernel's plans are those of plain torch, with as many sweeps."""
     *_, blur = solve(cost, 'torch')  # by what float32 cannot resolve
     shorten()
-    _, expected, bound = solve(cost, 'torch')
+    left, expected, bound = solve(cost, 'torch')
     _, plan, own_bound = solve(cost, 'triton')
     found = distance(plan, expected)
     assert (found <= bound + own_bound + 1e-6).all()
-    # seen: below 1e-5 where that is possible
+    # seen: below 5e-5 where that is possible
+    blur = blur + float32_error(left, expected)
     assert (found <= 1e-4 + 2 * blur).all(), (found - 2 * blur).max()
+
+
+def float32_error(cost, plan):
+    """How far plans are from those of the same sweeps in float64.
+
+    The last sweeps of a whole schedule remove it, those of a short one not.
+    """
+    reduced = clip_cost(reduce_cost(scale_cost(cost, EPS))).double()
+    with mock.patch.dict(_annealed.COLDEST, {
+            torch.float64: _annealed.COLDEST[torch.float32]}):
+        exact, _ = _annealed.cool(reduced, _annealed.make_schedule(
+            *cost.shape[1:]))
+    return distance(plan, _annealed.project(exact, exact.sum(1)))
 
 
 def check_fused(x, y, seed):
