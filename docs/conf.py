@@ -65,6 +65,17 @@ class Lines(HtmlFormatter):
             yield kind, f'<span class="line">{line}</span>'
 
 
+def show_configs(app: object, page: str, source: list[str]) -> None:
+    """The list of configs is a page, and links to it lead there."""
+    if page == 'all_configs':
+        text = (ROOT / 'configs' / 'README.md').read_text()
+        text = re.sub(r'\]\((?=[\w/]+\.py\))', '](../configs/', text)
+        source[0] = text.replace('](../docs/', '](')
+    else:
+        source[0] = source[0].replace('](../configs/README.md)',
+                                      '](all_configs.md)')
+
+
 def keep_together(app: object, page: str, source: list[str]) -> None:
     """Percent signs and errors stay in one line with their numbers."""
     source[0] = re.sub(r'(?<=\d) (?=%)|(?<=±) ', '\N{NO-BREAK SPACE}',
@@ -85,6 +96,7 @@ def setup(app: object) -> None:
     """Tell Sphinx what to leave out and how to write code and pictures."""
     app.connect('autodoc-skip-member', is_foreign)
     app.connect('autodoc-process-signature', name_arrays)
+    app.connect('source-read', show_configs)
     app.connect('source-read', keep_together)
     app.connect('html-page-context', finish)
     PygmentsBridge.html_formatter = Lines

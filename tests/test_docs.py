@@ -226,8 +226,21 @@ def test_the_runner_of_mmengine_stops_at_nan(images, tmp_path):
         Runner.from_cfg(cfg).train()
 
 
-def test_plain_pytorch_trains_and_compiles():
+@pytest.mark.parametrize('mode', ['input', 'embed', 'feat'])
+def test_plain_pytorch_mixes_in_every_mode(mode):
     """What the page says, as it is written, on a network of timm."""
+    pytest.importorskip('timm')
+    loop, _ = python_blocks('plain_pytorch.md')
+    names = {}
+    with mock.patch('random.choice', return_value=mode) as drawn:
+        exec(loop, names)
+    assert sorted(drawn.call_args.args[0]) == [
+        'embed', 'feat', 'feat', 'input']  # one of them is feat_swap
+    assert all(p.grad is not None for p in names['network'].parameters())
+    assert names['loss'].isfinite()
+
+
+def test_plain_pytorch_is_the_network_and_compiles():
     pytest.importorskip('timm')
     loop, compiled = python_blocks('plain_pytorch.md')
     names = {}
@@ -237,8 +250,6 @@ def test_plain_pytorch_trains_and_compiles():
     network.eval()
     with torch.no_grad():
         torch.testing.assert_close(network(images), above(below(images)))
-    assert all(p.grad is not None for p in network.parameters())
-    assert names['loss'].isfinite()
     with mock.patch.object(torch, 'compile', partial(
             torch.compile, backend='eager')):
         exec(compiled, names)
