@@ -172,8 +172,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for text, remedy, wrong in findings:
         print(f'\n{"WRONG" if wrong else "Note"}: {text}\n  Remedy: {remedy}')
     wrong = sum(finding.wrong for finding in findings)
-    things = 'thing is' if wrong == 1 else 'things are'
-    print(f'\n{wrong} {things} wrong.' if wrong else '\nNothing is wrong.')
+    print(f'\nProblems: {wrong}.' if wrong else '\nNothing is wrong.')
     return int(wrong > 0)
 
 

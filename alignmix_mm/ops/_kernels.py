@@ -167,7 +167,6 @@ def _clipped(cost, inside, valid, R: tl.constexpr):
     floor = tl.min(tl.min(tl.where(high, cost, highest), 1), 0)
     level = level_of(highest, floor, ceiling, R)
     cost = lowered(cost, threshold, floor, level)
-
     middle = threshold_of(lowered(highest, threshold, floor, level))
     kernel = flat_kernel(cost, middle, valid)
     log_u = _first_scaling(kernel, inside)

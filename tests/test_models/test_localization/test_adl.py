@@ -212,9 +212,10 @@ def test_it_trains_with_mixing(augment):
     data = model.data_preprocessor(dict(
         inputs=list(torch.randn(4, 3, 64, 64)),
         data_samples=[DataSample().set_gt_label(n) for n in range(4)]), True)
-    loss = model(**data, mode='loss')['loss']
-    loss.backward()
-    assert loss.isfinite()
+    for _ in range(4):  # a step may drop all of so small a map
+        loss = model(**data, mode='loss')['loss']
+        loss.backward()
+        assert loss.isfinite()
     assert model.backbone.conv1.weight.grad.abs().sum() > 0
 
 
