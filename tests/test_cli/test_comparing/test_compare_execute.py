@@ -83,10 +83,15 @@ def test_a_run_that_fails_says_why(tmp_path):
     assert 'is not valid Python: line 1' in error and 'run.log' in error
 
 
+def hear_ctrl_c():
+    """As in a terminal; a process that runs in the background ignores it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.process
 def test_ctrl_c_saves_the_runs(config, tmp_path):
     process = start([*words_of(config, tmp_path, ['none'], 1), '--budget',
-                     '5000it'])
+                     '5000it'], preexec_fn=hear_ctrl_c)
     log = tmp_path / 'runs' / 'none_seed0'
     while not list(log.glob('*/vis_data/scalars.json')):
         time.sleep(.05)
