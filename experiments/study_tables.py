@@ -143,7 +143,7 @@ def _correlation(table: Table, known: dict[str, list[dict]],
                 'figures'][name]
     seeds = sorted(set.intersection(*map(set, values.values()))
                    if values else ())
-    if len(values) < 3 or not seeds:
+    if len(values) < 3 or len(seeds) < 2:
         return 'Too few runs for a rank correlation.'
 
     def rank(drawn: Sequence[int]) -> float:
