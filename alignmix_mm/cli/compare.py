@@ -154,8 +154,8 @@ def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
         setattr(args, name, FLAGS[name])
     names = [typed.partition('=')[0] for typed in args.methods]
     if args.reference is not None and args.reference not in names:
-        parser.error(f'--reference {args.reference} is none of --methods '
-                     f'{" ".join(names)}')
+        parser.error(f'--reference {args.reference} is not one of the '
+                     f'methods: {" ".join(names)}')
     if args.lr is not None and args.lr_search:
         parser.error('--lr fixes the rate that --lr-search looks for: give '
                      'one of them')

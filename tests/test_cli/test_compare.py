@@ -146,8 +146,8 @@ def test_other_settings_are_refused(config, compared):
              if path.is_file() and path.name != '.lock'}
     output = compare(config, '--methods', 'mixup', 'baseline', *QUICK,
                      '--work-dir', folder, code=1)
-    assert output.startswith(f'{folder}/runs/baseline_seed0/config.py is '
-                             'there, with other settings. Give another')
+    assert output.startswith(f'{folder}/runs/baseline_seed0/config.py '
+                             'exists, with other settings. Give another')
     assert len(output.strip().splitlines()) == 1
     assert files == {path: path.read_bytes() for path in folder.rglob('*')
                      if path.is_file() and path.name != '.lock'}
@@ -312,7 +312,7 @@ MISTAKES = {
     'photos': (['x.py', '--size', 3], 2, '--size belongs to a folder of ph'),
     'no model': (['.'], 2, 'a folder needs --model NAME'),
     'reference': (['x.py', '--reference', 'y'], 2,
-                  '--reference y is none of --methods baseline mixup'),
+                  '--reference y is not one of the methods: baseline mixup'),
     'no table': (['--only-table'], 2, '--only-table needs the folder'),
     'empty': (['--only-table', '--work-dir', '/gone'], 1,
               'There is no comparison in /gone'),
@@ -343,7 +343,7 @@ IN_CONFIGS = {
     'option': (['--methods', 'mixup', '--method-options', 'alpha=1'],
                '--method-options alpha belongs to no method: expected METHOD'),
     'ood': (['--methods', 'none', '--ood', '/gone'],
-            '--ood /gone: there is no such folder; noise is uniform or'),
+            '--ood /gone: this folder does not exist. Noise is uniform or'),
     'boxes': (['--metrics', 'localization'], 'needs true boxes'),
     'batch': (['--cfg-options', 'train_dataloader.batch_size=21'],
               'A batch has 21 images, more than the 20 for training'),

@@ -101,7 +101,7 @@ def pipelines(dataset: dict) -> Iterator[list]:
 
 
 def without_weights(model: dict[str, Any]) -> dict[str, Any]:
-    """A network that looks for no weights: its run starts from a file.
+    """Remove the weights of a network; its run starts from a file.
 
     Args:
         model (dict): Config of a classifier, changed in place.

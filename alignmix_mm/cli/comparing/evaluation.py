@@ -114,7 +114,7 @@ def _ood_sets(base: Base, names: Sequence[str]) -> dict:
                 type='CustomDataset', data_root=str(Path(name).resolve()),
                 with_label=False, pipeline=_from_files(base))
         else:
-            sys.exit(f'--ood {name}: there is no such folder; noise is '
+            sys.exit(f'--ood {name}: this folder does not exist. Noise is '
                      f'{" or ".join(NOISE)}.')
     return dict(type='OODTestSets', known=known, unknown=unknown)
 

@@ -53,7 +53,7 @@ def write_report(folder: Path, reference: str | None = None) -> str:
     told: dict[str, Any] = json.loads((folder / TOLD).read_text())
     if reference is not None:
         if reference not in told['methods']:
-            sys.exit(f'--reference {reference} is none of the methods: '
+            sys.exit(f'--reference {reference} is not one of the methods: '
                      f'{", ".join(told["methods"])}.')
         told['reference'] = reference
     found = _results(folder)

@@ -16,9 +16,9 @@ class Difference(NamedTuple):
     Attributes:
         mean (float): The mean.
         pairs (int): How many pairs there are.
-        interval (tuple[float, float], optional): Of 95 %, by Student's t.
-            None of one pair, or of pairs that all differ alike, which say
-            nothing about how much they scatter.
+        interval (tuple[float, float], optional): Interval of 95 %, by
+            Student's t. None for a single pair, or if all pairs have the same
+            difference, which does not show how much it varies.
         p (float, optional): Of the two-sided test whether it is zero.
     """
 
@@ -35,7 +35,7 @@ def standard_error(values: Sequence[float]) -> float | None:
         values (Sequence[float]): One for each seed.
 
     Returns:
-        float, optional: None of one value.
+        float, optional: None for a single value.
     """
     if len(values) < 2:
         return None

@@ -112,7 +112,7 @@ def write_tasks(tasks: Iterable[Task]) -> None:
     for task in tasks:
         path = task.folder / CONFIG
         if path.exists() and path.read_text() != task.text:
-            sys.exit(f'{path} is there, with other settings. Give another '
+            sys.exit(f'{path} exists, with other settings. Give another '
                      '--work-dir, or the options of the first time; methods '
                      'and seeds can be added.')
     for task in tasks:
