@@ -134,5 +134,5 @@ def test_a_folder_without_a_comparison(tmp_path):
     with pytest.raises(SystemExit, match='There is no comparison in'):
         write_report(tmp_path)
     folder = folder_of(tmp_path, runs(base=BASE))
-    with pytest.raises(SystemExit, match='other is not one of the methods: bas'):
+    with pytest.raises(SystemExit, match='not one of the methods: bas'):
         write_report(folder, 'other')
