@@ -164,26 +164,31 @@ def _correlation(table: Table, known: dict[str, list[dict]],
 
 def draw(known: dict[str, list[dict]]) -> None:
     """Differences of accuracy to the baseline, with their intervals."""
-    shown = [(title, rows_of(TABLES[name], known)) for name, title in (
+    shown = [(title, told) for name, title in (
         ('accuracy', 'CIFAR-100, 50 a class'),
-        ('clothing', 'Clothing, 20 a class')) if rows_of(TABLES[name], known)]
-    if not shown:
+        ('clothing', 'Clothing, 20 a class'))
+        if (told := _intervals(rows_of(TABLES[name], known)))]
+    if not shown:  # a difference of one seed is not worth a picture
         return
     figure = Figure(figsize=(4.5 * len(shown), 3.6), layout='constrained')
-    for axes, (title, rows) in zip(
+    for axes, (title, told) in zip(
             figure.subplots(1, len(shown), squeeze=False)[0], shown):
-        told = [(row['method'], row['figures']['accuracy']['difference'])
-                for row in rows[::-1] if row['figures']['accuracy'].get(
-                    'difference')]
         for y, (_, difference) in enumerate(told):
-            low, high = difference['interval'] or [difference['mean']] * 2
-            axes.plot([low, high], [y, y], color='C0', linewidth=3,
+            axes.plot(difference['interval'], [y, y], color='C0', linewidth=3,
                       solid_capstyle='butt')
             axes.plot(difference['mean'], y, 'o', color='C0')
         axes.axvline(0, color='0.5', linewidth=1)
         axes.set_yticks(range(len(told)), [name for name, _ in told])
         axes.set(title=title, xlabel='accuracy minus baseline, points')
     figure.savefig(FIGURE, dpi=120)
+
+
+def _intervals(rows: list[dict]) -> list[tuple[str, dict]]:
+    """Methods whose difference has an interval, the last one first."""
+    found = [(row['method'], row['figures']['accuracy'].get('difference'))
+             for row in rows[::-1]]
+    return [(method, difference) for method, difference in found
+            if difference and difference['interval']]
 
 
 def write(work_dir: Path, parts: Sequence[str]) -> None:

@@ -50,6 +50,36 @@ def test_methods_of_every_part_are_built(study, part):
     assert len(counts) == 1  # the same network
 
 
+def test_methods_are_what_they_are_called(study):
+    settings = {part: dict(line.split('=') for line in comparison.settings)
+                for part, comparison in study.comparisons().items()}
+    assert settings['neck'] == {
+        'paper100.model.neck.solver': 'log',
+        'paper100.model.neck.num_iters': '100',
+        'unaligned.model.neck.align': 'False', 'random.match': 'random',
+        'common.match': 'common', 'input.modes': 'input',
+        'embed.modes': 'embed', 'feat.modes': 'feat',
+        'feat_swap.modes': 'feat_swap', **{
+            f'{name}.match': 'transport' for name in (
+                'eps-001', 'eps-01', 'eps-1', 'eps1')},
+        'eps-001.eps': '0.001', 'eps-01.eps': '0.01', 'eps-1.eps': '0.1',
+        'eps1.eps': '1.0'}
+    places = settings['places']
+    for place in ('layer4.0', 'layer3'):
+        label = place.replace('.', '-')
+        assert {name: value for name, value in places.items()
+                if name.startswith(f'{label}-')} == {
+            f'{label}-paper100.model.mixer.solver': 'log',
+            f'{label}-paper100.model.mixer.num_iters': '100',
+            f'{label}-unaligned.model.mixer.align': 'False',
+            f'{label}-random.match': 'random',
+            f'{label}-common.match': 'common',
+            f'{label}-prior.match': 'transport', f'{label}-prior.prior': '1',
+            **{f'{label}-{plan}.model.mix_at': place for plan in (
+                'annealed', 'paper100', 'unaligned', 'random', 'common',
+                'prior')}}
+
+
 def test_every_part_is_a_comparison(study):
     assert [*study.comparisons()] == ['cifar100', 'clothing', 'places',
                                       'neck']
@@ -141,6 +171,15 @@ def test_the_order_of_methods(tables):
 def test_a_part_without_runs(tables):
     assert tables.text_of(tables.TABLES['modes'], KNOWN) == (
         'No run is complete yet.')
+
+
+def test_a_picture_needs_intervals(tables, tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, 'FIGURE', tmp_path / 'study.png')
+    tables.draw(dict(cifar100=[run for run in KNOWN['cifar100']
+                               if run['seed'] == 0]))
+    assert not tables.FIGURE.exists()
+    tables.draw(KNOWN)
+    assert tables.FIGURE.exists()
 
 
 def test_the_page_is_up_to_date(tables):

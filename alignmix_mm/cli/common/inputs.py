@@ -134,7 +134,7 @@ def trained_size(config: Config) -> tuple[int, int] | None:
 
     Returns:
         tuple[int, int], optional: As set by the last sizing transform of the
-        test, otherwise of training; None if there is none.
+        test, otherwise of training; None without one.
     """
     training = _innermost(
         (config.get('train_dataloader') or {}).get('dataset') or {})

@@ -29,7 +29,7 @@ class Stored(NamedTuple):
     Attributes:
         source (str): Path or URL of the file.
         weights (OrderedDict[str, Tensor]): The weights that a test uses.
-        meta (dict): Its ``meta``; empty if there is none.
+        meta (dict): Its ``meta``; empty without one.
     """
 
     source: str

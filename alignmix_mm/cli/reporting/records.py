@@ -25,7 +25,7 @@ class RunRecord:
     Attributes:
         name (str): Its name in the report.
         config_name (str): Name of its config without suffix; '' if none.
-        config_text (str): Text of the config; '' if there is none.
+        config_text (str): Text of the config; empty without a config.
         config (Config, optional): The config, parsed; None if it cannot be.
         scalars (Scalars): Curves of training and validation.
         last_entry (datetime, optional): Time of the last logged scalars.

@@ -124,7 +124,7 @@ def find_method(model: nn.Module) -> MixMethod | None:
         model (nn.Module): A classifier, wrapped or not.
 
     Returns:
-        MixMethod, optional: The method; None if there is none.
+        MixMethod, optional: The method; None without one.
     """
     model = model.module if is_model_wrapper(model) else model
     methods = methods_of(getattr(model, 'data_preprocessor', None))
