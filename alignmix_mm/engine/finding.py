@@ -53,7 +53,7 @@ def find_latest(work_dir: str | Path) -> Path | None:
     Returns:
         Path, optional: The file named in ``last_checkpoint``, preferably the
         one in this folder. If ``last_checkpoint`` cannot be read or names a
-        missing file, the newest complete checkpoint; None if no such file exists.
+        missing file, the newest complete checkpoint, or None without one.
     """
     try:
         name = Path(work_dir, 'last_checkpoint').read_text(
