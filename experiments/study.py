@@ -29,6 +29,8 @@ CONTROLS = {  # options of MatchedAlignMix
     'common': ['match=common'],
 }
 PRIOR = {'prior': ['match=transport', 'prior=1']}
+FASTER = ['--cfg-options', 'optim_wrapper.constructor=ChannelsLast',
+          "custom_imports.imports=['alignmix_mm','controls','channels_last']"]
 PHOTOS = '$PHOTOS'  # the folder of them below the study's
 PER_CLASS = 20  # photographs of clothing
 MODES = ('input', 'embed', 'feat', 'feat_swap')
@@ -96,17 +98,18 @@ def comparisons() -> dict[str, Comparison]:
                 '--budget', '160it', '--seeds', '3', '--model',
                 'timm/tf_efficientnet_lite0', '--pretrained',
                 '$ALIGNMIX_LITE0', '--size', '128', '--batch-size', '32',
-                '--workers', '0', '--metrics', 'accuracy', 'calibration'],
+                '--workers', '0', '--metrics', 'accuracy', 'calibration',
+                *FASTER],
             [*ALL]),
         'places': Comparison(
-            cifar, ['--budget', '1000it', *seeds, *accuracy],
+            cifar, ['--budget', '1000it', *seeds, *accuracy, *FASTER],
             ['baseline', 'neck=alignmix',
              *(method for part in inside for method in part.methods)],
             ['neck.model.mix_at=None',
              *(line for part in inside for line in part.settings)]),
         'neck': Comparison(
             cifar, ['--budget', '1000it', *seeds, *accuracy,
-                    '--same-encoder'],
+                    '--same-encoder', *FASTER],
             ['baseline', 'alignmix', *neck.methods,
              *(f'{mode}=alignmix' for mode in MODES),
              *(f'{name}=matchedalignmix' for name in RELATIVE_EPS)],

@@ -40,8 +40,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     _add_photos(parser.add_argument_group('with a folder of photos'))
     _add_execution(parser.add_argument_group('execution'))
     parser.add_argument('--cfg-options', nargs='+', action=DictAction,
-                        metavar='KEY=VALUE', help='with a config: override '
-                        'its settings, e.g. train_dataloader.batch_size=32')
+                        metavar='KEY=VALUE', help='override settings of the '
+                        'config, that of a folder too, e.g. '
+                        'optim_wrapper.optimizer.weight_decay=0.1')
     parser.add_argument('--trust-checkpoint', action='store_true',
                         help='load weights that hold more than tensors, which '
                         'executes what they say: only of people you trust')
@@ -148,8 +149,6 @@ def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
                      'photos; what a config says is changed by --cfg-options')
     if is_folder and args.model is None:
         parser.error('a folder needs --model NAME, e.g. --model resnet18')
-    if is_folder and args.cfg_options is not None:
-        parser.error('--cfg-options belongs to a config')
     for name in FLAGS.keys() - given:
         setattr(args, name, FLAGS[name])
     names = [typed.partition('=')[0] for typed in args.methods]

@@ -272,9 +272,12 @@ def test_a_folder_of_photos(tmp_path):
     words = ['--model', 'mobilenet-v3-small-050', '--size', 33,
              '--batch-size', 4, '--workers', 0, '--methods', 'none', *QUICK]
     output = compare(tmp_path / 'photos', *words, '--work-dir',
-                     tmp_path / 'out')
+                     tmp_path / 'out', '--cfg-options',
+                     'optim_wrapper.optimizer.weight_decay=.75')
     assert 'none, seed 0: accuracy ' in output
-    test = config_of(tmp_path / 'out', 'none_seed0').test_dataloader.dataset
+    cfg = config_of(tmp_path / 'out', 'none_seed0')
+    assert cfg.optim_wrapper.optimizer.weight_decay == .75
+    test = cfg.test_dataloader.dataset
     assert (test.type, test.data_prefix) == ('ClassFolders', 'val')
     output = compare(tmp_path / 'photos', *words, '--work-dir',
                      tmp_path / 'other', '--lr-search', .1, code=1)
