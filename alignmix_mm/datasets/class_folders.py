@@ -1,5 +1,6 @@
 """Images in folders of classes, whose labels follow from their names."""
 import hashlib
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -86,11 +87,15 @@ def images_of_classes(folder: Path, extensions: Iterable[str] = EXTENSIONS
     endings = tuple(extensions)
     classes = sorted(path.name for path in folder.iterdir()
                      if path.is_dir() and not path.name.startswith('.'))
-    return {name: sorted(
-        path.relative_to(folder).as_posix()
-        for path in (folder / name).rglob('*')
-        if path.name.lower().endswith(endings)
-        and not path.name.startswith('.')) for name in classes}
+    found = {name: [] for name in classes}
+    for name, paths in found.items():
+        for place, _, files in os.walk(folder / name):
+            below = Path(place).relative_to(folder).as_posix()
+            paths += [f'{below}/{file}' for file in files
+                      if file.lower().endswith(endings)
+                      and not file.startswith('.')]
+        paths.sort()
+    return found
 
 
 def part_of(paths: Sequence[str], part: tuple[float, float]) -> list[str]:

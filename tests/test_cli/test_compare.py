@@ -8,9 +8,12 @@ import torch
 from commands import alignmix
 from comparisons import compare, results, write_config
 from mmengine.config import Config
-from mmpretrain.registry import BATCH_AUGMENTS, MODELS, TRANSFORMS
+from mmengine.registry import init_default_scope
+from mmpretrain.registry import BATCH_AUGMENTS, DATASETS, MODELS, TRANSFORMS
 from small_run import write_images
 
+from alignmix_mm.cli.comparing import evaluation
+from alignmix_mm.cli.comparing.base import Base
 from alignmix_mm.mixing import MixMethod, MixPlan
 
 QUICK = '--metrics', 'accuracy', '--seeds', 1, '--budget', '2it'
@@ -210,6 +213,21 @@ def test_figures_of_all_kinds_and_pictures(config, tmp_path):
     assert (tmp_path / 'runs/cutmix_seed0/batch_images.png').exists()
     page = (tmp_path / 'compare.html').read_text()
     assert page.count('data:image/png') == 3  # loss, reliability, batch
+
+
+def test_the_images_of_the_test_are_counted_once(config, monkeypatch):
+    """Not for each of the runs, of which there can be hundreds."""
+    init_default_scope('mmpretrain')
+    base = Base(Config.fromfile(config), 12, 3, '')
+    built, build = [], DATASETS.build
+    monkeypatch.setattr(DATASETS, 'build',
+                        lambda cfg: built.append(cfg) or build(cfg))
+    for name in 'abc':
+        loop, = evaluation.tests_of(base, ['ood'], [], None,
+                                    config.parent / name)
+    assert len(built) == 1
+    assert [unknown['num_images'] for unknown in
+            loop['dataset']['unknown'].values()] == [11, 11]
 
 
 def test_pictures_show_a_batch_that_is_mixed(config, tmp_path):

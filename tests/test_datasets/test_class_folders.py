@@ -44,6 +44,7 @@ def test_what_is_an_image(tmp_path):
                  'deep/v.png'):
         (root / 'a' / name).touch()
     (root / '.ipynb_checkpoints').mkdir()
+    (root / 'a' / 'album.jpg').mkdir()
     (root / 'empty').mkdir()  # no class of its own if classes are named
     dataset = ClassFolders(str(root), classes=['a', 'b'])
     assert len(dataset) == 1 + 1 + 4

@@ -1,6 +1,7 @@
 """The config that all runs share: data, network, optimizer."""
 import argparse
 import copy
+import functools
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.runner import Runner
+from mmpretrain.registry import DATASETS
 
 from ..common import load_config
 from ..finetune.methods import find_method
@@ -45,6 +47,12 @@ class Base:
         """Mean and standard deviation of the pixels, as configs have them."""
         return {key: self.cfg.data_preprocessor.get(key)
                 for key in ('mean', 'std')}
+
+    @functools.cached_property
+    def test_images(self) -> int:
+        """How many images the test has."""
+        return len(DATASETS.build(
+            self.cfg.test_dataloader.dataset.to_dict()))
 
 
 def read_base(args: argparse.Namespace) -> Base:

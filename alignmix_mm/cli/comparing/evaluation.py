@@ -1,12 +1,9 @@
 """How a trained network is evaluated."""
-import copy
 import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
-
-from mmpretrain.registry import DATASETS
 
 from ...evaluation.protocols import METRICS, NOISE
 from .base import Base
@@ -106,7 +103,7 @@ def _ood_sets(base: Base, names: Sequence[str]) -> dict:
         if name in NOISE:
             unknown[name] = dict(
                 type='NoiseImages', distribution=name, image_size=base.size,
-                num_images=len(DATASETS.build(copy.deepcopy(known))),
+                num_images=base.test_images,
                 pipeline=[dict(type='PackInputs')])
         elif Path(name).is_dir():
             short = Path(name).resolve().name
