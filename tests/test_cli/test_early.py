@@ -37,5 +37,11 @@ def test_maps_of_strides_4_and_8(name, early):
     assert places(name) == ['input', *early]
 
 
+def test_maps_as_tokens():
+    """Of Swin, whose only maps with rows and columns are in odd places."""
+    assert places('swin-tiny_16xb64_in1k', 224) == [
+        'input', 'stages.0', 'stages.1']
+
+
 def test_tokens_go_by_operations():
     assert places('deit-tiny', 224) == ['input', 'layers.2', 'layers.5']

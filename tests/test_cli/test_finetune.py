@@ -252,7 +252,9 @@ def test_methods_train_a_step(photos, tmp_path, method):
 @pytest.mark.parametrize('model, method, size, message', [
     pytest.param('vgg11bn', 'none', 65, 'shapes cannot be multiplied',
                  marks=pytest.mark.slow),
-    ('swin-tiny', 'none', 8, 'is smaller than the window size')])
+    ('swin-tiny', 'none', 8, 'is smaller than the window size'),
+    # and not that it lacks a `layer2`
+    ('swin-tiny', 'manifold', 8, 'is smaller than the window size')])
 def test_what_does_not_go_together_is_tried_first(
         photos, tmp_path, model, method, size, message):
     output = alignmix('train', *flags(

@@ -180,7 +180,8 @@ class Comparison:
 def _try(entry: Entry, base: Base) -> None:
     """Exit if a network cannot be built with a method."""
     wrong = try_network(without_weights(entry.model(base)),
-                        base.cfg.data_preprocessor.to_dict(), base.size)
+                        base.cfg.data_preprocessor.to_dict(), base.size,
+                        without_weights(base.cfg.model.to_dict()))
     if wrong:
         sys.exit(f'--methods {entry.name} does not go with the network: '
                  f'{wrong}')

@@ -1,6 +1,7 @@
 """Where methods mix that name modules of ResNets, in other networks."""
 import copy
 import inspect
+import math
 from collections.abc import Sequence
 
 import torch
@@ -69,7 +70,9 @@ def _early(candidates: Sequence[Candidate], size: int) -> list[str]:
     for stride, share in _EARLY:
         alike = [each for each in inside if _side(each) == -(-size // stride)]
         # whole blocks rather than layers in them
-        found.append(min(reversed(alike), key=_depth) if alike else min(
+        last = [each for each in alike
+                if each.combining == alike[-1].combining]
+        found.append(min(reversed(last), key=_depth) if alike else min(
             inside, key=lambda each, share=share: (
                 round(abs(each.share - share), 2), _depth(each))))
     return list(dict.fromkeys(each.name for each in found))
@@ -80,7 +83,8 @@ def _depth(place: Candidate) -> int:
 
 
 def _side(place: Candidate) -> int | None:
-    """Rows of a map; None for tokens."""
-    if len(place.shape) != 3:
-        return None
-    return place.shape[0 if place.channels_last else 1]
+    """Rows of a map, also of one that is a row of tokens, or None."""
+    if len(place.shape) == 3:
+        return place.shape[0 if place.channels_last else 1]
+    side = math.isqrt(place.shape[0])
+    return side if side**2 == place.shape[0] else None

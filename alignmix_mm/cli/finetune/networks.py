@@ -174,13 +174,16 @@ def _output_shape(backbone: dict, size: int) -> torch.Size:
 
 
 @torch.no_grad()
-def try_network(model: dict, preprocessor: dict, size: int) -> str | None:
+def try_network(model: dict, preprocessor: dict, size: int,
+                plain: dict | None = None) -> str | None:
     """Check that a classifier can be built and takes images of a size.
 
     Args:
         model (dict): Config of the classifier, without weights.
         preprocessor (dict): Config of its data preprocessor.
         size (int): Height and width of the images.
+        plain (dict, optional): The classifier without a method. An error of
+            it explains more than what the method says about it.
 
     Returns:
         str, optional: The error, in words; None if it works.
@@ -191,5 +194,6 @@ def try_network(model: dict, preprocessor: dict, size: int) -> str | None:
                 dict(model, data_preprocessor=preprocessor))).eval()
         built(torch.zeros(1, 3, size, size), mode='tensor')
     except Exception as error:  # any network may raise anything
-        return describe(error)
+        return plain and try_network(plain, preprocessor, size) or describe(
+            error)
     return None

@@ -39,10 +39,10 @@ def prepare(args: argparse.Namespace) -> Path:
     method = find_method(args.method, args.method_options, {
         key: network.preprocessor[key] for key in ('mean', 'std')
         if key in network.preprocessor})
-    method = fit_places(method, model_of(network, find_method(NONE[0])),
-                        network.preprocessor, args.size)
+    plain = model_of(network, find_method(NONE[0]))
+    method = fit_places(method, plain, network.preprocessor, args.size)
     wrong = try_network(model_of(network, method), network.preprocessor,
-                        args.size)
+                        args.size, plain)
     if wrong:
         sys.exit(f'--model {args.model} with --method {args.method} cannot '
                  f'be trained on images of --size {args.size}: {wrong}')
