@@ -6,6 +6,7 @@ STORED = 'test_engine/test_stored_config.py'
 PREDICT = 'test_cli/test_predict.py'
 TEST = 'test_cli/test_test_command.py'
 HEADS = 'test_cli/test_no_classifier.py'
+EARLY = 'test_cli/test_early.py'
 # name, file, old text, new text, tests; see Mutant in mutants.py
 AFTER = (
     ('after: a missing head is at random', 'alignmix_mm/engine/weights.py',
@@ -57,4 +58,16 @@ AFTER = (
      'if False:', HEADS),
     ('after: a test without predictions', f'{CLI}/testing/work.py',
      '    require_predictions(runner.model)\n', '', HEADS),
+    ('after: test images are counted in each run',
+     f'{CLI}/comparing/base.py', '@functools.cached_property', '@property',
+     'test_cli/test_compare.py'),
+    ('after: tokens have no rows', f'{CLI}/finetune/early.py',
+     'side = math.isqrt(place.shape[0])', 'side = -1', EARLY),
+    ('after: a layer far before the end of a stage',
+     f'{CLI}/finetune/early.py',
+     'if each.combining == alike[-1].combining]', ']', EARLY),
+    ('after: the method is blamed for the network',
+     f'{CLI}/finetune/networks.py',
+     'plain and try_network(plain, preprocessor, size) or describe(',
+     'describe(', 'test_cli/test_finetune.py'),
 )
