@@ -16,8 +16,8 @@ def test_mean_and_standard_error_by_config(tmp_path):
         neck=[dict(method='mixup', figures=dict(accuracy=99.))])))
     link = '[measured, small](../docs/study.md)'
     assert measured_small(path) == {
-        'input_r18_cifar100': f'{link}: 21.50 ± 1.50 (2 runs)',
-        'alignmix_r18_cifar100_ae': f'{link}: 7.12 (1 run)'}
+        'input_r18_cifar100': f'{link}: accuracy 21.50 ± 1.50 (2 runs)',
+        'alignmix_r18_cifar100_ae': f'{link}: accuracy 7.12 (1 run)'}
 
 
 def test_without_a_study(tmp_path):

@@ -38,4 +38,4 @@ def _words(values: list[float]) -> str:
     spread = '' if error is None else f' ± {error:.2f}'
     runs = f'{len(values)} run{"s" * (len(values) > 1)}'
     link = '[measured, small](../docs/study.md)'
-    return f'{link}: {fmean(values):.2f}{spread} ({runs})'
+    return f'{link}: accuracy {fmean(values):.2f}{spread} ({runs})'
