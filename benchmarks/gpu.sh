@@ -10,9 +10,10 @@ usage() {
     cat >&2 <<'END'
 usage: gpu.sh [--dry-run] [--only PATTERN] [--seconds N] FOLDER
 
-FOLDER           CIFAR-100 as train/CLASS/*.png and test/CLASS/*.png
---only PATTERN   stages to run: tests, parity, transport, step_r50, step_r18,
-                 train, accuracy (a pattern: 'step*')
+FOLDER           CIFAR-100 as train/CLASS/*.png and test/CLASS/*.png, or
+                 its folder train
+--only PATTERN   stages to run: tests, parity, transport, rivals, step_r50,
+                 step_r18, train, accuracy (a pattern: 'step*')
 --seconds N      ends within N seconds, default: 540; `accuracy` gets the rest
 --dry-run        try the chain with tiny sizes on the CPU, where the kernel
                  runs in Triton's interpreter; its results are removed
@@ -36,6 +37,8 @@ while (($#)); do
     shift
 done
 [[ -n $folder ]] || usage
+# CIFAR-100 has a class "train", but none is called "test"
+[[ -d $folder/test || ! -d $folder/../test ]] || folder=$folder/..
 for split in train test; do
     [[ -d $folder/$split ]] || { echo "$folder has no folder $split." >&2; exit 2; }
 done
@@ -114,6 +117,7 @@ benchmark() {
 r50=(--config r50_imagenet --rounds 3 "${step[@]}")
 ! $dry_run || r50+=("${size_r50_tiny[@]}")
 r18=(--config r18_cifar10 "${step[@]}")
+rivals=(--config r18_cifar10 --rounds 3 "${step[@]}")
 
 if [[ ! -f $features ]]; then
     echo "$features is missing, parity and transport will fail. Make it with: $python" \
@@ -124,6 +128,7 @@ stage tests 120 "$python" -m pytest tests/test_ops/test_{kernels,fused_kernels}.
     -m 'not slow and not process' "${workers[@]}" -p no:cacheprovider
 benchmark parity 30 parity.py --features "$features" "${parity[@]}"
 benchmark transport 75 transport.py --features "$features" "${transport[@]}"
+benchmark rivals 45 rivals.py "$folder/train" "${rivals[@]}"
 benchmark step_r50 70 step.py "${r50[@]}"
 benchmark step_r18 40 step.py "${r18[@]}"
 benchmark train 120 train.py --config r18_cifar100 --images "$folder/train" "${train[@]}"
