@@ -202,8 +202,10 @@ def test_slurm_trains_and_tests(tmp_path, cluster):
 
 @pytest.mark.slow
 def test_synchronized_statistics_are_those_of_a_larger_batch(tmp_path):
-    """Two processes of 6 images: one of 12."""
+    """Two processes of 6 images: one of 12, if no augmentation draws."""
     alone = {'train_dataloader.batch_size': 12, 'sync_bn': 'torch',
+             'train_dataloader.dataset.pipeline': [
+                 dict(type='LoadImageFromFile'), dict(type='PackInputs')],
              'model.neck.embed': dict(
                  _delete_=True, type='ConvEmbedding', in_channels=32,
                  out_channels=6),

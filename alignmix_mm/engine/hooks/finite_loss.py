@@ -4,7 +4,7 @@ import logging
 import math
 
 import torch
-from mmengine.dist import all_reduce
+from mmengine.dist import all_reduce, get_world_size
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.optim import OptimWrapper
@@ -77,10 +77,10 @@ class FiniteLossHook(Hook):
 
         def checked_backward(loss: Tensor, **kwargs) -> None:
             backward(loss, **kwargs)
-            self._bad = self._is_bad(
+            bad_loss, self._bad = self._find_bad(
                 loss, [] if scaled else _gradients(wrapper.optimizer))
             if self._bad:
-                self._handle(runner, loss)
+                self._handle(runner, loss, bad_loss)
             else:
                 self._skipped = 0
 
@@ -108,19 +108,22 @@ class FiniteLossHook(Hook):
             kept.copy_(buffer)
 
     @torch.compiler.disable
-    def _is_bad(self, loss: Tensor, gradients: list[Tensor]) -> bool:
-        bad = (~torch.isfinite(loss.detach())).any()
+    def _find_bad(self, loss: Tensor,
+                  gradients: list[Tensor]) -> tuple[bool, bool]:
+        """Whether a loss, and whether a loss or gradient is not finite."""
+        bad_loss = (~torch.isfinite(loss.detach())).any()
+        bad = bad_loss
         if gradients:  # largest values, because sums can overflow
             largest = torch._foreach_norm(gradients, ord=math.inf)
             largest = [norm.to(loss.device).float() for norm in largest]
             bad = bad | ~torch.isfinite(torch.stack(largest)).all()
-        bad = bad.float()
+        found = torch.stack([bad_loss, bad]).float()
         if self.action == 'skip':  # on all ranks or on none
-            all_reduce(bad, 'max')
-        return bool(bad)
+            all_reduce(found, 'max')
+        return tuple(map(bool, found.tolist()))
 
-    def _handle(self, runner: Runner, loss: Tensor) -> None:
-        text = _describe(runner, loss, self._batch)
+    def _handle(self, runner: Runner, loss: Tensor, bad_loss: bool) -> None:
+        text = _describe(runner, loss, self._batch, bad_loss)
         runner.optim_wrapper.zero_grad()
         if self.action == 'stop':
             raise FloatingPointError(
@@ -145,19 +148,27 @@ def _gradients(optimizer: torch.optim.Optimizer) -> list[Tensor]:
     return [grad for grad in found if grad.numel()]
 
 
-def _describe(runner: Runner, loss: Tensor, batch: dict | None) -> str:
-    """Describe the step and the likely cause."""
+def _describe(runner: Runner, loss: Tensor, batch: dict | None,
+              bad_loss: bool) -> str:
+    """Describe the step and the likely cause.
+
+    DDP averages gradients, so the loss of one rank spoils them on all.
+    """
     step = f'in step {runner.iter + 1} (epoch {runner.epoch + 1})'
     value = float(loss.detach())
     if not math.isfinite(value):
         return f'The loss is {value:g} {step}. ' + _reason(runner.model, batch)
+    if bad_loss:
+        return f'The loss of another rank is not finite {step}.'
     names = [name for name, parameter in runner.model.named_parameters()
              if parameter.grad is not None
              and not bool(torch.isfinite(parameter.grad).all())]
     if not names:
-        return f'The loss of another rank is not finite {step}.'
+        return f'A gradient of another rank is not finite {step}.'
+    causes = ('the loss of another rank is not finite, training diverges'
+              if get_world_size() > 1 else 'training diverges')
     return (f'The loss is finite {step}, but its gradient is not: '
-            f'{", ".join(names[:3])}. Either training diverges, or a function '
+            f'{", ".join(names[:3])}. Either {causes}, or a function '
             'has no derivative there, such as a root, norm or logarithm of 0.')
 
 
