@@ -29,6 +29,7 @@ CONTROLS = {  # options of MatchedAlignMix
     'common': ['match=common'],
 }
 PRIOR = {'prior': ['match=transport', 'prior=1']}
+# for the parts that had not begun when it was written
 FASTER = ['--cfg-options', 'optim_wrapper.constructor=ChannelsLast',
           "custom_imports.imports=['alignmix_mm','controls','channels_last']"]
 PHOTOS = '$PHOTOS'  # the folder of them below the study's

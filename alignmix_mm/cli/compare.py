@@ -41,7 +41,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     _add_execution(parser.add_argument_group('execution'))
     parser.add_argument('--cfg-options', nargs='+', action=DictAction,
                         metavar='KEY=VALUE', help='override settings of the '
-                        'config, that of a folder too, e.g. '
+                        'config, or of the one written for a folder, e.g. '
                         'optim_wrapper.optimizer.weight_decay=0.1')
     parser.add_argument('--trust-checkpoint', action='store_true',
                         help='load weights that hold more than tensors, which '

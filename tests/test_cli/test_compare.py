@@ -302,6 +302,17 @@ def test_a_folder_of_photos(tmp_path):
     assert f'Put the images of the test into {tmp_path}/photos/test' in output
 
 
+def test_what_is_wrong_with_the_network_is_told_first(tmp_path):
+    """And not that it lacks the `layer2` of manifold mixup."""
+    write_images(tmp_path / 'photos' / 'train', 3)
+    output = compare(tmp_path / 'photos', '--model', 'swin-tiny', '--size', 8,
+                     '--batch-size', 4, '--workers', 0, '--methods',
+                     'manifold', *QUICK, '--work-dir', tmp_path / 'out',
+                     code=1)
+    assert 'is smaller than the window size' in output
+    assert len(output.strip().splitlines()) == 1
+
+
 @pytest.mark.parametrize('prefix', ['backbone.', ''])
 def test_a_folder_of_photos_and_weights(tmp_path, prefix):
     """All methods of all seeds begin with them, whatever they are called."""

@@ -83,7 +83,7 @@ def _depth(place: Candidate) -> int:
 
 
 def _side(place: Candidate) -> int | None:
-    """Rows of a map, also of one that is a row of tokens, or None."""
+    """Rows of a map, or of a square of tokens; None for others."""
     if len(place.shape) == 3:
         return place.shape[0 if place.channels_last else 1]
     side = math.isqrt(place.shape[0])

@@ -165,11 +165,12 @@ def _describe(runner: Runner, loss: Tensor, batch: dict | None,
              and not bool(torch.isfinite(parameter.grad).all())]
     if not names:
         return f'A gradient of another rank is not finite {step}.'
-    causes = ('the loss of another rank is not finite, training diverges'
-              if get_world_size() > 1 else 'training diverges')
+    several = (' Or the loss of another rank is not finite.'
+               if get_world_size() > 1 else '')
     return (f'The loss is finite {step}, but its gradient is not: '
-            f'{", ".join(names[:3])}. Either {causes}, or a function '
-            'has no derivative there, such as a root, norm or logarithm of 0.')
+            f'{", ".join(names[:3])}. Either training diverges, or a function '
+            'has no derivative there, such as a root, norm or logarithm of 0.'
+            + several)
 
 
 def _reason(model: torch.nn.Module, batch: dict | None) -> str:

@@ -11,6 +11,7 @@ from small_run import small_config, write_images
 
 from alignmix_mm import FiniteLossHook
 from alignmix_mm.cli.common import make_safe
+from alignmix_mm.engine.hooks import finite_loss
 
 
 @pytest.fixture(scope='module')
@@ -175,6 +176,32 @@ def test_it_is_skipped_as_if_the_batch_had_not_been(tmp_path):
         torch.equal(watch.after[n][key], watch.after[n - 1][key])
         for key in watch.after[n])]  # buffers of BatchNorm are among them
     assert still == [3]
+
+
+@pytest.mark.parametrize('loss, expected', [
+    (1., 'The loss of another rank is not finite in step 6'),
+    (0., 'A gradient of another rank is not finite in step 6')])
+def test_another_rank_is_named(tmp_path, monkeypatch, caplog, loss, expected):
+    """Flags of a bad loss and of any bad value, from another rank."""
+    def reduce(found, op):
+        assert op == 'max'
+        if runner.iter + 1 == 6:
+            found += torch.tensor([loss, 1.])
+
+    monkeypatch.setattr(finite_loss, 'all_reduce', reduce)
+    runner = tiny_runner(tmp_path, on_nan='skip')
+    runner.logger.addHandler(caplog.handler)
+    runner.train()
+    assert caplog.text.count('The batch is skipped') == 1
+    assert expected in caplog.text
+
+
+def test_without_asking_another_rank_may_be_the_cause(tmp_path, monkeypatch):
+    """DDP spoils the gradients of all ranks, and `stop` asks none of them."""
+    monkeypatch.setattr(finite_loss, 'get_world_size', lambda: 2)
+    runner = tiny_runner(tmp_path, Gradient(6, float('nan')))
+    with pytest.raises(FloatingPointError, match='Or the loss of another'):
+        runner.train()
 
 
 class Infinite(Hook):
