@@ -14,8 +14,9 @@ from .shipped import config_path as config_path
 from .version import __version__ as __version__
 
 _EXPORTS = _lazy.exports(
-    datasets=('CUBWithBoxes', 'ClassFolders', 'Digits', 'LoadCheckedImage',
-              'NoiseImages', 'OODTestSets', 'TinyImageNet', 'WSOLMetadata'),
+    datasets=('CUBWithBoxes', 'ClassFolders', 'Digits', 'FloatLighting',
+              'LoadCheckedImage', 'NoiseImages', 'OODTestSets', 'TinyImageNet',
+              'WSOLMetadata'),
     engine__hooks=('ClassNamesHook', 'FiniteLossHook', 'InterruptHook',
                    'MixLogHook', 'MixSchedule', 'MixVisualizationHook',
                    'NumClassCheckHook', 'ProgressHook', 'ReproducibleHook',

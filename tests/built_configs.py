@@ -73,9 +73,10 @@ def forward_shapes(name, size):
     return tuple(maps[0].shape), tuple(scores.shape)
 
 
-def run_pipeline(pipeline):
+def run_pipeline(pipeline, pixels=None):
     """Apply a pipeline to a random image, leaving out the loading."""
-    pixels = torch.randint(0, 255, (300, 280, 3), dtype=torch.uint8).numpy()
+    if pixels is None:
+        pixels = torch.randint(0, 255, (300, 280, 3)).byte().numpy()
     data = dict(img=pixels, gt_label=1, sample_idx=0,
                 img_shape=(300, 280), ori_shape=(300, 280))
     for options in pipeline:

@@ -26,7 +26,7 @@ class AdversarialTestLoop(TestLoop):
     Reports ``clean/error_top1`` and ``<attack>/error_top1`` in percent, over
     all images, for any ``ImageClassifier``. Attacks change the pixels before
     normalization, from 0 to 255, to increase the loss at the true label. The
-    network is in evaluation mode and full precision.
+    network is in evaluation mode and float32, without autocast.
 
     Args:
         runner (Runner): The runner.
@@ -64,7 +64,7 @@ class AdversarialTestLoop(TestLoop):
         self.seed = seed
         self.evaluators = {name: Evaluator(Accuracy(topk=(1, )))
                            for name in ('clean', *attacks)}
-        self._unmoved = dict.fromkeys(attacks, 0)
+        self._unmoved: dict[str, int] = {}
 
     def run(self) -> dict:
         """Attack all images.
@@ -77,6 +77,7 @@ class AdversarialTestLoop(TestLoop):
         model = self.runner.model
         model = model.module if is_model_wrapper(model) else model
         model.eval()
+        self._unmoved = dict.fromkeys(self.attacks, 0)
         for index, batch in enumerate(self.dataloader):
             self.run_batch(index, batch, model)
         size = len(self.dataloader.dataset)
@@ -86,9 +87,10 @@ class AdversarialTestLoop(TestLoop):
         }
         for name, count in self._unmoved.items():
             if count:
-                print_log(f'{name}: the gradient of {count} images (on this '
-                          'process) is exactly zero, so the attack left them '
-                          'unchanged. The network is saturated there.',
+                print_log(f'{name} left {count} images (on this process) '
+                          'unchanged. Their gradient is exactly zero, because '
+                          'the network is saturated there, or it points out '
+                          'of the range of pixels everywhere.',
                           logger='current', level=logging.WARNING)
         self.runner.call_hook('after_test_epoch', metrics=metrics)
         self.runner.call_hook('after_test')

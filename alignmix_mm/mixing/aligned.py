@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..ops import align, align_and_mix, assignment, pairwise_cost
+from ..ops import align, align_and_mix, pairwise_cost
+from ..ops.align import assign_positions
 from ..ops.options import TransportOptions
 from .blocks import block_size
 from .mixture import Alignment
@@ -106,9 +107,9 @@ class AlignedPairs(Pairs):
         """
         blocks, side = _to_blocks(x.detach())
         anchors, partners = self.split(blocks)
-        R, info = assignment(
-            pairwise_cost(anchors.flatten(2), partners.flatten(2)),
-            return_info=True, **self._options(side))
+        R, info = assign_positions(anchors.flatten(2), partners.flatten(2),
+                                   pairwise_cost, self.swap,
+                                   **self._options(side))
         parents, weights = self.shares()
         return Alignment(R, tuple(blocks.shape[2:]), *parents.T,
                          weights[:, 0], info)

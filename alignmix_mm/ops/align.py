@@ -1,5 +1,6 @@
 """Alignment and interpolation of feature maps, eqs. (10) to (13)."""
 import functools
+from collections.abc import Callable
 from typing import Any, Literal, overload
 
 import torch
@@ -97,7 +98,9 @@ def align_and_mix(A: Tensor,
             ``'auto'``.
         return_info (bool): Whether to return a :class:`TransportInfo` too.
             Defaults to False.
-        **options: ``num_iters``, ``tol``, ``end`` of :func:`assignment`.
+        **options: ``num_iters``, ``tol``, ``end`` of :func:`assignment`. With
+            ``end='col'`` and ``swap``, the plan is the transpose of that
+            without ``swap``, as in the authors' code.
 
     Returns:
         Tensor | tuple[Tensor, TransportInfo]: Mixed map, with the shape and
@@ -132,16 +135,45 @@ def _mix(x: Tensor, y: Tensor, lam: Tensor, eps: float, perm: Tensor | None,
     dtype = torch.promote_types(a.dtype, torch.float32)
     b = b.to(dtype)
     lam = lam.view(-1, 1, 1)
-    cost = SOLVER_COSTS[solver]
     with full_precision(a.device):
-        R, info = assignment(
-            cost(a.detach(), b.detach()), eps, solver, return_info=True,
-            **options)
+        R, info = assign_positions(
+            a.detach(), b.detach(), SOLVER_COSTS[solver], swap, eps=eps,
+            solver=solver, **options)
         # One product does (10) and (12): the weight goes into the plan,
         # which is smaller than the map.
         weighted = ((1 - lam) * R).transpose(1, 2)
         mixed = (lam * a.to(dtype)).baddbmm_(b, weighted)
     return mixed.to(a.dtype), info
+
+
+def assign_positions(anchor: Tensor, partner: Tensor,
+                     cost: Callable[[Tensor, Tensor], Tensor], swap: bool,
+                     **options: Any) -> tuple[Tensor, TransportInfo]:
+    r"""The assignment of the partner's positions to those of the anchor.
+
+    Plans that have converged do not depend on the order of the two maps. For
+    those that have not, ``end='row'`` makes the rows exact, which belong to
+    the anchor. ``end='col'`` is the authors' code: it solves one problem, with
+    :math:`A` in rows and :math:`A'` in columns, and uses its transpose when
+    they swap roles.
+
+    Args:
+        anchor (Tensor): ``(B, c, r)``, floating point.
+        partner (Tensor): ``(B, c, s)``, floating point.
+        cost (Callable): Makes costs ``(B, r, s)`` of two maps.
+        swap (bool): Whether the anchor is :math:`A'`.
+        **options: See :func:`assignment`.
+
+    Returns:
+        tuple[Tensor, TransportInfo]: ``(B, r, s)``, float32, and what is
+        known of it.
+    """
+    if not swap or options.get('end') != 'col':
+        return assignment(cost(anchor, partner), return_info=True, **options)
+    R, info = assignment(cost(partner, anchor), return_info=True, **options)
+    scale = anchor.shape[2] / partner.shape[2]  # R is r times the plan
+    return scale * R.transpose(1, 2), info._replace(
+        row_sums=scale * info.col_sums, col_sums=scale * info.row_sums)
 
 
 def _mix_fused(x: Tensor, y: Tensor, lam: Tensor, eps: float,

@@ -1,4 +1,5 @@
 """Every config of the repository builds, and is what its name says."""
+import numpy as np
 import pytest
 import torch
 from built_configs import (
@@ -13,6 +14,7 @@ from built_configs import (
     structure,
 )
 from mmengine.optim import OptimWrapper, build_optim_wrapper
+from mmengine.registry import init_default_scope
 from mmpretrain.registry import PARAM_SCHEDULERS
 from mmpretrain.structures import DataSample
 
@@ -50,6 +52,27 @@ def test_builds_and_takes_its_images(name):
                     schedulers):
         PARAM_SCHEDULERS.build(options, default_args=dict(
             optimizer=wrapper, epoch_length=10))
+
+
+def pipelines_of(name):
+    """By their text, so that those of several configs are one."""
+    cfg = read(name)
+    for loader in (cfg.train_dataloader, cfg.val_dataloader):
+        pipeline = loader.dataset.get('pipeline')
+        if pipeline and 'RandAugment' not in str(pipeline):  # it inverts
+            yield str(pipeline), pipeline
+
+
+def test_images_keep_the_order_of_their_channels():
+    """The preprocessor turns BGR into RGB, in training and in tests."""
+    init_default_scope('mmpretrain')
+    found = {text: pipeline for name in NAMES
+             for text, pipeline in pipelines_of(name)}
+    assert any('Lighting' in text for text in found) and len(found) > 9
+    red = np.full((300, 280, 3), (20, 60, 200), np.uint8)
+    for pipeline in found.values():
+        means = run_pipeline(pipeline, red)['inputs'].float().mean((1, 2))
+        assert means[0] < means[1] < means[2], pipeline
 
 
 @pytest.mark.parametrize('name', steps_to_take())

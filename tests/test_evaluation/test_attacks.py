@@ -58,6 +58,17 @@ def small_network(dtype=torch.float64):
                          nn.Linear(6 * 3 * 5, 4)).to(dtype).eval()
 
 
+def test_gradients_that_are_not_finite_are_no_robustness():
+    """The logits are finite, but the root has no derivative at 0."""
+    def logits(x):
+        return torch.stack([x.sum((1, 2, 3)).abs().sqrt(), x[:, 0, 0, 0]], 1)
+
+    images = torch.stack([torch.zeros(3, 5, 7), torch.ones(3, 5, 7)])
+    assert logits(images).isfinite().all()
+    with pytest.raises(FloatingPointError, match='1 of 2 images'):
+        fgsm(logits, images, torch.tensor([1, 1]))
+
+
 @pytest.mark.parametrize('low, high', [(0., 255.), (20., 180.)])
 @pytest.mark.parametrize('spread', [0, 4])
 def test_trajectory_follows_the_formula(spread, low, high):

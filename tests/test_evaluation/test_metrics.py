@@ -55,6 +55,20 @@ def test_calibration_is_that_of_the_function(batch, n_bins, tmp_path):
     assert '<svg' in (tmp_path / 'reliability.svg').read_text()
 
 
+@pytest.mark.parametrize('n_bins', [0, '15', 1.5])
+def test_a_bad_number_of_bins_is_refused_at_once(n_bins):
+    with pytest.raises(ValueError, match='n_bins'):
+        CalibrationError(n_bins)
+
+
+@pytest.mark.parametrize('batch', [1, 3])
+def test_several_labels_of_a_sample_are_refused(batch):
+    data = samples()[:3]
+    data[0].set_gt_label([0, 1])
+    with pytest.raises(ValueError, match=rf'{batch} samples.*{batch + 1}\.'):
+        evaluate(CalibrationError(), data, batch)
+
+
 def test_padding_of_the_last_batch_is_dropped(tmp_path):
     data = samples() + samples()[:5]  # as a distributed sampler pads
     for metric, sets in ((CalibrationError(out_dir=str(tmp_path)), None),

@@ -253,6 +253,24 @@ def test_nested_embeddings_are_mixed():
         torch.testing.assert_close(result, plan.labels(token))
 
 
+def test_one_plan_serves_both_directions_of_the_authors_code():
+    """In maps and in parts alike; it has not converged."""
+    x = torch.randn(4, 3, 3, 5)
+    plans = [MapMixer(solver='log', num_iters=5, end='col').complete(
+        alignmix_plan(mode, LAM, PERM)).features
+        for mode in ('feat', 'feat_swap')]
+    forth, back = (plan.measure(x) for plan in plans)
+    assert forth.info.row_violation.min() > .01
+    # 1e-5: rounding of float32
+    torch.testing.assert_close(back.R, forth.R.transpose(1, 2), atol=1e-5,
+                               rtol=0)
+    anchor, partner = x[PERM], x
+    moved = torch.einsum('bij,bcj->bci', back.R, partner.flatten(2))
+    lam = LAM.view(4, 1, 1, 1)
+    torch.testing.assert_close(
+        plans[1].mix_map(x), lam * anchor + (1 - lam) * moved.view_as(x))
+
+
 def test_large_tensors_of_an_embedding_are_aligned_in_blocks():
     """Mean and deviation, both moved by the plan of the mean."""
     mean, std = torch.randn(4, 3, 18, 20), torch.rand(4, 3, 18, 20)

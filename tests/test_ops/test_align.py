@@ -1,3 +1,4 @@
+import math
 import re
 
 import pytest
@@ -24,6 +25,40 @@ def test_align_keeps_the_dtype_and_sums_in_float32():
     assert torch.equal(align(b, plan), expected)
     with torch.autocast('cpu', torch.bfloat16):
         assert torch.equal(align(b, plan), expected)
+
+
+def authors_plan(cost, eps, iterations):
+    """The authors' loop in float64: u of the rows, then v of the columns."""
+    r, s = cost.shape
+    u, v = torch.zeros(r, 1), torch.zeros(1, s)
+    for _ in range(iterations):
+        u = -math.log(r) - torch.logsumexp(v - cost / eps, 1, keepdim=True)
+        v = -math.log(s) - torch.logsumexp(u - cost / eps, 0, keepdim=True)
+    return (u + v - cost / eps).exp()
+
+
+@pytest.mark.parametrize('sizes', [((3, 5), (3, 5)), ((3, 4), (5, 2))])
+def test_the_authors_use_one_plan_in_both_directions(sizes):
+    """One plan P of (A, A') has not converged; R = rP or its transpose."""
+    maps = [torch.randn(1, 6, *size, dtype=torch.float64) for size in sizes]
+    x, y = (some[0].flatten(1) for some in maps)
+    plan = authors_plan(torch.cdist(x.T, y.T)**2, .1, 7)
+    assert (plan.sum(1) * len(plan) - 1).abs().max() > .1  # as rows would be
+    options = dict(solver='log', num_iters=7, end='col', return_info=True)
+    # 2e-5: potentials of hundreds of eps, rounded in float32
+    close = dict(rtol=0, atol=2e-5)
+    mixed, info = align_and_mix(*maps, .3, **options)
+    R = x.shape[1] * plan
+    torch.testing.assert_close(
+        mixed[0].flatten(1), .3 * x + .7 * y @ R.T, **close)
+    torch.testing.assert_close(info.row_sums[0].double(), R.sum(1), **close)
+    mixed, info = align_and_mix(*maps, .3, swap=True, **options)
+    R = y.shape[1] * plan.T
+    torch.testing.assert_close(
+        mixed[0].flatten(1), .3 * y + .7 * x @ R.T, **close)
+    torch.testing.assert_close(info.row_sums[0].double(), R.sum(1), **close)
+    torch.testing.assert_close(info.col_sums[0].double(), R.sum(0), **close)
+    assert info.row_violation < 1e-6 < .1 < info.col_violation
 
 
 @pytest.mark.parametrize('size, swap', [

@@ -21,6 +21,7 @@ from ..run_state import (
     validation_is_due,
 )
 from ..writing import remove_unfinished
+from .reproducible import PLACE
 
 STATE = 'run_state'  # key of a checkpoint
 VALIDATED = 'validated'  # key of MMEngine's hub
@@ -68,6 +69,7 @@ class ResumableCheckpointHook(CheckpointHook):
         super().__init__(*args, **kwargs)
         compat.enable()
         self._loaded: dict[str, Any] = {}
+        self._memory: HookMemory | None = None  # while training
         self._outdated: list[str] = []  # files to remove
         self._step: int | None = None  # of the last checkpoint
         self._validating = self._best_is_new = False
@@ -86,8 +88,11 @@ class ResumableCheckpointHook(CheckpointHook):
         if runner._resume:
             require_resumable(runner, checkpoint)
             self._loaded = checkpoint.get(STATE, {})
-            self._step = checkpoint['meta'][
-                'epoch' if self.by_epoch else 'iter']
+            meta = checkpoint['meta']
+            if not self.by_epoch:
+                self._step = meta['iter']
+            elif not checkpoint.get(PLACE, {}).get('done'):
+                self._step = meta['epoch']  # not in the middle of the next
 
     def before_train(self, runner: Runner) -> None:
         """Restore the state in which the run was interrupted.
@@ -144,7 +149,7 @@ class ResumableCheckpointHook(CheckpointHook):
         Args:
             runner (Runner): The runner.
         """
-        if self._step is None:  # not training, or no checkpoint yet
+        if self._memory is None:  # not training
             return
         runner.message_hub.update_info(VALIDATED, progress(runner))
         step = runner.epoch if self.by_epoch else runner.iter

@@ -65,13 +65,14 @@ class InterruptHook(Hook):
         if self.requested and (runner.iter + 1) % steps == 0:
             self._stop(runner, runner.iter + 1)
 
-    def after_val_epoch(self, runner: Runner,
-                        metrics: dict | None = None) -> None:
+    def after_val(self, runner: Runner) -> None:
         """Stop after a validation, if requested.
+
+        By then :class:`ResumableCheckpointHook` has noted that the validation
+        was done.
 
         Args:
             runner (Runner): The runner.
-            metrics (dict, optional): The results. Defaults to None.
         """
         if self.requested:
             self._stop(runner, runner.iter)

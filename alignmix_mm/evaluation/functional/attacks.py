@@ -50,6 +50,7 @@ def projected_gradient_ascent(
         ValueError: If a shape, dtype or value is invalid.
         RuntimeError: Under ``torch.inference_mode``, which computes no
             gradients.
+        FloatingPointError: If a gradient is not finite.
     """
     _check(images, labels, eps, step, num_steps)
     low, high = (images - eps).clamp(*bounds), (images + eps).clamp(*bounds)
@@ -61,6 +62,7 @@ def projected_gradient_ascent(
             # a sum, so an image's gradient does not depend on its batch
             loss = F.cross_entropy(logits_fn(x), labels, reduction='sum')
             gradient, = torch.autograd.grad(loss, x)
+            _require_finite(gradient)
             # one clip to both the ball and the range, which are boxes
             x = (x.detach() + step * gradient.sign()).clamp(low, high)
     return x.detach()
@@ -94,6 +96,16 @@ def uniform_start(
                         dtype=images.dtype) for generator in generators]
     noise = torch.stack(noise).to(images.device) * 2 - 1
     return (images + eps * noise).clamp(*bounds)
+
+
+def _require_finite(gradient: Tensor) -> None:
+    finite = gradient.isfinite().flatten(1).all(dim=1)
+    if not finite.all():  # the sign of NaN is 0, which looks like robustness
+        raise FloatingPointError(
+            f'{int((~finite).sum())} of {len(finite)} images have a gradient '
+            'that is not finite, so they cannot be attacked. Either the '
+            'network predicts NaN for them, or it contains a function without '
+            'a derivative there, such as the root of 0.')
 
 
 def _check(images: Tensor, labels: Tensor, eps: float, step: float,

@@ -72,6 +72,9 @@ def localize(cam: ArrayLike,
     Raises:
         ValueError: If the map, a box or an option is invalid.
     """
+    if box not in ('largest', 'mask'):
+        raise ValueError("Expected `box` to be 'largest' or 'mask', but got "
+                         f'{box!r}.')
     scores = score_map(cam, size, norm)
     (predicted, ), = boxes_from_map(scores, [tau], box)
     curves = best_iou_curves(scores, gt_boxes, MASK_THRESHOLDS)

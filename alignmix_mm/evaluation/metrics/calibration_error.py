@@ -30,6 +30,10 @@ class CalibrationError(BaseMetric):
             folder of the run's log; without a log file nothing is written.
         collect_device (str): See ``BaseMetric``. Defaults to ``'cpu'``.
         prefix (str, optional): See ``BaseMetric``. Defaults to None.
+
+    Raises:
+        ValueError: If ``n_bins`` is not a positive integer; during
+            evaluation, if a sample does not have exactly one label.
     """
 
     default_prefix = 'calibration'
@@ -40,6 +44,8 @@ class CalibrationError(BaseMetric):
                  collect_device: str = 'cpu',
                  prefix: str | None = None) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
+        # an invalid number raises now, not after the evaluation
+        bin_confidences([.5], [True], n_bins)
         self.n_bins = n_bins
         self.out_dir = out_dir
 
@@ -50,10 +56,18 @@ class CalibrationError(BaseMetric):
             data_batch (dict): Not used.
             data_samples (Sequence[dict]): Samples with ``pred_score``,
                 ``(K, )``, and ``gt_label``, ``(1, )``, int64.
+
+        Raises:
+            ValueError: If a sample does not have exactly one label.
         """
         probs = torch.stack([s['pred_score'] for s in data_samples])
         probs = probs.float().cpu().numpy()
         labels = torch.cat([s['gt_label'] for s in data_samples]).cpu().numpy()
+        if len(labels) != len(probs):
+            raise ValueError(
+                f'Expected one label for each of {len(probs)} samples, but '
+                f'got {len(labels)}. Calibration is that of the one class '
+                'which is predicted.')
         predicted = probs.argmax(1)
         self.results.extend(zip(probs.max(1).tolist(),
                                 (predicted == labels).tolist()))

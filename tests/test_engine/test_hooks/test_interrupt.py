@@ -98,6 +98,49 @@ def test_it_goes_on_with_the_same_bits(images, whole, tmp_path, press, epoch,
     assert not (tmp_path / FILE).exists()  # there are later ones
 
 
+@HOOKS.register_module(force=True)
+class CountValidations(Hook):
+    """Counts them, and keeps the count in checkpoints."""
+
+    def __init__(self):
+        self.count = 0
+
+    def after_val_epoch(self, runner, metrics=None):
+        self.count += 1
+
+
+@pytest.mark.parametrize('interval', [1, 5])
+@pytest.mark.parametrize('press', [dict(validation=2), dict(step=9)],
+                         ids=['validation', 'middle of epoch 3'])
+def test_no_validation_is_repeated(images, tmp_path, press, interval):
+    """Schedules and early stopping would count it twice."""
+    changes = {'default_hooks.checkpoint.interval': interval,
+               'custom_hooks': [dict(type='CountValidations')]}
+    with pytest.raises(KeyboardInterrupt):
+        make(images, tmp_path, press, **changes).train()
+    runner = make(images, tmp_path, resume='auto', **changes)
+    runner.train()
+    counter, = (hook for hook in runner.hooks
+                if isinstance(hook, CountValidations))
+    assert counter.count == runner.epoch == 3
+    assert (tmp_path / 'epoch_2.pth').exists() == (interval == 1)
+
+
+def test_a_validation_in_the_middle_of_an_epoch_writes_no_checkpoint(
+        images, tmp_path):
+    """One that is due since the interval was changed."""
+    changes = {'default_hooks.checkpoint.interval': 5,
+               'custom_hooks': [dict(type='CountValidations')]}
+    with pytest.raises(KeyboardInterrupt):
+        make(images, tmp_path, dict(step=9), **changes, **{
+            'train_cfg.val_interval': 3}).train()
+    runner = make(images, tmp_path, resume='auto', **changes)
+    runner.train()
+    assert [hook.count for hook in runner.hooks
+            if isinstance(hook, CountValidations)] == [2]
+    assert not (tmp_path / 'epoch_2.pth').exists()
+
+
 @pytest.mark.slow
 def test_interrupted_twice(images, whole, tmp_path):
     for step, resume in ((4, None), (5, 'auto')):
