@@ -144,6 +144,8 @@ def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
         parser.error('expected a folder of photos or a config')
     is_folder = Path(args.source).is_dir()
     given = [name for name in FLAGS if getattr(args, name) is not None]
+    if given and not is_folder and Path(args.source).suffix != '.py':
+        parser.error(f'{args.source}: there is no such folder of photos')
     if given and not is_folder:
         parser.error(f'--{given[0].replace("_", "-")} belongs to a folder of '
                      'photos; what a config says is changed by --cfg-options')
@@ -161,6 +163,7 @@ def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     if args.search_budget.is_time:
         parser.error('--search-budget: expected steps or epochs, such as '
                      f'100it or 5ep, got {args.search_budget.text}')
+    args.metrics = list(dict.fromkeys(args.metrics))
     if args.ood is not None and 'ood' not in args.metrics:
         args.metrics = [*args.metrics, 'ood']
     if args.work_dir is None:
@@ -168,7 +171,7 @@ def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
 
 
 def _stem(source: str) -> str:
-    return Path(source).resolve().stem
+    return Path(source).resolve().stem.replace("'", '')
 
 
 def main(argv: Sequence[str] | None = None) -> None:

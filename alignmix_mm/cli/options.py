@@ -81,6 +81,11 @@ class DictAction(argparse.Action):
                  option_string: str | None = None) -> None:
         """Parse ``KEY=VALUE`` words into a dict."""
         from mmengine.config import DictAction as OfMMEngine
+        words = [values] if isinstance(values, str) else values
+        wrong = [word for word in words if '=' not in word]
+        if wrong:
+            parser.error(f'{option_string}: expected KEY=VALUE, got '
+                         f'{wrong[0]!r}')
         OfMMEngine(self.option_strings, self.dest, self.nargs)(
             parser, namespace, values, option_string)
 

@@ -129,6 +129,8 @@ class AlignMix(MixMethod):
         if lam_per not in ('sample', 'batch'):
             raise ValueError("Expected `lam_per` to be 'sample' or 'batch', "
                              f'but got {lam_per!r}.')
+        if at is not None and not at:
+            raise ValueError('Expected `at` to name a place, but got none.')
         self.alpha = check_alpha(alpha)
         self.modes = modes
         self.lam_per = lam_per

@@ -7,7 +7,7 @@ from mmengine.runner import activation_checkpointing
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
-from ..mixing import MixBatch, PendingPlan
+from ..mixing import MixBatch, MixPlan, PendingPlan
 from ..ops._precision import full_precision
 
 Losses = dict[str, Tensor]
@@ -79,7 +79,7 @@ class Completion(nn.Module):
                 model, batch.plan, lambda images: model.head.loss(
                     model.extract_feat(images), samples))
         with torch.no_grad(), full_precision(gradient.device):
-            plan = batch.plan.complete(gradient)
+            plan = _complete(batch.plan, gradient)
             scores = plan.mix_labels(
                 torch.stack([sample.gt_score for sample in samples]))
             images = plan.mix_images(batch.images)
@@ -87,6 +87,11 @@ class Completion(nn.Module):
         return MixBatch(images, plan), [
             DataSample().set_gt_score(score).set_gt_label(label) for
             score, label in zip(scores, scores.argmax(1, True))], losses
+
+
+@torch.compiler.disable  # solvers use NumPy, or loops of many small steps
+def _complete(plan: PendingPlan, gradient: Tensor) -> MixPlan:
+    return plan.complete(gradient)
 
 
 @contextmanager

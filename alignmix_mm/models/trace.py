@@ -29,6 +29,9 @@ def without_trace(model: nn.Module) -> Iterator[None]:
         with torch.no_grad(), torch.compiler.set_stance('force_eager'):
             yield
     finally:
+        # autocast keeps the weights that it converted, here without a
+        # gradient, or without values under FakeTensorMode
+        torch.clear_autocast_cache()
         for module, active in training:  # parents before their children
             if module.training != active:
                 module.train(active)

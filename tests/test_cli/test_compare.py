@@ -149,8 +149,8 @@ def test_other_settings_are_refused(config, compared):
              if path.is_file() and path.name != '.lock'}
     output = compare(config, '--methods', 'mixup', 'baseline', *QUICK,
                      '--work-dir', folder, code=1)
-    assert output.startswith(f'{folder}/runs/baseline_seed0/config.py '
-                             'exists, with other settings. Give another')
+    assert output.startswith(f'The comparison in {folder} has other '
+                             '--budget: 5it, now')
     assert len(output.strip().splitlines()) == 1
     assert files == {path: path.read_bytes() for path in folder.rglob('*')
                      if path.is_file() and path.name != '.lock'}

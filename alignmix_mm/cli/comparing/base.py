@@ -16,7 +16,7 @@ from ..common import load_config
 from ..finetune.methods import find_method
 from ..finetune.networks import find_network
 from ..finetune.photos import find_photos
-from ..finetune.recipe import write_config
+from ..finetune.recipe import require_plain, write_config
 from ..finetune.weights import find_weights
 
 FILE = 'base.py'
@@ -137,10 +137,11 @@ def _write_base(args: argparse.Namespace) -> Path:
         workers=args.workers, seed=0)
     for note in photos.notes:
         print(note)
+    require_plain(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / FILE).write_text(text)
     if weights:
         weights.write(folder)
+    (folder / FILE).write_text(text)
     return folder / FILE
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...evaluation.protocols import METRICS, NOISE
+from ..common.inputs import SUFFIXES, find_images
 from .base import Base
 
 
@@ -106,10 +107,12 @@ def _ood_sets(base: Base, names: Sequence[str]) -> dict:
                 num_images=base.test_images,
                 pipeline=[dict(type='PackInputs')])
         elif Path(name).is_dir():
+            find_images([Path(name)])  # exits if there are none
             short = Path(name).resolve().name
             unknown[name if short in unknown else short] = dict(
                 type='CustomDataset', data_root=str(Path(name).resolve()),
-                with_label=False, pipeline=_from_files(base))
+                with_label=False, extensions=SUFFIXES,
+                pipeline=_from_files(base))
         else:
             sys.exit(f'--ood {name}: this folder does not exist. Noise is '
                      f'{" or ".join(NOISE)}.')

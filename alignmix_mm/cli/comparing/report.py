@@ -14,7 +14,7 @@ TOLD = 'comparison.json'  # what was asked for
 
 
 def tell(folder: Path, source: str, budget: str, methods: list[str],
-         seeds: list[int], reference: str) -> None:
+         seeds: list[int], reference: str | None) -> None:
     """Note what is compared; methods and seeds are added to earlier ones.
 
     Args:
@@ -23,13 +23,15 @@ def tell(folder: Path, source: str, budget: str, methods: list[str],
         budget (str): Length of a run.
         methods (list[str]): The methods.
         seeds (list[int]): The seeds.
-        reference (str): The method that others are compared with.
+        reference (str, optional): The method that others are compared with.
+            None for the one of earlier, or the first.
     """
     path = folder / TOLD
     before = json.loads(path.read_text()) if path.exists() else dict(
-        methods=[], seeds=[])
+        methods=[], seeds=[], reference=methods[0])
     told = dict(
-        source=source, budget=budget, reference=reference,
+        source=source, budget=budget,
+        reference=reference or before['reference'],
         methods=list(dict.fromkeys([*before['methods'], *methods])),
         seeds=sorted({*before['seeds'], *seeds}))
     write_whole(json.dumps(told, indent=1).encode(), path)

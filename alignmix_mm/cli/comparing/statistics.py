@@ -7,7 +7,8 @@ from typing import NamedTuple
 from scipy.stats import t as student
 
 LEVEL = .95
-_ROUNDING = 1e-9  # of the values, below which a spread is none
+# of the values, below which a spread is none: figures come in float32
+_ROUNDING = 1e-6
 
 
 class Difference(NamedTuple):

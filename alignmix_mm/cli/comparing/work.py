@@ -17,6 +17,7 @@ from .methods import Entry, find_entries
 from .networks import share_encoder, show_where
 from .report import RUNS, tell, write_report
 from .run import read_result
+from .shared import require_same
 from .splits import check_validation
 from .tasks import Task, make_task, write_initial, write_tasks
 
@@ -55,6 +56,8 @@ class Comparison:
         self.args = args
         self.folder: Path = args.work_dir
         self.base = read_base(args)
+        self._tests(self.folder)  # a mistake in them ends it before training
+        require_same(self.folder, args, self.base)
         if args.same_encoder:
             share_encoder(self.base)
         if 'localization' in args.metrics:
@@ -83,7 +86,7 @@ class Comparison:
                  for seed in seeds for entry in self.entries]
         write_tasks(tasks)
         tell(self.folder, str(args.source), args.budget.text, names, seeds,
-             args.reference or names[0])
+             args.reference)
         return self._execute(tasks, seeds)
 
     def _steps(self) -> dict[str, int]:

@@ -70,8 +70,9 @@ def find_photos(root: Path, val_share: float | None = None) -> Photos:
     if not root.is_dir():
         sys.exit(f'--data {root}: there is no such folder.')
     root = root.resolve()
-    folders = {split: name for split, names in SPLITS.items()
-               for name in names if _has_folders(root / name)}
+    folders = {split: path.name for path in sorted(root.iterdir())
+               for split, names in SPLITS.items()
+               if path.name.lower() in names and _has_folders(path)}
     if 'train' not in folders:
         if folders:
             sys.exit(f'--data {root}: expected a folder `train` next to '

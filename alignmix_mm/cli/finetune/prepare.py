@@ -11,7 +11,7 @@ from .early import fit_places
 from .methods import NONE, find_method
 from .networks import find_network, try_network
 from .photos import find_photos
-from .recipe import model_of, write_config
+from .recipe import model_of, require_plain, write_config
 from .weights import find_weights
 
 FILE = 'config.py'
@@ -53,7 +53,9 @@ def prepare(args: argparse.Namespace) -> Path:
         lr=args.lr, workers=args.workers, seed=args.seed)
     for note in photos.notes:
         print(note)
-    path = _keep(Path(args.work_dir or _folder(args)) / FILE, text)
+    folder = Path(args.work_dir or _folder(args))
+    require_plain(folder)
+    path = _keep(folder / FILE, text)
     if weights:
         weights.write(path.parent)
     return path
@@ -61,7 +63,8 @@ def prepare(args: argparse.Namespace) -> Path:
 
 def _folder(args: argparse.Namespace) -> Path:
     parts = (args.data.resolve().name, args.model, args.method)
-    return Path('work_dirs') / '_'.join(parts).replace('/', '-')
+    return Path('work_dirs') / '_'.join(parts).replace('/', '-').replace(
+        "'", '')
 
 
 def _keep(path: Path, text: str) -> Path:

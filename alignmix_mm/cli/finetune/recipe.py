@@ -1,4 +1,6 @@
 """Write the config of a run that trains a network on photos."""
+import sys
+from pathlib import Path
 from string import Template
 from typing import Any
 
@@ -81,6 +83,18 @@ default_hooks = dict(
     visualization=dict(type='VisualizationHook', enable=False))
 randomness = dict(seed=$seed)
 ''')
+
+
+def require_plain(folder: Path) -> None:
+    """Refuse a folder whose path would end a string of its config.
+
+    Args:
+        folder (Path): Of the config. MMEngine puts its path into the text.
+    """
+    if "'" in str(folder.resolve()):
+        sys.exit(f'{folder.resolve()} has an apostrophe in its path, which '
+                 'MMEngine cannot put into a config. Give another '
+                 '--work-dir.')
 
 
 def write_config(photos: Photos, network: Network, method: Method,

@@ -37,10 +37,17 @@ class Weights(NamedTuple):
         """Write the renamed tensors, if any.
 
         Args:
-            folder (Path): Folder of the config.
+            folder (Path): Folder of the config. Other weights in it, from
+                which earlier runs started, end the process with a sentence.
         """
-        if self.renamed is not None:
-            torch.save(dict(state_dict=self.renamed), folder / FILE)
+        if self.renamed is None:
+            return
+        path = folder / FILE
+        if path.exists() and not _same(self.renamed, read_state(str(path))):
+            sys.exit(f'{path} holds other weights than --pretrained now. '
+                     'Give another --work-dir, or the weights of the first '
+                     'time.')
+        torch.save(dict(state_dict=self.renamed), path)
 
 
 def find_weights(source: str, network: Network) -> Weights:
@@ -80,6 +87,11 @@ def find_weights(source: str, network: Network) -> Weights:
                        str(Path(source).resolve()))
     return Weights('{{ fileDirname }}/' + FILE, {
         f'{PREFIX}.{key}': value for key, value in found.items()})
+
+
+def _same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    return one.keys() == other.keys() and all(
+        torch.equal(value, other[name]) for name, value in one.items())
 
 
 def read_state(source: str) -> dict[str, Tensor]:

@@ -17,8 +17,12 @@ def per_sample(name: str, value: PerSample, x: Tensor) -> PerSample:
         ``x``.
 
     Raises:
-        ValueError: If the number of values and samples differ.
+        ValueError: If the number of values and samples differ, or ``x`` is
+            not floating point.
     """
+    if not x.is_floating_point():  # it would cut the numbers off
+        raise ValueError('Expected a batch of floating point, but got '
+                         f'{x.dtype}. Use `.float()`.')
     if not isinstance(value, Tensor):
         return value
     if value.ndim == 0:

@@ -64,8 +64,11 @@ def saliency_box(saliency: Tensor, lam: PerSample) -> Tensor:
         Tensor: The box, ``(4, )`` or ``(B, 4)``, int64.
 
     Raises:
-        ValueError: If shapes do not match.
+        ValueError: If shapes do not match, or lambda is a number outside
+            [0, 1].
     """
+    if not isinstance(lam, Tensor) and not 0 <= lam <= 1:
+        raise ValueError(f'Expected `lam` in [0, 1], but got {lam}.')
     if saliency.ndim not in (2, 3):
         raise ValueError('Expected saliency (H, W) or (B, H, W), but got '
                          f'{tuple(saliency.shape)}.')

@@ -48,13 +48,13 @@ def comixup_compatibility(saliency: Tensor,
     peak = means.flatten(2).argmax(2)
     place = torch.stack([peak // means.shape[-1], peak % means.shape[-1]], -1)
     distance = place.unsqueeze(2) - place.unsqueeze(1)
-    distance = distance.abs().sum(-1).to(saliency.dtype)
-    total = distance.sum(dim=(1, 2), keepdim=True)
+    wide = torch.promote_types(saliency.dtype, torch.float32)  # no overflow
+    distance = distance.abs().sum(-1).to(wide)
+    # where the sum is 0, all distances are: any divisor will do
+    distance /= distance.sum(dim=(1, 2), keepdim=True).clamp(min=1)
     inputs = saliency.shape[1]
     same = torch.eye(inputs, dtype=saliency.dtype, device=saliency.device)
-    # where the sum is 0, all distances are: any divisor will do
-    return ((1 - omega) * same +
-            omega * inputs * distance / total.where(total > 0, 1))
+    return (1 - omega) * same + omega * inputs * distance.to(saliency.dtype)
 
 
 def comixup_costs(saliency: Tensor,
@@ -86,6 +86,7 @@ def comixup_costs(saliency: Tensor,
         raise ValueError(
             'Expected saliency (P, K, S, S) and a prior (P, K), but got '
             f'{(*saliency.shape, )} and {(*prior.shape, )}.')
+    prior = prior.to(torch.promote_types(prior.dtype, torch.float32))
     preference = eta / blocks**2 * (prior + FLOOR).log()
     return (-block_shares(saliency, blocks) -
             preference.to(saliency.dtype)[:, :, None, None])

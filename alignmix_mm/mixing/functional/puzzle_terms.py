@@ -73,14 +73,16 @@ def puzzle_costs(images: Tensor, saliency: Tensor, perm: Tensor,
     cost = cost.mT
     if not isinstance(lam, Tensor):  # fill on the device, copy nothing to it
         lam = share.new_full((), lam)
-    lam = lam.to(share).view(-1, 1, 1)
+    # float16 has no 1e-8
+    lam = lam.to(share.device, torch.promote_types(share.dtype, torch.float32))
+    lam = lam.view(-1, 1, 1)
     last = num_labels - 1
     unary = []
     for label in range(num_labels):
         mask = 1 - label / last
         chance = (comb(last, label) * lam**(last - label) * (1 - lam)**label)
-        unary.append(mask * cost[1] + (1 - mask) * cost[0]
-                     - eta / blocks**2 * (chance + 1e-8).log())
+        prior = eta / blocks**2 * (chance + 1e-8).log()
+        unary.append(mask * cost[1] + (1 - mask) * cost[0] - prior.to(share))
     return torch.stack(unary, -1), down, right.mT
 
 

@@ -70,8 +70,11 @@ def puzzle_mix(images: Tensor, perm: Tensor, masks: Tensor,
         of the image's own label, ``(B, )``: the mean of the mask.
 
     Raises:
-        ValueError: If sizes do not match.
+        ValueError: If sizes do not match, or images are not floating point.
     """
+    if not images.is_floating_point():
+        raise ValueError('Expected images of floating point, but got '
+                         f'{images.dtype}. Use `.float()`.')
     blocks = masks.shape[-1]
     side = _block_side(images, blocks)
     own, partner = images, (images if partners is None else partners)[perm]

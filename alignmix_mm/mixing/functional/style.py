@@ -29,10 +29,13 @@ def style_mix_range(rc: PerSample, rs: PerSample
         tuple: ``max(0, rc + rs - 1)`` and ``min(rc, rs)``; floats, or
         tensors if one was given.
     """
+    # if one is 1, rounding can put rc + rs - 1 above the other
     if not isinstance(rc, Tensor) and not isinstance(rs, Tensor):
-        return max(0., rc + rs - 1), min(rc, rs)
+        high = min(rc, rs)
+        return min(max(0., rc + rs - 1), high), high
     first, second = (rc, rs) if isinstance(rc, Tensor) else (rs, rc)
-    return (rc + rs - 1).clamp(min=0), first.clamp(max=second)
+    high = first.clamp(max=second)
+    return (rc + rs - 1).clamp(min=0).minimum(high), high
 
 
 def style_mix_features(features: Tensor, partner: Tensor, rc: PerSample,
@@ -139,13 +142,24 @@ def style_mix_images(images: Tensor, perm: Tensor, rc: PerSample,
         Tensor: Mixed images, ``(B, 3, H, W)``, in the dtype of ``images``.
 
     Raises:
-        ValueError: If shapes do not match.
+        ValueError: If shapes do not match, or the decoder returns another
+            size.
     """
-    features = encoder(_resize(images, size))
+    resized = _resize(images, size)
+    features = encoder(resized)
     own = moments(features)
-    mixed = _mix_features((features, features[perm]),
-                          (own, _permuted(own, perm)), rc, rs, t)
-    return _resize_back(decoder(mixed), images, size)
+    mixed = decoder(_mix_features((features, features[perm]),
+                                  (own, _permuted(own, perm)), rc, rs, t))
+    _check_decoded(mixed, resized)
+    return _resize_back(mixed, images, size)
+
+
+def _check_decoded(decoded: Tensor, resized: Tensor) -> None:
+    if decoded.shape[-2:] != resized.shape[-2:]:
+        raise ValueError(
+            f'The decoder turned {tuple(resized.shape[-2:])} pixels into '
+            f'{tuple(decoded.shape[-2:])}. Choose a `size` that is a '
+            'multiple of 8.')
 
 
 def style_cut_mix_images(images: Tensor, perm: Tensor, rs: PerSample,
@@ -173,7 +187,8 @@ def style_cut_mix_images(images: Tensor, perm: Tensor, rs: PerSample,
         Tensor: Mixed images, ``(B, 3, H, W)``, in the dtype of ``images``.
 
     Raises:
-        ValueError: If shapes do not match.
+        ValueError: If shapes do not match, or the decoder returns another
+            size.
     """
     resized = _resize(images, size)
     features = encoder(resized)
@@ -181,11 +196,7 @@ def style_cut_mix_images(images: Tensor, perm: Tensor, rs: PerSample,
     other = _permuted(own, perm)
     stylized = decoder(restyle(features, own, other))
     partner_stylized = decoder(restyle(features[perm], other, own))
-    if stylized.shape[-2:] != resized.shape[-2:]:
-        raise ValueError(
-            f'The decoder turned {tuple(resized.shape[-2:])} pixels into '
-            f'{tuple(stylized.shape[-2:])}. Choose a `size` that is a '
-            'multiple of 8.')
+    _check_decoded(stylized, resized)
     mixed = style_cut_mix(resized, resized[perm], stylized.to(resized),
                           partner_stylized.to(resized), rs, gamma, box)
     return _resize_back(mixed, images, size)
