@@ -14,6 +14,7 @@ from small_run import write_images
 
 from alignmix_mm.cli.comparing import evaluation
 from alignmix_mm.cli.comparing.base import Base
+from alignmix_mm.cli.comparing.report import tell
 from alignmix_mm.mixing import MixMethod, MixPlan
 
 QUICK = '--metrics', 'accuracy', '--seeds', 1, '--budget', '2it'
@@ -154,6 +155,32 @@ def test_other_settings_are_refused(config, compared):
     assert len(output.strip().splitlines()) == 1
     assert files == {path: path.read_bytes() for path in folder.rglob('*')
                      if path.is_file() and path.name != '.lock'}
+
+
+@pytest.mark.parametrize('words, other', [
+    (['--budget', '6it'], '--budget: 5it, now 6it'),
+    (['--lr', .5], '--lr: None, now 0.5'),
+    (['--cfg-options', 'optim_wrapper.optimizer.weight_decay=.5'],
+     'data, network or settings.'),
+    (['--same-encoder'], '--same-encoder: False, now True')])
+def test_a_method_is_not_added_with_other_settings(config, compared, words,
+                                                   other):
+    """Its runs would stand in one table with those of another comparison."""
+    folder, _ = compared
+    output = compare(config, '--methods', 'mixup', '--seeds', 1, '--metrics',
+                     'accuracy', '--attack', 'fgsm', '--budget', '5it', *words,
+                     '--work-dir', folder, code=1)
+    assert f'has other {other}' in output
+    assert not (folder / 'runs' / 'mixup_seed0').exists()
+
+
+def test_the_reference_stays_when_methods_are_added(tmp_path):
+    path = tmp_path / 'comparison.json'
+    for methods, reference, expected in (
+            ('ab', 'b', 'b'), ('c', None, 'b'), ('c', 'c', 'c')):
+        tell(tmp_path, 'x', '5it', [*methods], [0], reference)
+        assert json.loads(path.read_text())['reference'] == expected
+    assert json.loads(path.read_text())['methods'] == ['a', 'b', 'c']
 
 
 def test_the_test_is_looked_at_once(config, tmp_path):
@@ -329,6 +356,15 @@ def test_a_folder_of_photos_and_weights(tmp_path, prefix):
     state = torch.load(tmp_path / 'out/initial/seed0.pth')['state_dict']
     found = [value for name, value in state.items()
              if name.startswith('backbone.')]
+    torch.save({name: value * 2 for name, value in weights.items()},
+               tmp_path / 'weights.pth')
+    output = compare(
+        tmp_path / 'photos', '--model', 'mobilenet-v3-small-050',
+        '--pretrained', tmp_path / 'weights.pth', '--size', 33, '--batch-size',
+        4, '--workers', 0, '--methods', 'none', *QUICK, '--work-dir',
+        tmp_path / 'out', code=1)
+    assert ('other starting weights' if prefix else
+            'holds other weights than --pretrained') in output
     assert len(found) == len(weights)
     assert all((value == .25).all() or not value.is_floating_point()
                for value in found)
@@ -342,6 +378,10 @@ MISTAKES = {
                     'expected steps or epochs, such as'),
     'two rates': (['x.py', '--lr', 1, '--lr-search', 1], 2, 'give one of'),
     'photos': (['x.py', '--size', 3], 2, '--size belongs to a folder of ph'),
+    'no folder': (['phtos', '--size', 3], 2,
+                  'phtos: there is no such folder of photos'),
+    'no value': (['x.py', '--cfg-options', 'a.b'], 2,
+                 "--cfg-options: expected KEY=VALUE, got 'a.b'"),
     'no model': (['.'], 2, 'a folder needs --model NAME'),
     'reference': (['x.py', '--reference', 'y'], 2,
                   '--reference y is not one of the methods: baseline mixup'),
@@ -390,3 +430,14 @@ def test_mistakes_beside_a_config(config, tmp_path, name):
     output = compare(config, '--work-dir', tmp_path, *words, code=1)
     assert message in output and len(output.strip().splitlines()) == 1
     assert not (tmp_path / 'runs').exists()
+
+
+def test_an_empty_folder_of_unknown_images_ends_it_before_training(
+        config, tmp_path):
+    (tmp_path / 'unknown').mkdir()
+    output = compare(config, '--methods', 'none', *QUICK, '--ood',
+                     tmp_path / 'unknown', '--work-dir', tmp_path / 'out',
+                     code=1)
+    assert f'{tmp_path}/unknown' in output
+    assert len(output.strip().splitlines()) == 1
+    assert not (tmp_path / 'out' / 'runs').exists()

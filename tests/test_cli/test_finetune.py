@@ -15,7 +15,7 @@ from mmpretrain.structures import DataSample
 from alignmix_mm.cli.finetune.methods import NONE, find_method, names
 from alignmix_mm.cli.finetune.networks import find_network
 from alignmix_mm.cli.finetune.photos import find_photos
-from alignmix_mm.cli.finetune.recipe import write_config
+from alignmix_mm.cli.finetune.recipe import require_plain, write_config
 from alignmix_mm.cli.finetune.weights import find_weights, match_names
 
 SIZE = 33
@@ -83,6 +83,24 @@ def test_a_class_may_be_called_train(tmp_path):
     """No folder of a split: there are images in it, and no folders."""
     found = find_photos(write_photos(tmp_path, train=5, car=5))
     assert found.classes == ('car', 'train')
+
+
+@pytest.mark.parametrize('train, test', [
+    ('Training', 'Testing'), ('Train', 'TEST'), ('TRAIN', 'Test')])
+def test_splits_in_capitals(tmp_path, train, test):
+    folder = write_photos(tmp_path, **{
+        f'{train}__a': 4, f'{train}__b': 4, f'{test}__a': 1, f'{test}__b': 1})
+    found = find_photos(folder)
+    assert found.classes == ('a', 'b')
+    assert {split: part.prefix for split, part in found.splits.items()} == {
+        'train': train, 'val': train, 'test': test}
+
+
+def test_apostrophes_in_the_path_of_a_config(tmp_path):
+    """MMEngine puts the path between apostrophes."""
+    require_plain(tmp_path / 'work "dirs" (1)')
+    with pytest.raises(SystemExit, match="mike's has an apostrophe"):
+        require_plain(tmp_path / "mike's")
 
 
 BAD_FOLDERS = {

@@ -4,6 +4,7 @@ import copy
 import pytest
 import torch
 from mmpretrain.registry import MODELS
+from mmpretrain.structures import DataSample
 from place_models import (
     DEIT,
     LAM,
@@ -251,3 +252,21 @@ def test_what_operations_in_place_make_of_an_output_is_another():
     for name in 'layer4.0.bn2', 'layer4.0.drop_path', 'layer4.1.conv1':
         assert rejected[name] == 'some features bypass it'
     assert rejected['layer4.1.relu'] == 'it ran 2 times'
+
+
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+def test_the_search_leaves_nothing_in_autocast(dtype):
+    """It keeps converted weights, which have no values during the search."""
+    model = build(PREACT, 'auto', neck=GAP, head=dict(
+        type='LinearClsHead', num_classes=10, in_channels=32)).train()
+    plan = alignmix_plan('feat', LAM, PERM)
+    samples = [DataSample().set_gt_score(score)
+               for score in torch.eye(10)[:3]]
+    with torch.autocast('cpu', dtype):
+        losses = [model.loss(MixBatch(images(32), plan), samples)['loss']
+                  for _ in range(2)]
+    for loss in losses:
+        assert loss.isfinite()
+    losses[0].backward()
+    assert all(parameter.grad is not None for parameter in
+               model.parameters() if parameter.requires_grad)

@@ -23,6 +23,7 @@ from saliency_method import (
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from alignmix_mm.mixing import MixBatch, MixPlan, PendingPlan
+from alignmix_mm.models import evidence
 
 SCORES = torch.eye(5)[[0, 1, 2, 4]]
 PARENTS = torch.tensor([[0, 3, 1], [1, 1, 2], [2, 0, 1], [3, 2, 0]])
@@ -434,3 +435,18 @@ def test_two_processes_are_one_with_both_batches(tmp_path):
         script, PYTHONPATH=f'{ROOT}:{ROOT}/tests')
     assert output.count('gradients agree') == 2
     assert 'unused' not in output
+
+
+def test_torch_compile_leaves_solvers_alone():
+    """It cannot trace those that use NumPy, and is slow in long loops."""
+    seen = []
+
+    def complete(gradient):
+        seen.append(torch.compiler.is_dynamo_compiling())
+        return MixPlan('complete')
+
+    plan = PendingPlan('pending', images(), complete)
+    compiled = torch.compile(lambda gradient: evidence._complete(
+        plan, gradient + 1), backend='eager')
+    assert compiled(torch.zeros(4, 3, 2, 2)).tag == 'complete'
+    assert seen == [False]

@@ -69,7 +69,8 @@ def _differences(values: dict[str, dict[int, float]],
     found = {}
     for method, of_method in values.items():
         if method != reference:
-            difference = paired_difference(of_method, values[reference])
+            difference = paired_difference(
+                of_method, values.get(reference, {}))
             if difference is not None:
                 found[method] = difference
     corrected = holm({method: difference.p

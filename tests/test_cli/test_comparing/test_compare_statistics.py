@@ -3,6 +3,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from scipy import stats
 
 from alignmix_mm.cli.comparing.statistics import (
@@ -64,3 +65,12 @@ def test_holm_is_never_below_p_nor_above_bonferroni():
     p = dict(enumerate(np.random.default_rng(1).random(9)**3))
     for name, value in holm(p).items():
         assert p[name] <= value <= min(1, 9 * p[name])
+
+
+def test_equal_differences_in_float32_have_no_spread():
+    """Two accuracies, each one image of six better."""
+    low, high = (dict(enumerate(map(float, torch.tensor(values))))
+                 for values in ((100 / 6, 50.), (200 / 6, 400 / 6)))
+    found = paired_difference(high, low)
+    assert found.mean == pytest.approx(100 / 6)
+    assert found.interval is None and found.p is None

@@ -75,6 +75,12 @@ def test_runs_that_diverged_or_are_not_finite():
     assert table[3][:3] == ['late', '0', '']
 
 
+def test_a_reference_without_runs_has_no_differences():
+    rows = summarize(runs(good=[99., 98.]), ['good'], 'base')
+    assert rows[0]['figures']['accuracy']['difference'] is None
+    assert len(differences(rows)) == 1  # only titles
+
+
 def test_one_seed_has_no_interval():
     rows = summarize(runs(base=[80.], good=[99.]), ['base', 'good'], 'base')
     assert cells(rows)[2][2] == '99.00'

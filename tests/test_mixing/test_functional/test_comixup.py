@@ -225,3 +225,18 @@ def test_gradients_reach_images_and_labels():
 def test_what_does_not_fit_is_named(call, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         call()
+
+
+def test_half_precision_has_a_floor_and_does_not_overflow():
+    """1e-8 is 0 in float16, and 40 inputs are further apart than 65,504."""
+    saliency = torch.zeros(1, 40, 224, 224)
+    places = torch.arange(40)
+    saliency[0, places, places * 5, 223 - places * 5] = 1
+    prior = torch.zeros(1, 40)
+    prior[0, 0] = 1
+    found = comixup_costs(saliency.half(), prior.half(), blocks=4)
+    assert found.dtype == torch.float16 and found.isfinite().all()
+    exact = comixup_compatibility(saliency, omega=.5)
+    found = comixup_compatibility(saliency.half(), omega=.5)
+    torch.testing.assert_close(found.float(), exact, rtol=1e-2, atol=1e-3)
+    assert exact.sum() == pytest.approx(40)

@@ -107,3 +107,9 @@ def test_misuse_is_said():
         box_around((4, 4), .5, (0, 0, 0))
     with pytest.raises(ValueError, match=r'\(B, H, W\)'):
         saliency_box(torch.zeros(4), .5)
+
+
+@pytest.mark.parametrize('lam', [-.1, 1.5])
+def test_a_lambda_outside_its_range_is_refused(lam):
+    with pytest.raises(ValueError, match=str(lam)):
+        saliency_box(torch.zeros(4, 6), lam)

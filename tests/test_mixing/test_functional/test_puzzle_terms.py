@@ -219,3 +219,17 @@ def test_sizes_that_do_not_fit(arguments, message):
     with pytest.raises(ValueError, match=message):
         puzzle_costs(images, saliency, torch.tensor([1, 0]), .5,
                      arguments.pop('n', 3), **arguments)
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize('lam', [0., 1., torch.tensor([0., .3, 1.])])
+def test_half_precision_has_a_floor(dtype, lam):
+    """1e-8 is 0 in float16."""
+    images, saliency, perm = batch()
+    lam_half = lam.to(dtype) if isinstance(lam, torch.Tensor) else lam
+    found = puzzle_costs(images.to(dtype), saliency.to(dtype), perm, lam_half,
+                         blocks=4)[0]
+    assert found.dtype == dtype and found.isfinite().all()
+    exact = puzzle_costs(images, saliency, perm, lam, blocks=4)[0]
+    # an eighth: shares of a few bits; lam of .3 is rounded too
+    torch.testing.assert_close(found.double(), exact, rtol=.125, atol=.02)

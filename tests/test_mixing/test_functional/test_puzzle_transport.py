@@ -204,3 +204,11 @@ def test_images_without_a_saliency_change_no_others(value):
     share[2, 1, 3] = value
     others = [0, 1, 3, 4, 5]
     assert torch.equal(puzzle_plan(masks, share)[others], expected[others])
+
+
+@pytest.mark.parametrize('dtype', [torch.uint8, torch.int64])
+def test_integers_are_refused(dtype):
+    """A mask of one half would become 0."""
+    images = torch.full((2, 3, 8, 8), 100, dtype=dtype)
+    with pytest.raises(ValueError, match=str(dtype)):
+        puzzle_mix(images, torch.tensor([1, 0]), torch.full((2, 2, 2), .5))

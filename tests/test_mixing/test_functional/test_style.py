@@ -232,3 +232,30 @@ def test_images_keep_their_dtype_and_stay_as_they_are():
                                  lambda f: f, 16)):
         assert mixed.dtype == torch.float32 and mixed.shape == images.shape
     assert images.equal(before)
+
+
+@pytest.mark.parametrize('dtype', [None, torch.float32, torch.float64])
+def test_the_range_is_never_inverted(dtype):
+    """Rounding of rc + rs - 1 where one of them is 1, or nearly."""
+    numbers = np.random.default_rng(0)
+    for _ in range(300):
+        pair = [1 - numbers.choice([0, 1e-17, 1e-8, 1e-7]), numbers.random()]
+        if dtype is not None:
+            pair = [torch.tensor([value], dtype=dtype) for value in pair]
+        low, high = style_mix_range(*pair)
+        assert 0 <= low <= high <= 1
+
+
+def test_a_decoder_that_changes_the_size_is_named():
+    images = torch.rand(2, 3, 28, 28)
+    with pytest.raises(ValueError, match=r'\(28, 28\) pixels into \(27, 28\)'):
+        style_mix_images(images, torch.tensor([1, 0]), .5, .5, .3,
+                         lambda x: x, lambda x: x[..., 1:, :], None)
+
+
+def test_integers_are_refused():
+    """Numbers below 1 would become 0."""
+    images = torch.full((2, 3, 4, 4), 100, dtype=torch.uint8)
+    with pytest.raises(ValueError, match='uint8'):
+        style_cut_mix(images, images, images, images, torch.tensor(.5),
+                      torch.tensor(.5), torch.tensor([0, 0, 2, 2]))
