@@ -3,6 +3,7 @@ from .datasets import (
     ClassFolders,
     CUBWithBoxes,
     Digits,
+    FloatLighting,
     LoadCheckedImage,
     NoiseImages,
     OODTestSets,
@@ -76,7 +77,7 @@ __all__ = [
     'AlignMixAEClassifier', 'AlignMixClassifier', 'AlignMixNeck',
     'CAMClassifier', 'CUBWithBoxes', 'CalibrationError', 'ClassFolders',
     'ClassNamesHook', 'CoMixup', 'ConvEmbedding', 'Digits', 'FiniteLossHook',
-    'GaussianEmbedding', 'InterruptHook', 'LinearEmbedding',
+    'FloatLighting', 'GaussianEmbedding', 'InterruptHook', 'LinearEmbedding',
     'LoadCheckedImage', 'Localization', 'ManifoldMix', 'MeanOfPositions',
     'MixBatch', 'MixLogHook', 'MixMethod', 'MixPlan', 'MixSchedule',
     'MixVisualizationHook', 'NoiseImages', 'NumClassCheckHook', 'OODDetection',
@@ -85,5 +86,5 @@ __all__ = [
     'ResumableCheckpointHook', 'ResumedScheduleHook', 'SaliencyMix',
     'SoftmaxBCELoss', 'StepsTrainLoop', 'StyleCutMix', 'StyleMix',
     'SummaryHook', 'TinyImageNet', 'VGGACoL', 'VGGGAP', 'WSOLMetadata',
-    'WeightsCheckHook', 'WideResNet_CIFAR', '__version__', 'config_path'
+    'WeightsCheckHook', 'WideResNet_CIFAR', '__version__', 'config_path',
 ]

@@ -219,7 +219,7 @@ def test_what_is_missing_is_named(sample, message):
 
 @pytest.mark.parametrize('options, message', [
     (dict(norm='softmax'), "'minmax', 'max'"), (dict(box='one'), "'mask'"),
-    (dict(box='all'), "'largest' or 'mask', but got 'all'"),
+    (dict(box='all'), "'largest' or 'mask', got 'all'"),
     (dict(tau=15), 'from 0 to 1')])
 def test_bad_options_are_named_at_once(options, message):
     with pytest.raises(ValueError, match=message):

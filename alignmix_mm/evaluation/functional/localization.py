@@ -33,12 +33,11 @@ class LocalizedImage:
     """Localization result of one image.
 
     Attributes:
-        box (np.ndarray): Predicted box at the fixed threshold, ``(4, )``,
-            int64.
+        box (np.ndarray): Box at the fixed threshold, ``(4, )``, int64.
         iou (float): Its largest IoU with a true box.
         largest (np.ndarray): Best IoU of the largest contour at every
             threshold of ``MASK_THRESHOLDS``, ``(255, )``, float64.
-        all (np.ndarray): The same for all contours, ``(255, )``, float64.
+        all (np.ndarray): The same for all contours.
         degenerate (bool): Whether the map is constant or not finite.
     """
 
@@ -63,8 +62,7 @@ def localize(cam: ArrayLike,
         size (tuple[int, int]): Height and width of the image, in pixels.
         tau (float): Fixed threshold, in [0, 1]. Defaults to 0.15.
         norm (str): See :func:`score_map`. Defaults to ``'minmax'``.
-        box (str): Box at the fixed threshold, ``'largest'`` or ``'mask'``,
-            see :func:`boxes_from_map`. Defaults to ``'largest'``.
+        box (str): ``'largest'`` or ``'mask'``, see :func:`boxes_from_map`.
 
     Returns:
         LocalizedImage: Predicted box and IoU.
@@ -73,8 +71,7 @@ def localize(cam: ArrayLike,
         ValueError: If the map, a box or an option is invalid.
     """
     if box not in ('largest', 'mask'):
-        raise ValueError("Expected `box` to be 'largest' or 'mask', but got "
-                         f'{box!r}.')
+        raise ValueError(f"Expected `box` 'largest' or 'mask', got {box!r}.")
     scores = score_map(cam, size, norm)
     (predicted, ), = boxes_from_map(scores, [tau], box)
     curves = best_iou_curves(scores, gt_boxes, MASK_THRESHOLDS)
