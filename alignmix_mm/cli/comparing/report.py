@@ -24,7 +24,7 @@ def tell(folder: Path, source: str, budget: str, methods: list[str],
         methods (list[str]): The methods.
         seeds (list[int]): The seeds.
         reference (str, optional): The method that others are compared with.
-            None for the one of earlier, or the first.
+            None keeps that of earlier calls; at first it is the first method.
     """
     path = folder / TOLD
     before = json.loads(path.read_text()) if path.exists() else dict(

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from scipy.stats import t as student
 
 LEVEL = .95
-# of the values, below which a spread is none: figures come in float32
+# A spread below this share of the values is rounding: figures are float32.
 _ROUNDING = 1e-6
 
 
