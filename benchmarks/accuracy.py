@@ -42,6 +42,7 @@ METHODS = {
     'manifold': 'baselines/manifold_{}.py',
     'saliencymix': 'baselines/saliencymix_{}.py',
     'puzzlemix': 'baselines/puzzlemix_{}.py',
+    'unaligned': 'ablation/alignmix_xae_unaligned_{}.py',
     'alignmix': 'alignmix_{}.py',
 }
 WARMUP = .05  # of all steps
@@ -61,7 +62,7 @@ def rate(step: int, steps: int, peak: float) -> float:
 def load_config(method: str, args: argparse.Namespace) -> Config:
     """Config of a method, with AlignMix's network if requested."""
     cfg = Config.fromfile(CONFIGS / METHODS[method].format(args.config))
-    if not args.same_network:
+    if not args.same_network or cfg.model.neck.type == 'AlignMixNeck':
         return cfg
     own = cfg.model.get('train_cfg')
     cfg = Config.fromfile(CONFIGS / METHODS['alignmix'].format(args.config))
