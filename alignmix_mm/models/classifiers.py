@@ -1,13 +1,14 @@
 """The classifier that executes plans of mixing."""
 import copy
 from collections.abc import Sequence
+from typing import Any
 
 from mmpretrain.models import ImageClassifier
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
-from ..mixing import MixBatch, MixPlan, PendingPlan
+from ..mixing import MixBatch, MixMethod, MixPlan, PendingPlan
 from .auto import find_place
 from .effect import MeasuresAlignment
 from .evidence import Completion
@@ -115,8 +116,18 @@ class AlignMixClassifier(MeasuresAlignment, ImageClassifier):
         if adl is not None:
             self.adl = attach_adl(self.backbone, **adl)
         self._report_effect = EffectReport()
-        guard_methods(methods, self)
+        self._guarded: list[MixMethod] = []
+        self._guard_methods()
+        # hooks such as SwitchRecipeHook install others during a run
+        self.data_preprocessor.register_forward_pre_hook(self._guard_methods)
         guard_labels(self.data_preprocessor, self.head)
+
+    def _guard_methods(self, *_: Any) -> None:
+        """Check the methods that it has not seen yet."""
+        found = [method for method in methods_of(self.data_preprocessor)
+                 if method not in self._guarded]
+        guard_methods(found, self)
+        self._guarded += found
 
     def _make_mixer(self, options: dict | None) -> MapMixer:
         if not isinstance(self.neck, AlignMixNeck):

@@ -91,6 +91,35 @@ def test_labels_may_become_integers(tmp_path, capsys):
     assert len(accuracies.data[0]) == 8
 
 
+@pytest.mark.parametrize('method', [
+    dict(type='SaliencyMix', mean=[0.] * 3, std=[255.] * 3),
+    dict(type='PuzzleMix', blocks=2), dict(type='CoMixup', blocks=2),
+    dict(type='AlignMix', modes=['feat'])],
+    ids=lambda method: method['type'])
+def test_a_recipe_may_change_during_a_run(tmp_path, method, capsys):
+    """What needs the model's preprocessor gets it, as in a config."""
+    cfg = tiny_config(tmp_path, epochs=2)
+    cfg.model.head.loss.use_soft = True
+    cfg.custom_hooks = [*WATCHERS, dict(type='SwitchRecipeHook', schedule=[
+        dict(action_epoch=2, batch_augments=dict(augments=[method]))])]
+    runner = make_runner(cfg)
+    runner.train()
+    augment, = runner.model.data_preprocessor.batch_augments.augments
+    assert type(augment).__name__ == method['type']
+    assert runner.epoch == 2 and 'could not' not in capsys.readouterr().out
+
+
+def test_a_recipe_that_does_not_fit_is_refused_when_it_comes(tmp_path):
+    cfg = tiny_config(tmp_path, epochs=2)
+    cfg.custom_hooks = [dict(type='SwitchRecipeHook', schedule=[dict(
+        action_epoch=2, batch_augments=dict(augments=[
+            dict(type='AlignMix', modes=['clean'])]))])]
+    runner = make_runner(cfg)
+    with pytest.raises(ValueError, match="'clean'.*AlignMixAEClassifier"):
+        runner.train()
+    assert runner.epoch == 1
+
+
 @DATASETS.register_module()
 class Sizes(TinyImages):
     """Images of 6x8, 8x8 and 8x7."""
