@@ -9,7 +9,7 @@ from torch import Tensor
 from ..ops.options import TransportOptions
 from .aligned import AlignedPairs
 from .draws import Draws
-from .method import MixMethod, check_alpha
+from .method import MixMethod, check_alpha, check_seed
 from .pairs import Pairs, draw_pairs
 from .plan import MixPlan
 
@@ -134,7 +134,7 @@ class AlignMix(MixMethod):
         self.alpha = check_alpha(alpha)
         self.modes = modes
         self.lam_per = lam_per
-        self.seed = mode_seed
+        self.seed = check_seed(mode_seed, 'mode_seed')
         self.at = (at, ) if isinstance(at, str) else at and tuple(at)
         self.transport = (None if transport is None else
                           TransportOptions(**transport))

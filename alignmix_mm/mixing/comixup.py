@@ -80,11 +80,13 @@ class CoMixup(MixMethod):
                  niter: int = 4, window: int = 8,
                  clean_lam: float = 1.) -> None:
         self.alpha = check_alpha(alpha)
-        if min(part_size, blocks, niter, window) < 1 or clean_lam < 0:
+        counts = part_size, blocks, niter, window
+        if not all(isinstance(count, int) for count in counts) or (
+                min(counts) < 1 or clean_lam < 0):
             raise ValueError(
-                'Expected `part_size`, `blocks`, `niter` and `window` >= 1 '
-                f'and `clean_lam` >= 0, but got {part_size}, {blocks}, '
-                f'{niter}, {window} and {clean_lam}.')
+                'Expected `part_size`, `blocks`, `niter` and `window` to be '
+                'integers >= 1 and `clean_lam` >= 0, but got '
+                f'{", ".join(map(str, counts))} and {clean_lam}.')
         self.part_size, self.blocks, self.window = part_size, blocks, window
         self.eta, self.omega, self.clean_lam = eta, omega, clean_lam
         self.sweeps = dict(beta=beta, gamma=gamma, tau=tau, niter=niter)
@@ -169,12 +171,15 @@ class CoMixup(MixMethod):
         height, width = images.shape[2:]
         if height == width >= self.window and height % self.blocks == 0:
             return
-        below = height - height % self.blocks
+        longer = max(height, width, self.window)
+        above = longer + -longer % self.blocks
+        valid = [side for side in (above - self.blocks, above)
+                 if side >= self.window]
         raise ValueError(
             f'Expected square images of at least window={self.window} pixels '
             f'whose side is a multiple of blocks={self.blocks}, but got '
             f'{height}x{width}. Valid sides nearby: '
-            f'{max(below, self.window)} or {below + self.blocks}.')
+            f'{" or ".join(map(str, valid))}.')
 
 
 def _pad(x: Tensor, width: int) -> Tensor:

@@ -5,7 +5,7 @@ from mmpretrain.registry import BATCH_AUGMENTS
 from torch import Tensor
 
 from .draws import Draws
-from .method import MixMethod, check_alpha
+from .method import MixMethod, check_alpha, check_seed
 from .pairs import draw_pairs
 from .plan import MixPlan
 
@@ -43,7 +43,7 @@ class ManifoldMix(MixMethod):
             raise ValueError("Expected `at` to name places, such as 'input' "
                              "or 'layer1', but got none.")
         self.at = tuple(name for name in self.places if name != INPUT)
-        self.seed = seed
+        self.seed = check_seed(seed)
 
     def plan(self, images: Tensor, scores: Tensor,
              draws: Draws) -> MixPlan:

@@ -131,3 +131,22 @@ def check_alpha(alpha: float, name: str = 'alpha') -> float:
     if not isinstance(alpha, (int, float)) or not 0 < alpha < float('inf'):
         raise ValueError(f'Expected `{name}` to be > 0, but got {alpha!r}.')
     return float(alpha)
+
+
+def check_seed(seed: int, name: str = 'seed') -> int:
+    """Check a seed of what all ranks draw alike.
+
+    Args:
+        seed (int): The seed.
+        name (str): Its name in the config. Defaults to ``'seed'``.
+
+    Returns:
+        int: The seed.
+
+    Raises:
+        ValueError: If it is not an integer, or negative.
+    """
+    if not isinstance(seed, int) or seed < 0:
+        raise ValueError(f'Expected `{name}` to be an integer >= 0, but got '
+                         f'{seed!r}.')
+    return seed

@@ -24,6 +24,8 @@ class PixelScale:
         if (mean is None) != (std is None):
             raise ValueError('Expected both `mean` and `std`, or neither, '
                              f'but got {mean} and {std}.')
+        if std is not None and min(std) <= 0:
+            raise ValueError(f'Expected `std` to be > 0, but got {std}.')
         self.mean = None if mean is None else tuple(map(float, mean))
         self.std = None if std is None else tuple(map(float, std))
 

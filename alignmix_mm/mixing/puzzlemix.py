@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from .draws import Draws, torch_generator
 from .functional import puzzle_costs, puzzle_masks, puzzle_mix
 from .functional.puzzle_terms import LABELS
-from .method import MixMethod, check_alpha
+from .method import MixMethod, check_alpha, check_seed
 from .mixture import WeightedSum
 from .pixels import PixelScale
 from .plan import MixPlan, PendingPlan
@@ -100,7 +100,7 @@ class PuzzleMix(MixMethod):
         self.transport, self.t_eps, self.t_size = transport, t_eps, t_size
         self.clean_lam, self.adv_p, self.adv_eps = clean_lam, adv_p, adv_eps
         self.scale = PixelScale(mean, std)
-        self.seed = seed
+        self.seed = check_seed(seed)
 
     def attach(self, preprocessor: nn.Module) -> None:
         """Take the model's normalization if the method has none.

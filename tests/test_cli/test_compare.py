@@ -410,6 +410,11 @@ IN_CONFIGS = {
     'option of the method': (
         ['--methods', 'a=mixup', '--method-options', 'mixup.alpha=1'],
         '--method-options mixup.alpha belongs to no method: expected METHOD'),
+    'missing': (['--methods', 'Mine=stylemix'],
+                'needs --method-options mine.encoder=... mine.decoder=...'),
+    'capitals': (['--methods', 'Weak=mixup', '--method-options',
+                  'Weak.beta=2'], "unexpected keyword argument 'beta'"),
+    'cutout': (['--methods', 'cutuot'], 'Did you mean cutout?'),
     'by two names': (['--methods', 'none', 'baseline'],
                      '--methods none and baseline are the same'),
     'option': (['--methods', 'mixup', '--method-options', 'alpha=1'],
@@ -418,7 +423,8 @@ IN_CONFIGS = {
             '--ood /gone: this folder does not exist. Noise is uniform or'),
     'boxes': (['--metrics', 'localization'], 'needs true boxes'),
     'batch': (['--cfg-options', 'train_dataloader.batch_size=21'],
-              'A batch has 21 images, more than the 20 for training'),
+              'A batch has 21 images, more than the 20 for training. Take '
+              'fewer: --batch-size N with a folder, '),
     'place': (['--methods', 'manifold', '--method-options',
                'manifold.at=layer9'], '--methods manifold does not go with'),
 }

@@ -1,4 +1,5 @@
 """From a folder of photos and flags to a config that trains."""
+import re
 import shutil
 from pathlib import Path
 
@@ -12,7 +13,12 @@ from mmengine.registry import init_default_scope
 from mmpretrain.registry import BATCH_AUGMENTS, DATASETS, MODELS
 from mmpretrain.structures import DataSample
 
-from alignmix_mm.cli.finetune.methods import NONE, find_method, names
+from alignmix_mm.cli.finetune.methods import (
+    NONE,
+    Words,
+    find_method,
+    names,
+)
 from alignmix_mm.cli.finetune.networks import find_network
 from alignmix_mm.cli.finetune.photos import find_photos
 from alignmix_mm.cli.finetune.recipe import require_plain, write_config
@@ -158,6 +164,22 @@ def test_methods_and_their_classifiers():
         augments=[dict(type='CutMix', alpha=.2)], probs=[.5])
     for word in NONE:
         assert find_method(word) == (None, {})
+
+
+def test_an_integer_where_mmpretrain_wants_a_float():
+    augment, = find_method('mixup', dict(alpha=1)).train_cfg['augments']
+    assert type(augment['alpha']) is float
+
+
+def test_a_comparison_has_other_words():
+    words = Words('--methods', 'mine.', ('cutout', ))
+    for typed, message in (
+            ('cutuot', '--methods cutuot is not known. Did you mean cutout?'),
+            ('bas', 'Did you mean baseline?'),
+            ('stylemix', '--methods stylemix needs --method-options '
+             'mine.encoder=... mine.decoder=...')):
+        with pytest.raises(SystemExit, match=re.escape(message)):
+            find_method(typed, words=words)
 
 
 @pytest.mark.parametrize('typed, options, message', [

@@ -174,6 +174,8 @@ def test_small_batches_are_reported_once(mm_log):
     (dict(probs=[0.5, 0.5]), 'to be 4 numbers'),
     (dict(modes=('input', 'feat'), probs=[0.9, 0.2]), 'sum to 1'),
     (dict(modes=('input', 'feat'), probs=[1.2, -0.2]), '>= 0'),
+    (dict(mode_seed=-1), '`mode_seed` to be an integer >= 0, but got -1'),
+    (dict(mode_seed=.5), 'but got 0.5'),
     (dict(lam_per='pixel'), "'sample' or 'batch'"),
 ])
 def test_bad_arguments_are_named(options, message):

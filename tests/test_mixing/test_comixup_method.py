@@ -62,8 +62,9 @@ def test_parts_are_mixed_on_their_own(batch, sizes):
 
 
 @pytest.mark.parametrize('size, options, message', [
-    ((16, 20), {}, '16x20'), ((30, 30), {}, '28 or 32'),
-    ((4, 4), {}, 'window=8')])
+    ((16, 20), {}, '16x20. Valid sides nearby: 16 or 20.'),
+    ((30, 30), {}, '28 or 32'), ((4, 4), {}, 'window=8'),
+    ((4, 4), {}, 'nearby: 8.'), ((9, 3), dict(window=10), 'nearby: 12.')])
 def test_sizes_that_cannot_be_are_refused_with_what_would_do(
         size, options, message):
     with pytest.raises(ValueError, match=re.escape(message)):
@@ -72,7 +73,7 @@ def test_sizes_that_cannot_be_are_refused_with_what_would_do(
 
 @pytest.mark.parametrize('options', [
     dict(alpha=0), dict(part_size=0), dict(blocks=0), dict(niter=0),
-    dict(window=0), dict(clean_lam=-1)])
+    dict(window=0), dict(clean_lam=-1), dict(part_size=2.5)])
 def test_bad_arguments_are_named(options):
     with pytest.raises(ValueError, match='Expected'):
         CoMixup(**options)

@@ -120,3 +120,8 @@ def test_places_that_are_there_are_found():
 def test_bad_alphas_are_named(alpha):
     with pytest.raises(ValueError, match='`alpha` to be > 0'):
         ManifoldMix(alpha)
+
+
+def test_bad_seeds_are_named():
+    with pytest.raises(ValueError, match='`seed` to be an integer >= 0'):
+        ManifoldMix(seed=-1)

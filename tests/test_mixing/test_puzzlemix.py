@@ -140,6 +140,7 @@ def test_cells_of_two_fit_imagenet():
 
 
 @pytest.mark.parametrize('options', [
+    dict(seed=-1), dict(mean=[0.] * 3, std=[1., 0., 1.]),
     dict(alpha=0), dict(blocks=()), dict(blocks=0), dict(num_labels=5),
     dict(neigh_size=0), dict(t_size=0), dict(clean_lam=-1), dict(adv_p=2),
     dict(mean=MEAN, std=None)])

@@ -86,7 +86,9 @@ def read_base(args: argparse.Namespace) -> Base:
     loader = Runner.build_dataloader(cfg.train_dataloader, seed=0)
     if not len(loader):
         sys.exit(f'A batch has {loader.batch_size} images, more than the '
-                 f'{len(loader.dataset)} for training. Take fewer.')
+                 f'{len(loader.dataset)} for training. Take '
+                 'fewer: --batch-size N with a folder, --cfg-options '
+                 'train_dataloader.batch_size=N with a config.')
     size = max(loader.dataset[0]['inputs'].shape[-2:])
     return Base(cfg, size, len(loader), remedy)
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from mmengine.config import Config
 
 from ..finetune.early import fit_places
-from ..finetune.methods import Method, find_method
+from ..finetune.methods import Method, Words, find_method
 from .base import Base, pipelines, without_weights
 
 MODEL = 'model.'  # options that begin with it are of the network
@@ -87,6 +87,7 @@ def find_entries(names: Sequence[str], options: dict[str, Any] | None,
     given: dict[str, dict] = {name: {} for name in kinds}
     for key, value in (options or {}).items():
         name, _, option = key.partition('.')
+        name = name.lower()  # as --methods
         if name not in given or not option:
             sys.exit(f'--method-options {key} belongs to no method: expected '
                      f'METHOD.NAME=VALUE, of {", ".join(kinds)}.')
@@ -123,13 +124,16 @@ def _find_entry(name: str, kind: str, options: dict, base: Base) -> Entry:
                for key, value in options.items() if key.startswith(MODEL)}
     arguments = {key: value for key, value in options.items()
                  if not key.startswith(MODEL)}
-    method, transform = _SPECIAL.get(kind.lower(), _mixing)(
-        kind, arguments, base)
+    special = _SPECIAL.get(kind.lower())
+    method, transform = (_mixing(name, kind, arguments, base)
+                         if special is None else
+                         special(kind, arguments, base))
     return Entry(name, method, transform, changes)
 
 
-def _mixing(kind: str, options: dict, base: Base) -> _Parts:
-    method = find_method(kind, options or None, base.scale)
+def _mixing(name: str, kind: str, options: dict, base: Base) -> _Parts:
+    method = find_method(kind, options or None, base.scale,
+                         Words('--methods', f'{name}.', (*_SPECIAL, )))
     return fit_places(
         method, without_weights(base.cfg.model.to_dict()),
         base.cfg.data_preprocessor.to_dict(), base.size), None

@@ -2,6 +2,7 @@
 import difflib
 import inspect
 import sys
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from mmpretrain.registry import BATCH_AUGMENTS
@@ -33,6 +34,23 @@ class Method(NamedTuple):
     model: dict
 
 
+class Words(NamedTuple):
+    """What messages call the flags of a command.
+
+    Attributes:
+        flag (str): The one that names a method.
+        option (str): What options of a method begin with.
+        others (Sequence[str]): Methods that the command has besides.
+    """
+
+    flag: str = '--method'
+    option: str = ''
+    others: Sequence[str] = ()
+
+
+OF_TRAIN = Words()
+
+
 def names() -> dict[str, str]:
     """List the registered methods.
 
@@ -44,7 +62,8 @@ def names() -> dict[str, str]:
 
 
 def find_method(typed: str, options: dict | None = None,
-                known_of_images: dict | None = None) -> Method:
+                known_of_images: dict | None = None,
+                words: Words = OF_TRAIN) -> Method:
     """Find a method.
 
     Args:
@@ -52,6 +71,8 @@ def find_method(typed: str, options: dict | None = None,
         options (dict, optional): Arguments of its class. Defaults to None.
         known_of_images (dict, optional): Arguments to fill in if the class
             requires them, such as ``mean`` and ``std``. Defaults to None.
+        words (Words): Of the messages. Defaults to those of
+            ``alignmix train``.
 
     Returns:
         Method: What a config needs for it. A mistake ends the process with
@@ -60,33 +81,38 @@ def find_method(typed: str, options: dict | None = None,
     word = typed.lower()
     if word in NONE:
         if options:
-            sys.exit(f'--method {typed} has no options: leave out '
+            sys.exit(f'{words.flag} {typed} has no options: leave out '
                      '--method-options.')
         return Method(None, {})
     known = names()
     found = [known[word]] if word in known else [
         name for key, name in known.items() if word and key.startswith(word)]
     if len(found) != 1:
-        close = found or [known[key] for key in difflib.get_close_matches(
-            word, known, 1, .5)]
-        hint = f' Did you mean {" or ".join(close).lower()}?' * bool(close)
-        sys.exit(f'--method {typed} is not known.{hint} The methods are '
-                 f'{", ".join([*known, NONE[0]])}.')
+        every = [*known, *words.others, *NONE]
+        close = [name.lower() for name in found] or (
+            difflib.get_close_matches(word, every, 1, .5))
+        hint = f' Did you mean {" or ".join(close)}?' * bool(close)
+        sys.exit(f'{words.flag} {typed} is not known.{hint} The methods are '
+                 f'{", ".join(every)}.')
     name, = found
     kind = BATCH_AUGMENTS.get(name)
     needed = _needed(kind)
     given = {key: value for key, value in (known_of_images or {}).items()
              if key in needed}
-    given.update(OPTIONS.get(name, {}), **(options or {}))
+    usual = OPTIONS.get(name, {})
+    given.update(usual, **(options or {}))
+    # MMPretrain's classes refuse the integer that one types
+    given |= {key: float(given[key]) for key in usual
+              if type(given[key]) is int}
     missing = [key for key in needed if key not in given]
     if missing:
-        sys.exit(f'--method {typed} needs --method-options '
-                 + ' '.join(f'{key}=...' for key in missing))
+        sys.exit(f'{words.flag} {typed} needs --method-options '
+                 + ' '.join(f'{words.option}{key}=...' for key in missing))
     augment = dict(type=name, **given)
     try:
         BATCH_AUGMENTS.build(augment)
     except Exception as error:  # any class may raise anything
-        sys.exit(f'--method {typed} does not accept {given}: '
+        sys.exit(f'{words.flag} {typed} does not accept {given}: '
                  f'{describe(error)}')
     train_cfg = dict(augments=[augment])
     if name in SHARES:
