@@ -109,7 +109,7 @@ def comparisons() -> dict[str, Comparison]:
             ['neck.model.mix_at=None',
              *(line for part in inside for line in part.settings)]),
         'neck': Comparison(
-            cifar, ['--budget', '1000it', *seeds, *accuracy,
+            str(HERE / 'study' / 'cifar100_few.py'), ['--budget', '1000it', *seeds, *accuracy,
                     '--same-encoder', *FASTER],
             ['baseline', 'alignmix', *neck.methods,
              *(f'{mode}=alignmix' for mode in MODES),
@@ -131,10 +131,15 @@ def words_of(name: str, args: argparse.Namespace) -> list[str]:
         list[str]: The words; names of variables are replaced.
     """
     part = comparisons()[name]
+    methods = [method for method in part.methods if not args.methods
+               or method.partition('=')[0] in args.methods]
+    chosen = [method.partition('=')[0] for method in methods]
+    settings = [line for line in part.settings
+                if line.partition('.')[0] in chosen]
     words = [part.source, '--work-dir', str(args.work_dir / name), '--jobs',
-             str(args.jobs), '--methods', *part.methods, *part.options]
-    if part.settings:
-        words += ['--method-options', *part.settings]
+             str(args.jobs), '--methods', *methods, *part.options]
+    if settings:
+        words += ['--method-options', *settings]
     words = [str(args.work_dir / 'photos') if word == PHOTOS else word
              for word in words]
     return [os.path.expandvars(word) for word in words]
@@ -168,6 +173,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--work-dir', type=Path,
                         default=Path('work_dirs/study'))
     parser.add_argument('--jobs', type=int, default=1)
+    parser.add_argument('--methods', nargs='+', metavar='NAME',
+                        help='only these of a part')
     args = parser.parse_args()
     unknown = [part for part in args.parts if part not in comparisons()]
     if unknown:

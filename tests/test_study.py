@@ -35,7 +35,7 @@ def controls(study):
 @pytest.mark.parametrize('part', ['cifar100', 'places', 'neck'])
 def test_methods_of_every_part_are_built(study, part):
     args = parse_args(study.words_of(part, argparse.Namespace(
-        work_dir=Path('x'), jobs=1)))
+        work_dir=Path('x'), jobs=1, methods=None)))
     cfg = Config.fromfile(args.source)
     init_default_scope('mmpretrain')
     base = Base(cfg, 32, 50, '')
@@ -80,6 +80,17 @@ def test_methods_are_what_they_are_called(study):
             **{f'{label}-{plan}.model.mix_at': place for plan in (
                 'annealed', 'paper100', 'unaligned', 'random', 'common',
                 'prior')}}
+
+
+def test_some_methods_of_a_part(study):
+    words = study.words_of('neck', argparse.Namespace(
+        work_dir=Path('x'), jobs=1, methods=['baseline', 'eps1']))
+    methods = words.index('--methods')
+    assert words[methods + 1:methods + 3] == [
+        'baseline', 'eps1=matchedalignmix']
+    assert words[methods + 3] == '--budget'
+    assert words[words.index('--method-options') + 1:] == [
+        'eps1.match=transport', 'eps1.eps=1.0']
 
 
 def test_every_part_is_a_comparison(study):
