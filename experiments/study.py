@@ -109,8 +109,9 @@ def comparisons() -> dict[str, Comparison]:
             ['neck.model.mix_at=None',
              *(line for part in inside for line in part.settings)]),
         'neck': Comparison(
-            str(HERE / 'study' / 'cifar100_few.py'), ['--budget', '1000it', *seeds, *accuracy,
-                    '--same-encoder', *FASTER],
+            str(HERE / 'study' / 'cifar100_few.py'), [
+                '--budget', '1000it', *seeds, *accuracy, '--same-encoder',
+                *FASTER],
             ['baseline', 'alignmix', *neck.methods,
              *(f'{mode}=alignmix' for mode in MODES),
              *(f'{name}=matchedalignmix' for name in RELATIVE_EPS)],
