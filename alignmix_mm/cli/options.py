@@ -66,11 +66,21 @@ def parse_then_run(parse_args: Callable[[Sequence[str] | None],
     """
     def main(argv: Sequence[str] | None = None) -> int | None:
         args = parse_args(argv)
+        _refuse_config(args)
         compat.enable()
         with brief_errors(getattr(args, 'debug', True)):
             return importlib.import_module(f'{__package__}.{work}').run(args)
 
     return main
+
+
+def _refuse_config(args: argparse.Namespace) -> None:
+    """End the command if a config stands where the checkpoint should."""
+    given = getattr(args, 'checkpoint', None)
+    if given is not None and given.endswith('.py'):
+        order = ('.' if getattr(args, 'config', None) is None else
+                 ': the order is CONFIG CHECKPOINT.')
+        sys.exit(f'Expected a checkpoint, but got the config {given}{order}')
 
 
 class DictAction(argparse.Action):

@@ -139,6 +139,9 @@ def test_who_wants_a_part_gets_it(misfits, tmp_path, command):
 
 @pytest.mark.parametrize('words, code, message', [
     (['gone.pth'], 1, 'There is no checkpoint gone.pth'),
+    (['gone.pth', 'config.py'], 1,
+     'got the config config.py: the order is CONFIG CHECKPOINT.'),
+    (['config.py'], 1, 'Expected a checkpoint, but got the config config.py.'),
     (['CKPT', '--metrics', 'beauty'], 2, 'invalid choice'),
     (['CKPT', '--ood', 'gone'], 1, '--ood gone: there is no such folder'),
     (['CKPT', '--ood', 'alignmix_mm/ops'], 1, 'no image in alignmix_mm/ops'),
