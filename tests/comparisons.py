@@ -110,5 +110,10 @@ def compare(*words, code=0, pictures=False):
 def results(folder: Path, ignored=('seconds_per_step', 'memory_mib')):
     """Rows of ``compare.json``, without what depends on the machine."""
     told = json.loads((folder / 'compare.json').read_text())
-    return [[{key: value for key, value in row.items() if key not in ignored}
+    rows = [[{key: value for key, value in row.items() if key not in ignored}
              for row in told[name]] for name in ('runs', 'methods')]
+    for row in rows[0] + rows[1]:
+        if row.get('training_loss') is not None:
+            # MMEngine's means of losses are rounded anew after a resume
+            row['training_loss'] = round(row['training_loss'], 4)
+    return rows

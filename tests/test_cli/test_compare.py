@@ -1,5 +1,6 @@
 """`alignmix compare`: methods side by side on tiny images."""
 import json
+import math
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -221,6 +222,10 @@ def test_equal_time(config, tmp_path):
     run, = results(tmp_path)[0]
     assert run['steps'] == max(1, int(.5 / trial['seconds_per_step']))
     assert trial['steps'] == 24 and trial['figures'] == {}
+    path, = (tmp_path / 'trials/none').glob('*/vis_data/scalars.json')
+    losses = [json.loads(line)['loss'] for line in open(path)]
+    last = losses[-math.ceil(len(losses) / 10):]
+    assert trial['training_loss'] == pytest.approx(sum(last) / len(last))
 
 
 def test_a_run_that_diverges_is_a_result(config, tmp_path):

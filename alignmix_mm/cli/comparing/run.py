@@ -51,7 +51,7 @@ def run(folder: str | Path) -> None:
             told['figures'] = _evaluate(runner, loops)
         except FloatingPointError as error:  # a result, too
             told.update(figures={}, diverged=str(error))
-        told.update(_costs(folder))
+        told.update(_course(folder))
         if told.pop('pictures'):
             draw_batch(runner, folder)
         text = json.dumps(told, indent=1, allow_nan=False) + '\n'
@@ -109,16 +109,21 @@ def _evaluate(runner: Runner, loops: list[dict]) -> dict[str, float | None]:
             for name, value in figures_of(metrics).items()}
 
 
-def _costs(folder: Path) -> dict[str, float]:
-    """Seconds of a step, its data included, and the peak of the memory."""
+def _course(folder: Path) -> dict[str, float]:
+    """Seconds of a step, its data included, memory, and the last losses."""
     curves = read_scalars(sorted(folder.glob('*/vis_data/scalars.json')))
-    times = [*curves.training.get('time', {}).values()]
-    later = times[len(times) // 2:]  # the first steps warm up
-    costs = {'seconds_per_step': statistics.fmean(later)} if later else {}
+    found = {}
+    for name, curve, part in (
+            ('seconds_per_step', 'time', .5),  # the first steps warm up
+            ('training_loss', 'loss', .1)):
+        values = [*curves.training.get(curve, {}).values()]
+        last = values[-math.ceil(part * len(values)):]
+        if last and math.isfinite(sum(last)):
+            found[name] = statistics.fmean(last)
     peak = (torch.cuda.max_memory_allocated() / 2**20
             if torch.cuda.is_available() else
             resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10)
-    return dict(costs, memory_mib=peak)
+    return dict(found, memory_mib=peak)
 
 
 def _end_with_parent() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from .statistics import holm, paired_difference, standard_error
 
 SIGNIFICANT = .05
-COSTS = ('seconds_per_step', 'memory_mib')
+MEANS = ('seconds_per_step', 'memory_mib', 'training_loss')
 
 
 def summarize(runs: Iterable[dict[str, Any]], methods: Sequence[str],
@@ -20,7 +20,7 @@ def summarize(runs: Iterable[dict[str, Any]], methods: Sequence[str],
 
     Returns:
         list[dict]: For each method ``method``, ``runs``, ``diverged`` (how
-        many), ``figures``, the means of ``COSTS``, and ``steps`` and ``lr``
+        many), ``figures``, the means of ``MEANS``, and ``steps`` and ``lr``
         of its runs. A figure has ``mean``,
         ``standard_error``, ``runs`` and, beside the reference,
         ``difference``: ``mean``, ``pairs``, ``interval``, ``p``,
@@ -49,12 +49,12 @@ def summarize(runs: Iterable[dict[str, Any]], methods: Sequence[str],
 
 
 def _row(method: str, runs: list[dict]) -> dict[str, Any]:
-    costs = {}
-    for cost in COSTS:
-        values = [run[cost] for run in runs if cost in run]
-        costs[cost] = fmean(values) if values else None
+    means = {}
+    for name in MEANS:
+        values = [run[name] for run in runs if name in run]
+        means[name] = fmean(values) if values else None
     return dict(method=method, runs=len(runs), diverged=sum(
-        'diverged' in run for run in runs), figures={}, **costs, **{
+        'diverged' in run for run in runs), figures={}, **means, **{
             key: runs[0][key] if runs else None for key in ('steps', 'lr')})
 
 

@@ -2,6 +2,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from ..finetune.methods import NONE
 from .evaluation import title_of
 
 
@@ -87,6 +88,12 @@ def notes(told: dict[str, Any]) -> list[str]:
     if len(told['seeds']) < 2:
         lines.append('One seed says nothing about chance: take more, '
                      '--seeds 3.')
+    for row in told['methods']:
+        if row['method'] in NONE and row['training_loss'] is not None:
+            lines.append(
+                f'Without mixing, the training loss ends at '
+                f'{row["training_loss"]:.2g}. Near 0 means that the network '
+                'learns its images by heart, which mixing works against.')
     missing = told['planned'] - len(told['runs'])
     if missing:
         lines.append(f'{missing} of {told["planned"]} runs are not complete.')

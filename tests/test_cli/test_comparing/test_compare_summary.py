@@ -7,7 +7,12 @@ from scipy import stats
 from alignmix_mm.cli.comparing.evaluation import figures_of, title_of
 from alignmix_mm.cli.comparing.report import tell, write_report
 from alignmix_mm.cli.comparing.summary import summarize
-from alignmix_mm.cli.comparing.tables import cells, differences, markdown
+from alignmix_mm.cli.comparing.tables import (
+    cells,
+    differences,
+    markdown,
+    notes,
+)
 
 BASE = [80., 81., 83.]
 GOOD = [84., 85.1, 86.9]  # by 4, surely
@@ -35,6 +40,22 @@ def test_a_star_only_where_zero_is_excluded():
     assert chance['difference']['p_holm'] == pytest.approx(p[1])
     assert good['difference']['star'] and not chance['difference']['star']
     assert good['mean'] == pytest.approx(sum(GOOD) / 3)
+
+
+def test_the_training_loss_is_told_of_runs_without_mixing():
+    found = runs(none=BASE, good=GOOD)
+    for n, one in enumerate(found):
+        one['training_loss'] = .03 + n
+    told = dict(source='x', budget='9it', seeds=[0, 1, 2], reference='good',
+                planned=6, runs=found)
+    for methods, shown in (['none', 'good'], True), (['good'], False):
+        rows = summarize([one for one in found if one['method'] in methods],
+                         methods, 'good')
+        text = ' '.join(notes(dict(told, methods=rows)))
+        assert ('Without mixing, the training loss ends at 1.' in text
+                ) == shown
+    old = summarize(runs(none=BASE), ['none'], 'none')
+    assert 'loss' not in ' '.join(notes(dict(told, methods=old)))
 
 
 def test_one_of_many_methods_loses_its_star():
