@@ -45,9 +45,9 @@ class LoadCheckedImage(LoadImageFromFile):
                     f'({type(error).__name__}: {str(error).strip()[:120]}).')
             if not self.skip_bad:
                 raise OSError(
-                    f'{text} Replace the file, or train without it: '
-                    "dict(type='alignmix_mm.LoadCheckedImage', "
-                    'skip_bad=True).') from error
+                    f'{text} Replace or remove the file. Training images can '
+                    "be skipped: dict(type='alignmix_mm.LoadCheckedImage', "
+                    'skip_bad=True) in the pipeline.') from error
         print_log(f'{text} It is replaced by another one.', logger='current',
                   level=logging.WARNING)
         return None

@@ -493,4 +493,4 @@ def test_a_broken_image_is_named(photos, tmp_path, workers):
         data, tmp_path, method='none'), '--workers', workers, code=1)
     last = output.strip().splitlines()[-1]
     assert f'{data}/val/cat/broken.jpg cannot be read as an image' in last
-    assert 'Traceback' not in output and 'Replace the file' in last
+    assert 'Traceback' not in output and 'Replace or remove the file' in last
