@@ -120,7 +120,8 @@ BAD_FOLDERS = {
     'extra in test': ({'train__a': 2, 'train__b': 2, 'test__c': 1}, {},
                       'test has classes without training images: c'),
     'empty val': ({'train__a': 1, 'train__b': 1, 'val__a': 0}, {},
-                  'val, but found none'),
+                  'val, but found none. Add some'),
+    'one image a class': ({'a': 1, 'b': 1}, {}, 'val, but found none'),
     'share beside val': ({'train__a': 1, 'train__b': 1, 'val__a': 1},
                          dict(val_share=.3), 'Leave the option out'),
 }
@@ -460,6 +461,9 @@ MISTAKES = {
     'no training': (['empty.py'], 1, 'has no model, train_dataloader'),
     'big batch': (['--data', 'photos', '--model', 'resnet18'], 1,
                   '--batch-size 64 is more than the 12 training images'),
+    'small batch': (['--data', 'photos', '--model', 'resnet18', '--size',
+                     '32', '--batch-size', '1'], 1,
+                    '--batch-size 1 leaves nothing to mix with. Use 2'),
 }
 
 

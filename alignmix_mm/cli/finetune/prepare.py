@@ -39,6 +39,9 @@ def prepare(args: argparse.Namespace) -> Path:
     method = find_method(args.method, args.method_options, {
         key: network.preprocessor[key] for key in ('mean', 'std')
         if key in network.preprocessor})
+    if method.train_cfg is not None and args.batch_size < 2:
+        sys.exit(f'--batch-size {args.batch_size} leaves nothing to mix with. '
+                 f'Use 2 or more, or --method {NONE[0]}.')
     plain = model_of(network, find_method(NONE[0]))
     method = fit_places(method, plain, network.preprocessor, args.size)
     wrong = try_network(model_of(network, method), network.preprocessor,
