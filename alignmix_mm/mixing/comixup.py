@@ -1,5 +1,6 @@
 """Co-Mixup: many images of a batch mixed together."""
 from dataclasses import dataclass
+from numbers import Integral
 
 import torch
 import torch.nn.functional as F
@@ -81,7 +82,7 @@ class CoMixup(MixMethod):
                  clean_lam: float = 1.) -> None:
         self.alpha = check_alpha(alpha)
         counts = part_size, blocks, niter, window
-        if not all(isinstance(count, int) for count in counts) or (
+        if not all(isinstance(count, Integral) for count in counts) or (
                 min(counts) < 1 or clean_lam < 0):
             raise ValueError(
                 'Expected `part_size`, `blocks`, `niter` and `window` to be '

@@ -2,6 +2,7 @@
 import abc
 import logging
 from collections.abc import Sequence
+from numbers import Integral
 
 import torch
 from mmengine.logging import print_log
@@ -146,7 +147,7 @@ def check_seed(seed: int, name: str = 'seed') -> int:
     Raises:
         ValueError: If it is not an integer, or negative.
     """
-    if not isinstance(seed, int) or seed < 0:
+    if not isinstance(seed, Integral) or seed < 0:
         raise ValueError(f'Expected `{name}` to be an integer >= 0, but got '
                          f'{seed!r}.')
-    return seed
+    return int(seed)

@@ -125,7 +125,7 @@ class AlignMixClassifier(MeasuresAlignment, ImageClassifier):
     def _guard_methods(self, *_: Any) -> None:
         """Check the methods that it has not seen yet."""
         found = [method for method in methods_of(self.data_preprocessor)
-                 if method not in self._guarded]
+                 if all(method is not seen for seen in self._guarded)]
         guard_methods(found, self)
         self._guarded += found
 

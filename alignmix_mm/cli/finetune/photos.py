@@ -128,8 +128,8 @@ def _check(split: str, folder: Path, classes: tuple[str, ...],
                  f'{listed(classes)}. Rename or remove the others.')
     if not len(found):
         sys.exit(f'Expected images of {listed(classes)} in {folder} for '
-                 f'{split}, but found none. Add some for each class; a share '
-                 'of the training images takes none of a class that has one.')
+                 f'{split}, but found none. Add some for each class: val gets '
+                 'no image of a class that has only one.')
     missing = [name for name in classes if not found.counts[name]]
     if not missing:
         return []
