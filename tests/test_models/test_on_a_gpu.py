@@ -73,7 +73,7 @@ def test_a_step_is_that_of_the_cpu(name, tmp_path, full_precision):
     model = build(METHODS[name], tmp_path)
     expected, gradient = step(model, 'cpu')
     found, on_gpu = step(model, 'cuda')
-    # sums in another order; a mask that they turned over would show
+    # sums in another order; a block with another label would show
     assert found == pytest.approx(expected, rel=1e-4)
     torch.testing.assert_close(on_gpu, gradient, rtol=0,
                                atol=1e-3 * gradient.abs().max().item())
