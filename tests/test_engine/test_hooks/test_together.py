@@ -92,9 +92,11 @@ def test_labels_may_become_integers(tmp_path, capsys):
 
 
 @pytest.mark.parametrize('method', [
-    dict(type='SaliencyMix', mean=[0.] * 3, std=[255.] * 3),
-    dict(type='PuzzleMix', blocks=2), dict(type='CoMixup', blocks=2),
-    dict(type='AlignMix', modes=['feat'])],
+    dict(type='PuzzleMix', blocks=2),
+    *(pytest.param(method, marks=pytest.mark.slow) for method in (
+        dict(type='SaliencyMix', mean=[0.] * 3, std=[255.] * 3),
+        dict(type='CoMixup', blocks=2),
+        dict(type='AlignMix', modes=['feat'])))],
     ids=lambda method: method['type'])
 def test_a_recipe_may_change_during_a_run(tmp_path, method, capsys):
     """What needs the model's preprocessor gets it, as in a config."""
