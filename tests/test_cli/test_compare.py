@@ -420,6 +420,8 @@ IN_CONFIGS = {
     'capitals': (['--methods', 'Weak=mixup', '--method-options',
                   'Weak.beta=2'], "unexpected keyword argument 'beta'"),
     'cutout': (['--methods', 'cutuot'], 'Did you mean cutout?'),
+    'decoder': (['--methods', 'alignmix_ae', '--method-options',
+                 'alignmix_ae.alpha=0'], '--methods alignmix does not accept'),
     'by two names': (['--methods', 'none', 'baseline'],
                      '--methods none and baseline are the same'),
     'option': (['--methods', 'mixup', '--method-options', 'alpha=1'],

@@ -124,22 +124,20 @@ def _find_entry(name: str, kind: str, options: dict, base: Base) -> Entry:
                for key, value in options.items() if key.startswith(MODEL)}
     arguments = {key: value for key, value in options.items()
                  if not key.startswith(MODEL)}
-    special = _SPECIAL.get(kind.lower())
-    method, transform = (_mixing(name, kind, arguments, base)
-                         if special is None else
-                         special(kind, arguments, base))
+    words = Words('--methods', f'{name}.', (*_SPECIAL, ))
+    method, transform = _SPECIAL.get(kind.lower(), _mixing)(
+        kind, arguments, base, words)
     return Entry(name, method, transform, changes)
 
 
-def _mixing(name: str, kind: str, options: dict, base: Base) -> _Parts:
-    method = find_method(kind, options or None, base.scale,
-                         Words('--methods', f'{name}.', (*_SPECIAL, )))
+def _mixing(kind: str, options: dict, base: Base, words: Words) -> _Parts:
+    method = find_method(kind, options or None, base.scale, words)
     return fit_places(
         method, without_weights(base.cfg.model.to_dict()),
         base.cfg.data_preprocessor.to_dict(), base.size), None
 
 
-def _cutout(kind: str, options: dict, base: Base) -> _Parts:
+def _cutout(kind: str, options: dict, base: Base, words: Words) -> _Parts:
     """A square of half the side, of the mean colour (Yun et al., 2019)."""
     mean = [round(value) for value in base.scale['mean'] or [128] * 3]
     if base.cfg.data_preprocessor.get('to_rgb'):
@@ -149,9 +147,11 @@ def _cutout(kind: str, options: dict, base: Base) -> _Parts:
         ) | options
 
 
-def _alignmix_ae(kind: str, options: dict, base: Base) -> _Parts:
+def _alignmix_ae(kind: str, options: dict, base: Base,
+                 words: Words) -> _Parts:
     """AlignMix with a decoder whose widths follow the embedding's."""
-    method = find_method('alignmix', dict(modes=_AE_MODES) | options)
+    method = find_method('alignmix', dict(modes=_AE_MODES) | options,
+                         words=words)
     width = (base.cfg.model.get('head') or {}).get('in_channels')
     if not isinstance(width, int):
         sys.exit(f'--methods {kind} needs a head with in_channels, the '
@@ -167,5 +167,5 @@ def _alignmix_ae(kind: str, options: dict, base: Base) -> _Parts:
 
 
 #: Methods that are no batch augmentation with a place in the network alone.
-_SPECIAL: dict[str, Callable[[str, dict, Base], _Parts]] = dict(
+_SPECIAL: dict[str, Callable[[str, dict, Base, Words], _Parts]] = dict(
     cutout=_cutout, alignmix_ae=_alignmix_ae)

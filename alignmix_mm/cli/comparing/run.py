@@ -110,7 +110,7 @@ def _evaluate(runner: Runner, loops: list[dict]) -> dict[str, float | None]:
 
 
 def _course(folder: Path) -> dict[str, float]:
-    """Seconds of a step, its data included, memory, and the last losses."""
+    """Seconds of a step with its data, the last losses, peak memory."""
     curves = read_scalars(sorted(folder.glob('*/vis_data/scalars.json')))
     found = {}
     for name, curve, part in (
